@@ -1,0 +1,236 @@
+"""The campaigns' tables: plans, customers on their way, the message ledger, promo codes, and what was earned."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from foundation.database import Json, Time, metadata
+
+
+def _customer() -> "sa.Column[int]":
+    return sa.Column(
+        "customer_id", sa.BigInteger, sa.ForeignKey("customers.id", ondelete="CASCADE"), nullable=False
+    )
+
+
+policy = sa.Table(
+    "policy",
+    metadata,
+    sa.Column("only", sa.Boolean, primary_key=True, server_default=sa.text("true")),
+    sa.Column("values", Json, nullable=False, comment="caps, quiet hours, sender, attribution window"),
+    sa.Column("updated_at", Time, nullable=False),
+    sa.CheckConstraint("only", name="one_row"),
+    comment="What the merchant decided; one row",
+)
+
+# -------------------------------------------------------------------------------------------------- plans
+offers = sa.Table(
+    "offers",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("kind", sa.Text, nullable=False, comment="percentage amount free_shipping"),
+    sa.Column(
+        "value",
+        sa.BigInteger,
+        nullable=False,
+        comment="hundredths of a percent, or minor units; 0 for shipping",
+    ),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column(
+        "minimum", sa.BigInteger, nullable=False, server_default="0", comment="smallest basket, minor units"
+    ),
+    sa.Column("prefix", sa.Text, nullable=False, comment="first letters of its codes"),
+    sa.Column("valid_days", sa.Integer, nullable=False, comment="a code's life from the day it is issued"),
+    sa.Column("starts_at", Time),
+    sa.Column("ends_at", Time),
+    sa.Column("created_at", Time, nullable=False),
+)
+
+campaigns = sa.Table(
+    "campaigns",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True, comment="a short word for files and commands"),
+    sa.Column("state", sa.Text, nullable=False, comment="draft sending paused cancelled done"),
+    sa.Column("definition", Json, nullable=False, comment="see campaigns/definitions.py"),
+    sa.Column("version", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("created_at", Time, nullable=False),
+    sa.Column("updated_at", Time, nullable=False),
+    sa.Column("launched_at", Time),
+)
+
+enrolments = sa.Table(
+    "enrolments",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("campaign_id", sa.BigInteger, sa.ForeignKey("campaigns.id"), nullable=False),
+    _customer(),
+    sa.Column(
+        "entry_key", sa.Text, nullable=False, comment="the cart, the day: what makes two entries differ"
+    ),
+    sa.Column("arm", sa.Text, nullable=False, comment="a variant's name, or holdout"),
+    sa.Column("state", sa.Text, nullable=False, comment="waiting left"),
+    sa.Column("position", sa.Integer, nullable=False, server_default="0", comment="the next step"),
+    sa.Column("entered_at", Time, nullable=False),
+    sa.Column("wake_at", Time),
+    sa.Column("left_at", Time),
+    sa.Column("reason", sa.Text, comment="why it left: converted, ended, cancelled …"),
+    sa.UniqueConstraint("campaign_id", "customer_id", "entry_key"),
+    sa.Index("enrolments_wake_at_idx", "wake_at", postgresql_where=sa.text("state = 'waiting'")),
+    sa.Index("enrolments_customer_id_idx", "customer_id"),
+)
+
+# ------------------------------------------------------------------------------------------------- ledger
+messages = sa.Table(
+    "messages",
+    metadata,
+    sa.Column("id", postgresql.UUID, primary_key=True, comment="opaque; travels to the provider and back"),
+    sa.Column("campaign_id", sa.BigInteger, sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    _customer(),
+    sa.Column("entry_key", sa.Text, nullable=False),
+    sa.Column("enrolment_id", sa.BigInteger, sa.ForeignKey("enrolments.id", ondelete="CASCADE")),
+    sa.Column("address_hash", sa.LargeBinary, comment="of the normalised address, known once it is rendered"),
+    sa.Column("state", sa.Text, nullable=False, comment="see campaigns/states.py"),
+    sa.Column("reason", sa.Text, comment="a stable word: why it was skipped, failed, held"),
+    sa.Column("detail", sa.Text, comment="the provider's or the template's own words"),
+    sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
+    sa.Column(
+        "refusals", sa.Integer, nullable=False, server_default="0", comment="retryable refusals that count"
+    ),
+    sa.Column("lease_token", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", Time),
+    sa.Column("queued_at", Time, nullable=False),
+    sa.Column("not_before", Time, nullable=False),
+    sa.Column("expires_at", Time, nullable=False),
+    sa.Column("submitted_at", Time),
+    sa.Column("accepted_at", Time),
+    sa.Column("resolved_at", Time),
+    sa.Column("resolved_by", sa.Text, comment="reply webhook log_pull operator deadline"),
+    sa.Column("provider", sa.Text),
+    sa.Column("provider_ref", sa.Text),
+    sa.Column("payload_hash", sa.LargeBinary),
+    sa.Column("first_clicked_at", Time),
+    sa.Column("last_clicked_at", Time),
+    sa.Column("opened_at", Time),
+    sa.UniqueConstraint("campaign_id", "step", "channel", "customer_id", "entry_key"),
+    # Two profiles, one mailbox: the same step of the same entry never goes twice to one address.
+    sa.UniqueConstraint("campaign_id", "step", "channel", "address_hash", "entry_key"),
+    sa.Index("messages_pending_idx", "not_before", postgresql_where=sa.text("state = 'pending'")),
+    sa.Index(
+        "messages_leased_idx", "lease_until", postgresql_where=sa.text("state IN ('claimed', 'submitting')")
+    ),
+    sa.Index("messages_uncertain_idx", "submitted_at", postgresql_where=sa.text("state = 'uncertain'")),
+    sa.Index("messages_customer_id_idx", "customer_id", "queued_at"),
+    sa.Index("messages_queued_at_idx", "queued_at"),
+    comment="One thing for one customer by one channel",
+)
+
+message_contents = sa.Table(
+    "message_contents",
+    metadata,
+    sa.Column(
+        "message_id", postgresql.UUID, sa.ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("sender", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("html", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("headers", Json, nullable=False),
+    sa.Column("links", Json, nullable=False, comment="addresses by number, looked up when a link is clicked"),
+    sa.Column("promo_code", sa.Text),
+    sa.Column("slate_id", postgresql.UUID),
+    sa.Column("rendered_at", Time, nullable=False),
+    comment="What exactly is sent; frozen before the first attempt, the same for every later one",
+)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column(
+        "message_id", postgresql.UUID, sa.ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("n", sa.Integer, primary_key=True),
+    sa.Column("started_at", Time, nullable=False),
+    sa.Column("ended_at", Time),
+    sa.Column("outcome", sa.Text, comment="accepted refused_retry refused_final ambiguous unsent"),
+    sa.Column("detail", sa.Text),
+)
+
+provider_events = sa.Table(
+    "provider_events",
+    metadata,
+    sa.Column("provider", sa.Text, primary_key=True),
+    sa.Column("event_id", sa.Text, primary_key=True),
+    sa.Column("message_id", postgresql.UUID),
+    sa.Column("attempt", sa.Integer),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("at", Time, nullable=False),
+    sa.Column("received_at", Time, nullable=False),
+    sa.Column("raw", Json, nullable=False),
+    sa.Index("provider_events_message_id_idx", "message_id"),
+)
+
+provider_gates = sa.Table(
+    "provider_gates",
+    metadata,
+    sa.Column("provider", sa.Text, primary_key=True),
+    sa.Column("breaker", sa.Text, nullable=False, comment="closed open half"),
+    sa.Column("reason", sa.Text),
+    sa.Column("opened_at", Time),
+    sa.Column("blocked_until", Time),
+    sa.Column("ambiguous_in_a_row", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("openings_in_a_row", sa.Integer, nullable=False, server_default="0"),
+    comment="Whether a provider may be spoken to right now",
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column(
+        "message_id", postgresql.UUID, sa.ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("received_at", Time, nullable=False),
+    sa.Column("opened_at", Time, comment="when someone first looked at it in the console's mailbox"),
+    comment="What the outbox channel would have sent; shown as a mailbox",
+)
+
+# -------------------------------------------------------------------------------- promo codes and earnings
+promo_codes = sa.Table(
+    "promo_codes",
+    metadata,
+    sa.Column("code", sa.Text, primary_key=True, comment="letters and digits only, without the dashes"),
+    sa.Column("offer_id", sa.BigInteger, sa.ForeignKey("offers.id"), nullable=False),
+    _customer(),
+    sa.Column("state", sa.Text, nullable=False, comment="reserved issued redeemed released"),
+    sa.Column("message_id", postgresql.UUID),
+    sa.Column("reserved_at", Time, nullable=False),
+    sa.Column("issued_at", Time),
+    sa.Column("expires_at", Time, nullable=False),
+    sa.Column("redeemed_at", Time),
+    sa.Column("order_id", sa.Text),
+    sa.Column("channel", sa.Text),
+    sa.Column("discount", sa.BigInteger),
+    sa.Column("redeemed_by", sa.Text, comment="the customer named at the till, when one was"),
+    sa.UniqueConstraint("offer_id", "customer_id"),
+    sa.Index("promo_codes_customer_id_idx", "customer_id"),
+)
+
+attributions = sa.Table(
+    "attributions",
+    metadata,
+    sa.Column("order_id", sa.Text, sa.ForeignKey("orders.order_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column(
+        "message_id", postgresql.UUID, sa.ForeignKey("messages.id", ondelete="CASCADE"), nullable=False
+    ),
+    sa.Column("campaign_id", sa.BigInteger, sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("touched_at", Time, nullable=False),
+    sa.Column("ordered_at", Time, nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.Text),
+    sa.Index("attributions_campaign_id_idx", "campaign_id", "ordered_at"),
+    sa.Index("attributions_message_id_idx", "message_id"),
+)

@@ -1,0 +1,148 @@
+"""`Config`: every setting, frozen and typed, read once from the environment; all faults reported together."""
+
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import parseaddr
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from foundation.errors import Fault, Invalid
+
+LOCALES = ("en", "fr")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the installation is told from outside. Every field is documented in `docs/operating.md`.
+
+    What a merchant may change while it runs (caps, quiet hours, sender) is data in PostgreSQL, not here.
+    """
+
+    var: Path
+    database_url: str | None
+    secret_keys: tuple[str, ...] = field(repr=False)
+    base_url: str
+    email_url: str = field(repr=False)
+    email_from: str
+    locale: str
+    port: int
+    demo: bool
+    sendgrid_webhook_key: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Config":
+        """Reads every setting; raises `Invalid` with one fault a setting if any is wrong."""
+        env = dict(os.environ if environ is None else environ)
+        faults: list[Fault] = []
+        var = Path(env.get("RELANCE_VAR", Path(__file__).resolve().parent.parent / "var"))
+        port = _port(env.get("PORT", "8000"), faults)
+        config = cls(
+            var=var,
+            database_url=_database_url(env.get("RELANCE_DATABASE_URL"), faults),
+            secret_keys=_secret_keys(env.get("RELANCE_SECRET_KEY"), var, faults),
+            base_url=_base_url(env.get("RELANCE_BASE_URL") or f"http://localhost:{port}", faults),
+            email_url=_email_url(env.get("RELANCE_EMAIL_URL") or "outbox:", faults),
+            email_from=_sender(env.get("RELANCE_EMAIL_FROM") or "Relance <no-reply@localhost>", faults),
+            locale=_one_of("RELANCE_LOCALE", env.get("RELANCE_LOCALE") or "en", LOCALES, faults),
+            port=port,
+            demo=_one_of("RELANCE_DEMO", env.get("RELANCE_DEMO") or "0", ("0", "1"), faults) == "1",
+            sendgrid_webhook_key=env.get("RELANCE_SENDGRID_WEBHOOK_KEY") or None,
+        )
+        if faults:
+            raise Invalid(*faults)
+        return config
+
+
+def _port(text: str, faults: list[Fault]) -> int:
+    if text.isdecimal() and 0 < int(text) < 65536:
+        return int(text)
+    faults.append(Fault("PORT", f"is {text!r}; give a number from 1 to 65535"))
+    return 8000
+
+
+def _one_of(name: str, text: str, allowed: tuple[str, ...], faults: list[Fault]) -> str:
+    if text not in allowed:
+        faults.append(Fault(name, f"is {text!r}; give one of: {', '.join(allowed)}"))
+        return allowed[0]
+    return text
+
+
+def _database_url(text: str | None, faults: list[Fault]) -> str | None:
+    """Accepts what PostgreSQL's own tools accept and names the driver SQLAlchemy needs."""
+    if not text:
+        return None
+    if not re.match(r"^postgres(ql)?(\+psycopg)?://", text):
+        faults.append(
+            Fault("RELANCE_DATABASE_URL", "must start with postgresql://; no other database is used")
+        )
+        return None
+    return re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", text)
+
+
+def _secret_keys(text: str | None, var: Path, faults: list[Fault]) -> tuple[str, ...]:
+    """The configured keys, newest first, else one made on first start and kept under `var/`."""
+    if text is None:
+        return (kept_secret(var / "secret-key"),)
+    keys = tuple(key.strip() for key in text.split(",") if key.strip())
+    if not keys or any(len(key) < 16 for key in keys):
+        faults.append(Fault("RELANCE_SECRET_KEY", "each key needs at least 16 characters"))
+    return keys
+
+
+def kept_secret(path: Path) -> str:
+    """A random secret made once and readable by its owner alone; two processes starting at once agree on it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    if not path.exists():
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(32))
+        try:
+            os.link(draft, path)  # fails if the other process was first: then its secret is the one
+        except FileExistsError:
+            pass
+        draft.unlink()
+    return path.read_text().strip()
+
+
+def _base_url(text: str, faults: list[Fault]) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        faults.append(
+            Fault("RELANCE_BASE_URL", f"is {text!r}; give an address such as https://relance.example.com")
+        )
+    return text.rstrip("/")
+
+
+def _email_url(text: str, faults: list[Fault]) -> str:
+    parts = urlsplit(text)
+    if parts.scheme in ("smtp", "smtps") and _has_host(parts):
+        return text
+    if parts.scheme == "sendgrid" and len(text) > len("sendgrid:"):
+        return text
+    if text == "outbox:":
+        return text
+    faults.append(
+        Fault(
+            "RELANCE_EMAIL_URL", "give outbox:, smtp://user:password@host:port, smtps://… or sendgrid:API_KEY"
+        )
+    )
+    return "outbox:"
+
+
+def _has_host(parts: SplitResult) -> bool:
+    try:
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        return False
+
+
+def _sender(text: str, faults: list[Fault]) -> str:
+    _, address = parseaddr(text)
+    if "@" not in address or "\n" in text or "\r" in text:
+        faults.append(
+            Fault("RELANCE_EMAIL_FROM", f"is {text!r}; give a sender such as Shop <news@shop.example>")
+        )
+    return text

@@ -1,0 +1,132 @@
+"""PostgreSQL as Relance uses it: one engine, one `metadata`, and the few verbs SQL needs everywhere."""
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import orjson
+import psycopg
+import sqlalchemy as sa
+from alembic import command as alembic_command
+from alembic.config import Config as AlembicConfig
+from psycopg.types.json import set_json_dumps, set_json_loads
+from sqlalchemy.dialects import postgresql
+
+V = TypeVar("V")
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+"""Every table of every floor, so that erasure and the migrations see them all."""
+
+Time = sa.DateTime(timezone=True)
+Json = postgresql.JSONB
+
+
+def _dumps(value: object) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+
+
+set_json_dumps(_dumps)
+set_json_loads(orjson.loads)
+
+
+class Database:
+    """The one door to PostgreSQL. Edges call `begin()`; what runs below them takes the connection."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self.url = url
+        self.engine = sa.create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=10,
+            pool_pre_ping=False,
+            pool_recycle=1800,
+            json_serializer=lambda value: _dumps(value).decode(),
+            json_deserializer=orjson.loads,
+        )
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """A transaction: committed at the end of the block, rolled back if it raises."""
+        with self.engine.begin() as conn:
+            yield conn
+
+    def migrate(self) -> None:
+        """Brings the schema up to date. Safe to call from several processes at once: one waits for the other."""
+        with self.engine.connect() as conn:
+            conn.execute(sa.text("SELECT pg_advisory_lock(7263001)"))
+            config = AlembicConfig()
+            config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+            config.attributes["connection"] = conn
+            alembic_command.upgrade(config, "head")
+            conn.execute(sa.text("SELECT pg_advisory_unlock(7263001)"))
+            conn.commit()
+
+    def dispose(self) -> None:
+        """Closes every pooled connection."""
+        self.engine.dispose()
+
+
+def driver(conn: sa.Connection) -> psycopg.Connection[Any]:
+    """The psycopg connection underneath, for COPY and binary arrays; it shares the transaction."""
+    return cast("psycopg.Connection[Any]", conn.connection.driver_connection)
+
+
+def insert_once(conn: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
+    """Inserts one row unless a unique key already holds it. True if this call wrote it."""
+    statement = postgresql.insert(table).values(**values).on_conflict_do_nothing()
+    return conn.execute(statement).rowcount == 1
+
+
+def upsert(
+    conn: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], *, key: Sequence[str]
+) -> None:
+    """Inserts rows, replacing every given column of those whose `key` is already there."""
+    if not rows:
+        return
+    statement = postgresql.insert(table)
+    replaced = {name: statement.excluded[name] for name in rows[0] if name not in key}
+    conn.execute(statement.on_conflict_do_update(index_elements=list(key), set_=replaced), list(rows))
+
+
+def read(conn: sa.Connection, statement: sa.Executable, shape: type[V]) -> list[V]:
+    """Runs a query and gives its rows as values of a dataclass whose fields are its columns' names."""
+    if not is_dataclass(shape):
+        raise TypeError(f"{shape} is not a dataclass")
+    names = [field.name for field in fields(shape)]
+    return [shape(**{name: row[name] for name in names}) for row in conn.execute(statement).mappings()]
+
+
+def claim(
+    conn: sa.Connection,
+    table: sa.Table,
+    *,
+    due: sa.ColumnElement[bool],
+    order_by: Iterable[sa.ColumnElement[Any]],
+    values: Mapping[str, Any],
+    limit: int,
+) -> Sequence[sa.RowMapping]:
+    """Takes up to `limit` due rows for this worker alone, writes `values` on them, and returns them.
+
+    Rows locked by another worker are passed over. The inner query is wrapped in ARRAY(...) because PostgreSQL
+    may otherwise run it once per outer row, which is five times slower and can claim more than `limit`.
+    """
+    ids = sa.select(table.c.id).where(due).order_by(*order_by).limit(limit).with_for_update(skip_locked=True)
+    chosen = sa.func.array(ids.scalar_subquery())
+    statement = sa.update(table).where(table.c.id == sa.any_(chosen)).values(**values).returning(*table.c)
+    return conn.execute(statement).mappings().all()
+
+
+def new_id() -> uuid.UUID:
+    """A random identifier for rows whose id leaves the installation."""
+    return uuid.uuid4()

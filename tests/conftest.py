@@ -1,0 +1,88 @@
+"""One embedded PostgreSQL a session, migrated once into a template; each worker works on a clone of it.
+
+`conn` gives a transaction that is rolled back, for functions that join their caller's. `db` gives the database
+itself, emptied afterwards, for those that manage their own transactions.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+import app.tables
+import campaigns.tables
+import recommender.tables
+import shop.tables  # noqa: F401 - all tables must be known before the metadata is used
+from foundation import postgres
+from foundation.database import Database, metadata
+
+NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of one server shared by all workers; `RELANCE_TEST_DATABASE_URL` names another."""
+    shared = (
+        Path(tempfile.gettempdir())
+        / f"relance-tests-{os.getuid()}-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    )
+    return os.environ.get("RELANCE_TEST_DATABASE_URL") or postgres.attach(shared / "postgres")
+
+
+@pytest.fixture(scope="session")
+def database_url(server_url: str, worker_id: str) -> Iterator[str]:
+    """A database of this worker's own, cloned from the migrated template."""
+    admin = sa.create_engine(server_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    name = f"test_{worker_id}"
+    with admin.connect() as conn:
+        conn.execute(sa.text("SELECT pg_advisory_lock(1)"))
+        if not conn.scalar(sa.text("SELECT count(*) FROM pg_database WHERE datname = 'test_template'")):
+            conn.execute(sa.text("CREATE DATABASE test_template"))
+            template = Database(_database(server_url, "test_template"))
+            template.migrate()
+            template.dispose()
+        conn.execute(sa.text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        conn.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE test_template"))
+        conn.execute(sa.text("SELECT pg_advisory_unlock(1)"))
+    yield _database(server_url, name)
+    with admin.connect() as conn:
+        conn.execute(sa.text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+
+
+def _database(server_url: str, name: str) -> str:
+    return str(sa.make_url(server_url).set(database=name).render_as_string(hide_password=False))
+
+
+@pytest.fixture(scope="session")
+def _database_handle(database_url: str) -> Iterator[Database]:
+    handle = Database(database_url)
+    yield handle
+    handle.dispose()
+
+
+@pytest.fixture
+def db(_database_handle: Database) -> Iterator[Database]:
+    """The database itself; every table is emptied after the test."""
+    yield _database_handle
+    names = ", ".join(table.name for table in metadata.sorted_tables)
+    with _database_handle.begin() as conn:
+        conn.execute(sa.text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+
+
+@pytest.fixture
+def conn(_database_handle: Database) -> Iterator[sa.Connection]:
+    """A transaction that is rolled back after the test."""
+    with _database_handle.engine.connect() as connection:
+        transaction = connection.begin()
+        yield connection
+        transaction.rollback()
+
+
+@pytest.fixture
+def now() -> datetime:
+    """A moment for decisions: a Saturday morning."""
+    return NOW

@@ -1,0 +1,43 @@
+"""Settings are read once, and every fault is reported by name."""
+
+from pathlib import Path
+
+import pytest
+
+from foundation import config
+from foundation.config import Config
+from foundation.errors import Invalid
+
+
+def test_an_empty_environment_gives_a_working_installation(tmp_path: Path) -> None:
+    made = Config.from_env({"RELANCE_VAR": str(tmp_path)})
+    assert made.base_url == "http://localhost:8000"
+    assert made.email_url == "outbox:"
+    assert len(made.secret_keys[0]) >= 32
+
+
+def test_all_faults_are_reported_at_once_and_by_name(tmp_path: Path) -> None:
+    wrong = {
+        "RELANCE_VAR": str(tmp_path),
+        "PORT": "http",
+        "RELANCE_DATABASE_URL": "mysql://x",
+        "RELANCE_SECRET_KEY": "short",
+        "RELANCE_BASE_URL": "relance",
+        "RELANCE_EMAIL_URL": "smtp://",
+        "RELANCE_EMAIL_FROM": "nobody",
+        "RELANCE_LOCALE": "de",
+    }
+    with pytest.raises(Invalid) as refused:
+        Config.from_env(wrong)
+    assert {fault.pointer for fault in refused.value.faults} == set(wrong) - {"RELANCE_VAR"}
+
+
+def test_a_kept_secret_is_made_once_and_private(tmp_path: Path) -> None:
+    first = config.kept_secret(tmp_path / "secret-key")
+    assert config.kept_secret(tmp_path / "secret-key") == first
+    assert (tmp_path / "secret-key").stat().st_mode & 0o077 == 0
+
+
+def test_no_secret_shows_in_a_printed_config(tmp_path: Path) -> None:
+    made = Config.from_env({"RELANCE_VAR": str(tmp_path), "RELANCE_EMAIL_URL": "smtp://u:pencil@h:25"})
+    assert "pencil" not in repr(made) and made.secret_keys[0] not in repr(made)
