@@ -34,9 +34,7 @@ api_keys = sa.Table(
     sa.Column("source_id", sa.Integer, sa.ForeignKey("sources.id"), nullable=False),
     sa.Column("kind", sa.Text, nullable=False, comment="write or secret"),
     sa.Column("prefix", sa.Text, nullable=False, comment="first characters, to recognise it by"),
-    sa.Column(
-        "key_hash", sa.LargeBinary, nullable=False, unique=True, comment="SHA-256; the key itself is not kept"
-    ),
+    sa.Column("key_hash", sa.LargeBinary, nullable=False, unique=True, comment="SHA-256; the key itself is not kept"),
     sa.Column("created_at", Time, nullable=False),
     sa.Column("revoked_at", Time),
 )

@@ -7,18 +7,16 @@ from foundation.database import Json, Time, metadata
 
 
 def _customer() -> "sa.Column[int]":
-    return sa.Column(
-        "customer_id", sa.BigInteger, sa.ForeignKey("customers.id", ondelete="CASCADE"), nullable=False
-    )
+    return sa.Column("customer_id", sa.BigInteger, sa.ForeignKey("customers.id", ondelete="CASCADE"), nullable=False)
 
 
 policy = sa.Table(
     "policy",
     metadata,
-    sa.Column("only", sa.Boolean, primary_key=True, server_default=sa.text("true")),
+    sa.Column("one_row", sa.Boolean, primary_key=True, server_default=sa.text("true")),
     sa.Column("values", Json, nullable=False, comment="caps, quiet hours, sender, attribution window"),
     sa.Column("updated_at", Time, nullable=False),
-    sa.CheckConstraint("only", name="one_row"),
+    sa.CheckConstraint("one_row", name="one_row"),
     comment="What the merchant decided; one row",
 )
 
@@ -36,9 +34,7 @@ offers = sa.Table(
         comment="hundredths of a percent, or minor units; 0 for shipping",
     ),
     sa.Column("currency", sa.Text, nullable=False),
-    sa.Column(
-        "minimum", sa.BigInteger, nullable=False, server_default="0", comment="smallest basket, minor units"
-    ),
+    sa.Column("minimum", sa.BigInteger, nullable=False, server_default="0", comment="smallest basket, minor units"),
     sa.Column("prefix", sa.Text, nullable=False, comment="first letters of its codes"),
     sa.Column("valid_days", sa.Integer, nullable=False, comment="a code's life from the day it is issued"),
     sa.Column("starts_at", Time),
@@ -65,9 +61,7 @@ enrolments = sa.Table(
     sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
     sa.Column("campaign_id", sa.BigInteger, sa.ForeignKey("campaigns.id"), nullable=False),
     _customer(),
-    sa.Column(
-        "entry_key", sa.Text, nullable=False, comment="the cart, the day: what makes two entries differ"
-    ),
+    sa.Column("entry_key", sa.Text, nullable=False, comment="the cart, the day: what makes two entries differ"),
     sa.Column("arm", sa.Text, nullable=False, comment="a variant's name, or holdout"),
     sa.Column("state", sa.Text, nullable=False, comment="waiting left"),
     sa.Column("position", sa.Integer, nullable=False, server_default="0", comment="the next step"),
@@ -96,9 +90,7 @@ messages = sa.Table(
     sa.Column("reason", sa.Text, comment="a stable word: why it was skipped, failed, held"),
     sa.Column("detail", sa.Text, comment="the provider's or the template's own words"),
     sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
-    sa.Column(
-        "refusals", sa.Integer, nullable=False, server_default="0", comment="retryable refusals that count"
-    ),
+    sa.Column("refusals", sa.Integer, nullable=False, server_default="0", comment="retryable refusals that count"),
     sa.Column("lease_token", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("lease_owner", sa.Text),
     sa.Column("lease_until", Time),
@@ -119,9 +111,7 @@ messages = sa.Table(
     # Two profiles, one mailbox: the same step of the same entry never goes twice to one address.
     sa.UniqueConstraint("campaign_id", "step", "channel", "address_hash", "entry_key"),
     sa.Index("messages_pending_idx", "not_before", postgresql_where=sa.text("state = 'pending'")),
-    sa.Index(
-        "messages_leased_idx", "lease_until", postgresql_where=sa.text("state IN ('claimed', 'submitting')")
-    ),
+    sa.Index("messages_leased_idx", "lease_until", postgresql_where=sa.text("state IN ('claimed', 'submitting')")),
     sa.Index("messages_uncertain_idx", "submitted_at", postgresql_where=sa.text("state = 'uncertain'")),
     sa.Index("messages_customer_id_idx", "customer_id", "queued_at"),
     sa.Index("messages_queued_at_idx", "queued_at"),
@@ -131,9 +121,7 @@ messages = sa.Table(
 message_contents = sa.Table(
     "message_contents",
     metadata,
-    sa.Column(
-        "message_id", postgresql.UUID, sa.ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True
-    ),
+    sa.Column("message_id", postgresql.UUID, sa.ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("address", sa.Text, nullable=False),
     sa.Column("sender", sa.Text, nullable=False),
     sa.Column("subject", sa.Text, nullable=False),
@@ -150,9 +138,7 @@ message_contents = sa.Table(
 attempts = sa.Table(
     "attempts",
     metadata,
-    sa.Column(
-        "message_id", postgresql.UUID, sa.ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True
-    ),
+    sa.Column("message_id", postgresql.UUID, sa.ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("n", sa.Integer, primary_key=True),
     sa.Column("started_at", Time, nullable=False),
     sa.Column("ended_at", Time),
@@ -190,9 +176,7 @@ provider_gates = sa.Table(
 outbox = sa.Table(
     "outbox",
     metadata,
-    sa.Column(
-        "message_id", postgresql.UUID, sa.ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True
-    ),
+    sa.Column("message_id", postgresql.UUID, sa.ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("received_at", Time, nullable=False),
     sa.Column("opened_at", Time, comment="when someone first looked at it in the console's mailbox"),
     comment="What the outbox channel would have sent; shown as a mailbox",
@@ -223,9 +207,7 @@ attributions = sa.Table(
     "attributions",
     metadata,
     sa.Column("order_id", sa.Text, sa.ForeignKey("orders.order_id", ondelete="CASCADE"), primary_key=True),
-    sa.Column(
-        "message_id", postgresql.UUID, sa.ForeignKey("messages.id", ondelete="CASCADE"), nullable=False
-    ),
+    sa.Column("message_id", postgresql.UUID, sa.ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
     sa.Column("campaign_id", sa.BigInteger, sa.ForeignKey("campaigns.id"), nullable=False),
     sa.Column("touched_at", Time, nullable=False),
     sa.Column("ordered_at", Time, nullable=False),

@@ -75,9 +75,7 @@ def _database_url(text: str | None, faults: list[Fault]) -> str | None:
     if not text:
         return None
     if not re.match(r"^postgres(ql)?(\+psycopg)?://", text):
-        faults.append(
-            Fault("RELANCE_DATABASE_URL", "must start with postgresql://; no other database is used")
-        )
+        faults.append(Fault("RELANCE_DATABASE_URL", "must start with postgresql://; no other database is used"))
         return None
     return re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", text)
 
@@ -110,9 +108,7 @@ def kept_secret(path: Path) -> str:
 def _base_url(text: str, faults: list[Fault]) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        faults.append(
-            Fault("RELANCE_BASE_URL", f"is {text!r}; give an address such as https://relance.example.com")
-        )
+        faults.append(Fault("RELANCE_BASE_URL", f"is {text!r}; give an address such as https://relance.example.com"))
     return text.rstrip("/")
 
 
@@ -125,9 +121,7 @@ def _email_url(text: str, faults: list[Fault]) -> str:
     if text == "outbox:":
         return text
     faults.append(
-        Fault(
-            "RELANCE_EMAIL_URL", "give outbox:, smtp://user:password@host:port, smtps://… or sendgrid:API_KEY"
-        )
+        Fault("RELANCE_EMAIL_URL", "give outbox:, smtp://user:password@host:port, smtps://… or sendgrid:API_KEY")
     )
     return "outbox:"
 
@@ -142,7 +136,5 @@ def _has_host(parts: SplitResult) -> bool:
 def _sender(text: str, faults: list[Fault]) -> str:
     _, address = parseaddr(text)
     if "@" not in address or "\n" in text or "\r" in text:
-        faults.append(
-            Fault("RELANCE_EMAIL_FROM", f"is {text!r}; give a sender such as Shop <news@shop.example>")
-        )
+        faults.append(Fault("RELANCE_EMAIL_FROM", f"is {text!r}; give a sender such as Shop <news@shop.example>"))
     return text

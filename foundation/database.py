@@ -88,9 +88,7 @@ def insert_once(conn: sa.Connection, table: sa.Table, values: Mapping[str, Any])
     return conn.execute(statement).rowcount == 1
 
 
-def upsert(
-    conn: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], *, key: Sequence[str]
-) -> None:
+def upsert(conn: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], *, key: Sequence[str]) -> None:
     """Inserts rows, replacing every given column of those whose `key` is already there."""
     if not rows:
         return

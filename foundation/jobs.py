@@ -47,13 +47,13 @@ def run(db: Database, name: str, work: Callable[[datetime], str | None]) -> bool
     An error is logged and kept in the ledger, never raised: the timetable must go on.
     """
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as lock:
-        key = zlib.crc32(name.encode())
-        if not lock.scalar(sa.text("SELECT pg_try_advisory_lock(7263, :key - 2147483648)"), {"key": key}):
+        key = 7263 << 32 | zlib.crc32(name.encode())
+        if not lock.scalar(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": key}):
             return False
         try:
             _run_and_record(db, name, work)
         finally:
-            lock.execute(sa.text("SELECT pg_advisory_unlock(7263, :key - 2147483648)"), {"key": key})
+            lock.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": key})
     return True
 
 
@@ -76,9 +76,7 @@ def _run_and_record(db: Database, name: str, work: Callable[[datetime], str | No
     statement = postgresql.insert(job_runs).values(**row, failures_in_a_row=int(failed))
     again = sa.case((sa.literal(failed), job_runs.c.failures_in_a_row + 1), else_=0)
     with db.begin() as conn:
-        conn.execute(
-            statement.on_conflict_do_update(index_elements=["job"], set_={**row, "failures_in_a_row": again})
-        )
+        conn.execute(statement.on_conflict_do_update(index_elements=["job"], set_={**row, "failures_in_a_row": again}))
     if outcome and not failed:
         log.info("job done", extra={"job": name, "outcome": outcome, "seconds": round(seconds, 3)})
 
@@ -86,9 +84,7 @@ def _run_and_record(db: Database, name: str, work: Callable[[datetime], str | No
 def beat(db: Database, kind: str, *, started_at: datetime, now: datetime) -> None:
     """Writes that this process is alive, and forgets processes silent for a day."""
     process = f"{socket.gethostname()}:{os.getpid()}"
-    statement = postgresql.insert(heartbeats).values(
-        process=process, kind=kind, started_at=started_at, beat_at=now
-    )
+    statement = postgresql.insert(heartbeats).values(process=process, kind=kind, started_at=started_at, beat_at=now)
     with db.begin() as conn:
         conn.execute(statement.on_conflict_do_update(index_elements=["process"], set_={"beat_at": now}))
         conn.execute(sa.delete(heartbeats).where(heartbeats.c.beat_at < now - timedelta(days=1)))
@@ -96,4 +92,7 @@ def beat(db: Database, kind: str, *, started_at: datetime, now: datetime) -> Non
 
 def last_beat(conn: sa.Connection, kind: str) -> datetime | None:
     """When a process of this kind was last known alive."""
-    return conn.scalar(sa.select(sa.func.max(heartbeats.c.beat_at)).where(heartbeats.c.kind == kind))
+    beat_at: datetime | None = conn.scalar(
+        sa.select(sa.func.max(heartbeats.c.beat_at)).where(heartbeats.c.kind == kind)
+    )
+    return beat_at

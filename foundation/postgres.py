@@ -47,6 +47,10 @@ _held: list[int] = []
 """Lock files this process keeps open: closing one would tell the keeper we are gone."""
 
 
+_keepers: "list[subprocess.Popen[bytes]]" = []
+"""Keepers this process started. They run on without us, so nobody waits for them."""
+
+
 class PostgresUnavailable(RuntimeError):
     """No PostgreSQL could be found or started; the message says what was tried."""
 
@@ -121,7 +125,7 @@ def _spawn_keeper(directory: Path) -> None:
     (directory / "fault").unlink(missing_ok=True)
     (directory / "ready").unlink(missing_ok=True)
     with open(directory / "keeper.log", "ab") as log:
-        subprocess.Popen(  # noqa: S603 - our own module
+        keeper = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", "foundation.postgres", "keep", str(directory)],
             cwd=Path(__file__).resolve().parent.parent,
             start_new_session=True,
@@ -129,6 +133,7 @@ def _spawn_keeper(directory: Path) -> None:
             stdout=log,
             stderr=log,
         )
+    _keepers.append(keeper)
 
 
 def _wait_until_ready(directory: Path) -> None:
@@ -190,9 +195,7 @@ def _start(directory: Path, bin_directory: Path) -> "subprocess.Popen[bytes]":
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise PostgresUnavailable(
-                f"the embedded PostgreSQL stopped while starting; see {directory}/server.log"
-            )
+            raise PostgresUnavailable(f"the embedded PostgreSQL stopped while starting; see {directory}/server.log")
         status = (directory / "data" / "postmaster.pid").read_text() if _pid_file(directory) else ""
         if status.rstrip().endswith("ready"):
             (directory / "port").write_text(str(port))
@@ -284,9 +287,7 @@ def _create(directory: Path, bin_directory: Path) -> None:
 
 def _locale(bin_directory: Path) -> Sequence[str]:
     """PostgreSQL 17 and later know an own UTF-8 locale; before, plain C is the one present everywhere."""
-    version = subprocess.run(
-        [bin_directory / "postgres", "--version"], capture_output=True, text=True, check=True
-    )  # noqa: S603
+    version = subprocess.run([bin_directory / "postgres", "--version"], capture_output=True, text=True, check=True)  # noqa: S603
     major = int(version.stdout.split()[2].split(".")[0])
     return ("--locale-provider=builtin", "--builtin-locale=C.UTF-8") if major >= 17 else ("--locale=C",)
 

@@ -36,9 +36,7 @@ models = sa.Table(
     sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
     sa.Column("run_id", sa.BigInteger, sa.ForeignKey("training_runs.id"), nullable=False),
     sa.Column("created_at", Time, nullable=False),
-    sa.Column(
-        "manifest", Json, nullable=False, comment="algorithms, weights, window, seed, versions, metrics"
-    ),
+    sa.Column("manifest", Json, nullable=False, comment="algorithms, weights, window, seed, versions, metrics"),
     sa.Column("sha256", sa.LargeBinary, nullable=False),
     sa.Column("artefact", sa.LargeBinary, nullable=False, comment="plain numpy arrays; never pickle"),
 )
@@ -46,10 +44,10 @@ models = sa.Table(
 live_model = sa.Table(
     "live_model",
     metadata,
-    sa.Column("only", sa.Boolean, primary_key=True, server_default=sa.text("true")),
+    sa.Column("one_row", sa.Boolean, primary_key=True, server_default=sa.text("true")),
     sa.Column("model_id", sa.BigInteger, sa.ForeignKey("models.id"), nullable=False),
     sa.Column("since", Time, nullable=False),
-    sa.CheckConstraint("only", name="one_row"),
+    sa.CheckConstraint("one_row", name="one_row"),
     comment="The pointer: publishing and rolling back move it",
 )
 

@@ -25,9 +25,7 @@ def _customer(*, nullable: bool = False, primary_key: bool = False) -> "sa.Colum
 
 
 def _origin() -> "sa.Column[int]":
-    return sa.Column(
-        "origin_id", sa.BigInteger, nullable=False, comment="the customer it was written for at first"
-    )
+    return sa.Column("origin_id", sa.BigInteger, nullable=False, comment="the customer it was written for at first")
 
 
 sources = sa.Table(
@@ -58,9 +56,7 @@ customers = sa.Table(
     sa.Column("traits", Json, nullable=False, server_default="{}", comment="whatever else the shop told us"),
     sa.Column("created_at", Time, nullable=False),
     sa.Column("updated_at", Time, nullable=False),
-    sa.Index(
-        "customers_user_id_key", "user_id", unique=True, postgresql_where=sa.text("user_id IS NOT NULL")
-    ),
+    sa.Index("customers_user_id_key", "user_id", unique=True, postgresql_where=sa.text("user_id IS NOT NULL")),
     sa.Index("customers_email_idx", sa.text("lower(email) text_pattern_ops")),
     sa.Index("customers_name_idx", sa.text("lower(last_name) text_pattern_ops")),
     sa.Index("customers_merged_into_idx", "merged_into", postgresql_where=sa.text("merged_into IS NOT NULL")),
@@ -169,9 +165,7 @@ profiles = sa.Table(
     sa.Column("product_views", sa.Integer, nullable=False, server_default="0"),
     sa.Column("cart_adds", sa.Integer, nullable=False, server_default="0"),
     sa.Column("orders", sa.Integer, nullable=False, server_default="0"),
-    sa.Column(
-        "spent", sa.BigInteger, nullable=False, server_default="0", comment="minor units, net of refunds"
-    ),
+    sa.Column("spent", sa.BigInteger, nullable=False, server_default="0", comment="minor units, net of refunds"),
     sa.Column("first_order_at", Time),
     sa.Column("last_order_at", Time),
     *(sa.Column(f"{channel}_last_at", Time) for channel in CHANNELS),
@@ -223,14 +217,10 @@ stock = sa.Table(
 events = sa.Table(
     "events",
     metadata,
-    sa.Column(
-        "key", postgresql.UUID, primary_key=True, comment="from source and messageId: a repeat is nothing"
-    ),
+    sa.Column("key", postgresql.UUID, primary_key=True, comment="from source and messageId: a repeat is nothing"),
     _customer(nullable=True),
     sa.Column("origin_id", sa.BigInteger, comment="the customer it was written for at first"),
-    sa.Column(
-        "name", sa.Text, nullable=False, comment="as the e-commerce specification names it, or as sent"
-    ),
+    sa.Column("name", sa.Text, nullable=False, comment="as the e-commerce specification names it, or as sent"),
     sa.Column("occurred_at", Time, nullable=False),
     sa.Column("received_at", Time, nullable=False),
     sa.Column("source_id", sa.Integer, nullable=False),
@@ -277,9 +267,7 @@ carts = sa.Table(
     _customer(),
     _origin(),
     sa.Column("state", sa.Text, nullable=False, comment="open ordered emptied"),
-    sa.Column(
-        "lines", Json, nullable=False, comment="[{product_id, quantity, price, title, url, image_url}]"
-    ),
+    sa.Column("lines", Json, nullable=False, comment="[{product_id, quantity, price, title, url, image_url}]"),
     sa.Column("value", sa.BigInteger, nullable=False, comment="minor units"),
     sa.Column("currency", sa.Text),
     sa.Column("channel", sa.Text, nullable=False, comment="where it was last touched"),
@@ -319,9 +307,7 @@ order_lines = sa.Table(
     metadata,
     sa.Column("order_id", sa.Text, sa.ForeignKey("orders.order_id", ondelete="CASCADE"), primary_key=True),
     sa.Column("line", sa.Integer, primary_key=True),
-    sa.Column(
-        "customer_id", sa.BigInteger, nullable=False, comment="the order's, kept here for reading in one step"
-    ),
+    sa.Column("customer_id", sa.BigInteger, nullable=False, comment="the order's, kept here for reading in one step"),
     sa.Column("ordered_at", Time, nullable=False),
     sa.Column("product_id", sa.Text, nullable=False),
     sa.Column("quantity", sa.Integer, nullable=False),

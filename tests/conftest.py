@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-import app.tables
-import campaigns.tables
-import recommender.tables
-import shop.tables  # noqa: F401 - all tables must be known before the metadata is used
+import app.tables  # noqa: F401 - all tables must be known before the metadata is used
+import campaigns.tables  # noqa: F401
+import recommender.tables  # noqa: F401
+import shop.tables  # noqa: F401
 from foundation import postgres
 from foundation.database import Database, metadata
 
@@ -24,7 +24,7 @@ NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+def server_url() -> str:
     """The URL of one server shared by all workers; `RELANCE_TEST_DATABASE_URL` names another."""
     shared = (
         Path(tempfile.gettempdir())

@@ -86,11 +86,11 @@ def upgrade() -> None:
     sa.UniqueConstraint('name', name=op.f('offers_name_key'))
     )
     op.create_table('policy',
-    sa.Column('only', sa.Boolean(), server_default=sa.text('true'), nullable=False),
+    sa.Column('one_row', sa.Boolean(), server_default=sa.text('true'), nullable=False),
     sa.Column('values', postgresql.JSONB(), nullable=False, comment='caps, quiet hours, sender, attribution window'),
     sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),
-    sa.CheckConstraint('only', name=op.f('policy_one_row_check')),
-    sa.PrimaryKeyConstraint('only', name=op.f('policy_pkey')),
+    sa.CheckConstraint('one_row', name=op.f('policy_one_row_check')),
+    sa.PrimaryKeyConstraint('one_row', name=op.f('policy_pkey')),
     comment='What the merchant decided; one row'
     )
     op.create_table('products',
@@ -442,12 +442,12 @@ def upgrade() -> None:
     comment='Answers of writes that carried an Idempotency-Key; kept 24 hours'
     )
     op.create_table('live_model',
-    sa.Column('only', sa.Boolean(), server_default=sa.text('true'), nullable=False),
+    sa.Column('one_row', sa.Boolean(), server_default=sa.text('true'), nullable=False),
     sa.Column('model_id', sa.BigInteger(), nullable=False),
     sa.Column('since', sa.DateTime(timezone=True), nullable=False),
-    sa.CheckConstraint('only', name=op.f('live_model_one_row_check')),
+    sa.CheckConstraint('one_row', name=op.f('live_model_one_row_check')),
     sa.ForeignKeyConstraint(['model_id'], ['models.id'], name=op.f('live_model_model_id_fkey')),
-    sa.PrimaryKeyConstraint('only', name=op.f('live_model_pkey')),
+    sa.PrimaryKeyConstraint('one_row', name=op.f('live_model_pkey')),
     comment='The pointer: publishing and rolling back move it'
     )
     op.create_table('messages',
