@@ -1,9 +1,10 @@
 """PostgreSQL as Relance uses it: one engine, one `metadata`, and the few verbs SQL needs everywhere."""
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -41,15 +42,28 @@ set_json_loads(orjson.loads)
 
 
 class Database:
-    """The one door to PostgreSQL. Edges call `begin()`; what runs below them takes the connection."""
+    """The one door to PostgreSQL. Edges call `begin()`; what runs below them takes the connection.
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
-        self.url = url
-        self.engine = sa.create_engine(
-            url,
-            pool_size=pool_size,
+    :param url: a SQLAlchemy URL, or a function that gives one. The function is called at first use, so that a
+        command which touches no database starts none.
+    """
+
+    def __init__(self, url: str | Callable[[], str], *, pool_size: int = 10) -> None:
+        self._url = url
+        self._pool_size = pool_size
+
+    @cached_property
+    def url(self) -> str:
+        """Where the database is; joins the embedded server if that is it."""
+        return self._url if isinstance(self._url, str) else self._url()
+
+    @cached_property
+    def engine(self) -> sa.Engine:
+        """SQLAlchemy's engine, with its pool of connections."""
+        return sa.create_engine(
+            self.url,
+            pool_size=self._pool_size,
             max_overflow=10,
-            pool_pre_ping=False,
             pool_recycle=1800,
             json_serializer=lambda value: _dumps(value).decode(),
             json_deserializer=orjson.loads,

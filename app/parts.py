@@ -1,0 +1,44 @@
+"""`build(config)`: the parts every front door needs, made once and handed in."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from campaigns import links
+from campaigns.channels import base, connect
+from foundation import postgres
+from foundation.config import Config
+from foundation.database import Database
+from recommender import serving
+from shop import ingest_queue
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What views, commands and jobs work with; nothing else is fetched from Flask."""
+
+    config: Config
+    db: Database
+    ingest: ingest_queue.IngestQueue
+    recommender: serving.Recommender
+    links: links.Links
+    email: base.Channel
+
+
+def build(config: Config) -> Parts:
+    """Makes every part. The database is joined, or the embedded one started, when it is first used."""
+    db = Database(lambda: postgres.url(config.database_url, config.var), pool_size=20)
+    return Parts(
+        config=config,
+        db=db,
+        ingest=ingest_queue.IngestQueue(db),
+        recommender=serving.Recommender(db, config.var / "models"),
+        links=links.Links(config.secret_keys, config.base_url),
+        email=connect.email_channel(config, db),
+    )
+
+
+def current_parts() -> Parts:
+    """The parts of the application that answers the current request."""
+    return cast("Parts", current_app.extensions["relance"])

@@ -1,0 +1,86 @@
+"""How money, numbers, shares, dates and sentences are written for people, in French and in English.
+
+Spaces in the results are the typographer's: U+202F before `: ; ! ? % €` and between thousands in French, U+00A0
+between a number and its unit; a minus is a real minus. Callers write plain text and never add them by hand.
+"""
+
+import re
+from datetime import date as Date
+from datetime import datetime, tzinfo
+from decimal import Decimal
+
+from babel import dates, numbers
+
+NARROW = "\u202f"
+HARD = "\u00a0"
+MINUS = "\u2212"
+
+_BEFORE = re.compile(r"[ \u00a0\u202f]+([:;!?%€»])(?!\w*//)")
+_AFTER = re.compile(r"«[ \u00a0\u202f]*")
+_APOSTROPHE = re.compile(r"(?<=\w)'(?=\w)")
+_UNIT = re.compile(r"(?<=\d) (?=(?:cm|mm|kg|g|h|min|s|j|L|ml|cl|pts?|Mo|Go|ms)\b)")
+
+
+def money(minor: int, currency: str | None, locale: str) -> str:
+    """`123450, EUR` → `1 234,50 €` or `€1,234.50`. Without a currency, euros are meant."""
+    code = currency or "EUR"
+    exponent = numbers.get_currency_precision(code)
+    amount = Decimal(abs(minor)).scaleb(-exponent)
+    text = numbers.format_currency(amount, code, locale=_locale(locale))
+    return _signed(_spaced(text, locale), negative=minor < 0)
+
+
+def number(value: int | float | Decimal, locale: str, *, digits: int = 0) -> str:
+    """`12480` → `12 480` or `12,480`."""
+    pattern = "#,##0" + ("." + "0" * digits if digits else "")
+    text = numbers.format_decimal(abs(value), format=pattern, locale=_locale(locale))
+    return _signed(_spaced(text, locale), negative=value < 0)
+
+
+def percent(share: float | Decimal, locale: str, *, digits: int = 1) -> str:
+    """`0.987` → `98,7 %` or `98.7%`."""
+    text = number(share * 100, locale, digits=digits)
+    return f"{text}{NARROW}%" if locale.startswith("fr") else f"{text}%"
+
+
+def date(value: Date | datetime, locale: str, *, style: str = "short", zone: tzinfo | None = None) -> str:
+    """A day: short `21 nov.`, medium `21 nov. 2026`, long `21 novembre 2026`, full `samedi 21 novembre 2026`."""
+    day = value.astimezone(zone).date() if isinstance(value, datetime) else value
+    patterns = {"short": "d MMM", "medium": "d MMM y", "long": "d MMMM y", "full": "EEEE d MMMM y"}
+    text = dates.format_date(day, patterns[style], locale=_locale(locale))
+    first = day.day == 1 and locale.startswith("fr")
+    return re.sub(r"\b1 ", "1er ", text, count=1) if first else text
+
+
+def time(value: datetime, locale: str, *, zone: tzinfo | None = None) -> str:
+    """An hour of the day: `18 h 37`, or `18:37` in English."""
+    moment = value.astimezone(zone)
+    if locale.startswith("fr"):
+        return f"{moment.hour}{HARD}h{HARD}{moment.minute:02}"
+    return f"{moment.hour:02}:{moment.minute:02}"
+
+
+def moment(value: datetime, locale: str, *, zone: tzinfo | None = None) -> str:
+    """A day and an hour: `21 nov., 18 h 37`, or `21 Nov, 18:37`."""
+    return f"{date(value, locale, zone=zone)}, {time(value, locale, zone=zone)}"
+
+
+def typeset(text: str, locale: str) -> str:
+    """A sentence with the spaces and apostrophes its language wants; other languages are left as they are."""
+    if not locale.startswith("fr"):
+        return text
+    spaced = _BEFORE.sub(NARROW + r"\1", text)
+    return _UNIT.sub(HARD, _APOSTROPHE.sub("’", _AFTER.sub("«" + NARROW, spaced)))
+
+
+def _locale(locale: str) -> str:
+    """Babel's name: English here is written as in Britain, day before month."""
+    return "fr_FR" if locale.startswith("fr") else "en_GB"
+
+
+def _spaced(text: str, locale: str) -> str:
+    return re.sub(r"[ \u00a0]", NARROW, text) if locale.startswith("fr") else text
+
+
+def _signed(text: str, *, negative: bool) -> str:
+    return f"{MINUS}{text}" if negative else text

@@ -1,0 +1,98 @@
+"""The scheduler and sender: one timetable, any number of which may run at once.
+
+    python scheduler.py
+
+Every job is a public function and takes an advisory lock, so a second scheduler is harmless. Nothing is kept in
+memory between two ticks: what is due is a row in PostgreSQL, so killing this process loses nothing.
+"""
+
+import logging
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from apscheduler.schedulers.blocking import BlockingScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from app import pruning
+from app.parts import Parts, build
+from campaigns import conversions, enrolments, messages
+from foundation import jobs, logs
+from foundation.config import Config
+
+log = logging.getLogger(__name__)
+Trigger = IntervalTrigger | CronTrigger
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One line of the timetable: its name in the ledger, when, and the function that does it."""
+
+    name: str
+    when: Trigger
+    work: Callable[[datetime], str | None]
+
+
+def timetable(parts: Parts) -> list[Job]:
+    """What runs when. The names are those of the console's health page."""
+    db = parts.db
+    return [
+        Job("admit", every(5), lambda now: enrolments.admit_due(db, now=now)),
+        Job("advance", every(5), lambda now: enrolments.advance_due(db, now=now)),
+        Job("deliver", every(2), lambda now: messages.deliver_due(db, parts.sending(), now=now)),
+        Job("sweep", every(10), lambda now: messages.sweep(db, now=now)),
+        Job("credit", every(15), lambda now: conversions.credit_new_orders(db, now=now)),
+        Job("train", nightly(hour=3, minute=10), lambda now: train()),
+        Job("prune", nightly(hour=4, minute=20), lambda now: pruning.prune(db, now=now)),
+    ]
+
+
+def every(seconds: int) -> Trigger:
+    return IntervalTrigger(seconds=seconds)
+
+
+def nightly(*, hour: int, minute: int) -> Trigger:
+    return CronTrigger(hour=hour, minute=minute, timezone=UTC)
+
+
+def train() -> str:
+    """One training run in a process of its own, so that sending never waits for it."""
+    command = [sys.executable, "-m", "flask", "train"]
+    done = subprocess.run(  # noqa: S603 - our own command
+        command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr.strip()[-400:])
+    return done.stdout.strip().splitlines()[-1]
+
+
+def main() -> None:
+    """Runs the timetable until told to stop; lets what is running finish."""
+    logs.configure()
+    parts = build(Config.from_env())
+    with parts.db.begin() as conn:
+        messages.refuse_unsafe(conn)
+    started_at = datetime.now(UTC)
+    defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+    scheduler = BlockingScheduler(timezone=UTC, job_defaults=defaults)
+    for job in timetable(parts):
+        scheduler.add_job(jobs.run, job.when, args=(parts.db, job.name, job.work), id=job.name)
+    scheduler.add_job(
+        lambda: jobs.beat(parts.db, "scheduler", started_at=started_at, now=datetime.now(UTC)),
+        every(5),
+        id="beat",
+        next_run_time=started_at,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: scheduler.shutdown(wait=False))
+    log.info("scheduler started", extra={"jobs": [job.name for job in timetable(parts)]})
+    scheduler.start()
+
+
+if __name__ == "__main__":
+    main()
