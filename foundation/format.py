@@ -33,7 +33,8 @@ def money(minor: int, currency: str | None, locale: str) -> str:
 def number(value: int | float | Decimal, locale: str, *, digits: int = 0) -> str:
     """`12480` → `12 480` or `12,480`."""
     pattern = "#,##0" + ("." + "0" * digits if digits else "")
-    text = numbers.format_decimal(abs(value), format=pattern, locale=_locale(locale))
+    size: int | float | Decimal = -value if value < 0 else value
+    text = numbers.format_decimal(size, format=pattern, locale=_locale(locale))
     return _signed(_spaced(text, locale), negative=value < 0)
 
 
