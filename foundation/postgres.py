@@ -47,10 +47,6 @@ _held: list[int] = []
 """Lock files this process keeps open: closing one would tell the keeper we are gone."""
 
 
-_keepers: "list[subprocess.Popen[bytes]]" = []
-"""Keepers this process started. They run on without us, so nobody waits for them."""
-
-
 class PostgresUnavailable(RuntimeError):
     """No PostgreSQL could be found or started; the message says what was tried."""
 
@@ -125,15 +121,15 @@ def _spawn_keeper(directory: Path) -> None:
     (directory / "fault").unlink(missing_ok=True)
     (directory / "ready").unlink(missing_ok=True)
     with open(directory / "keeper.log", "ab") as log:
-        keeper = subprocess.Popen(  # noqa: S603 - our own module
+        subprocess.run(  # noqa: S603 - our own module; it returns once the keeper stands on its own
             [sys.executable, "-m", "foundation.postgres", "keep", str(directory)],
             cwd=Path(__file__).resolve().parent.parent,
             start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            check=True,
         )
-    _keepers.append(keeper)
 
 
 def _wait_until_ready(directory: Path) -> None:
@@ -336,4 +332,5 @@ def _bin_directory() -> Path:
 if __name__ == "__main__":
     if len(sys.argv) != 3 or sys.argv[1] != "keep":
         sys.exit(__doc__)
-    keep(Path(sys.argv[2]))
+    if os.fork() == 0:  # the parent ends at once: the keeper is nobody's child
+        keep(Path(sys.argv[2]))
