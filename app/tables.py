@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from foundation.database import Json, Time, metadata
+from foundation.database import Time, metadata
 
 users = sa.Table(
     "users",
@@ -22,7 +22,6 @@ sessions = sa.Table(
     metadata,
     sa.Column("token_hash", sa.LargeBinary, primary_key=True),
     sa.Column("user_id", sa.BigInteger, sa.ForeignKey("users.id", ondelete="CASCADE"), index=True),
-    sa.Column("data", Json, nullable=False, server_default="{}"),
     sa.Column("created_at", Time, nullable=False),
     sa.Column("seen_at", Time, nullable=False),
 )
@@ -46,7 +45,17 @@ idempotency = sa.Table(
     sa.Column("idempotency_key", sa.Text, primary_key=True),
     sa.Column("request_hash", sa.LargeBinary, nullable=False),
     sa.Column("status", sa.Integer),
-    sa.Column("body", Json),
+    sa.Column("body", sa.Text, comment="as it was sent"),
     sa.Column("created_at", Time, nullable=False),
     comment="Answers of writes that carried an Idempotency-Key; kept 24 hours",
+)
+
+rate_limits = sa.Table(
+    "rate_limits",
+    metadata,
+    sa.Column("bucket", sa.LargeBinary, primary_key=True, comment="SHA-256 of what is counted; no address is kept"),
+    sa.Column("started_at", Time, nullable=False),
+    sa.Column("hits", sa.Integer, nullable=False),
+    sa.Index("rate_limits_started_at_idx", "started_at"),
+    comment="Tries counted over all processes, within a window that began at started_at",
 )

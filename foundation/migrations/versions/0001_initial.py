@@ -131,6 +131,14 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('provider', name=op.f('provider_gates_pkey')),
     comment='Whether a provider may be spoken to right now'
     )
+    op.create_table('rate_limits',
+    sa.Column('bucket', sa.LargeBinary(), nullable=False, comment='SHA-256 of what is counted; no address is kept'),
+    sa.Column('started_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('hits', sa.Integer(), nullable=False),
+    sa.PrimaryKeyConstraint('bucket', name=op.f('rate_limits_pkey')),
+    comment='Tries counted over all processes, within a window that began at started_at'
+    )
+    op.create_index('rate_limits_started_at_idx', 'rate_limits', ['started_at'], unique=False)
     op.create_table('refused_events',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('source_id', sa.Integer(), nullable=False),
@@ -411,7 +419,6 @@ def upgrade() -> None:
     op.create_table('sessions',
     sa.Column('token_hash', sa.LargeBinary(), nullable=False),
     sa.Column('user_id', sa.BigInteger(), nullable=True),
-    sa.Column('data', postgresql.JSONB(), server_default='{}', nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('seen_at', sa.DateTime(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('sessions_user_id_fkey'), ondelete='CASCADE'),
@@ -435,7 +442,7 @@ def upgrade() -> None:
     sa.Column('idempotency_key', sa.Text(), nullable=False),
     sa.Column('request_hash', sa.LargeBinary(), nullable=False),
     sa.Column('status', sa.Integer(), nullable=True),
-    sa.Column('body', postgresql.JSONB(), nullable=True),
+    sa.Column('body', sa.Text(), nullable=True, comment='as it was sent'),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(['key_id'], ['api_keys.id'], name=op.f('idempotency_key_id_fkey'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('key_id', 'idempotency_key', name=op.f('idempotency_pkey')),
@@ -612,6 +619,8 @@ def downgrade() -> None:
     op.drop_table('sources')
     op.drop_index('refused_events_received_at_idx', table_name='refused_events')
     op.drop_table('refused_events')
+    op.drop_index('rate_limits_started_at_idx', table_name='rate_limits')
+    op.drop_table('rate_limits')
     op.drop_table('provider_gates')
     op.drop_index('provider_events_message_id_idx', table_name='provider_events')
     op.drop_table('provider_events')
