@@ -1,0 +1,198 @@
+"""The `flask` commands: what the engineer who runs Relance types."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+from flask import Flask, current_app
+from flask.cli import AppGroup
+
+from app import doctor, security, users
+from app.parts import current_parts
+from foundation.errors import Conflict, Invalid, NotFound
+from recommender import evaluation, training
+from shop import customers, imports, privacy, tables
+
+KINDS = ("products", "customers", "events", "orders", "stores", "stock", "consents")
+
+
+def register(app: Flask) -> None:
+    """Puts every command on the application's command line."""
+    for command in (migrate, user, key, import_file, train, evaluate, export, erase, check):
+        app.cli.add_command(command)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _told(command: Callable[..., None]) -> Callable[..., None]:
+    """What a person got wrong is said in red, a line each, with exit code 1; a bug still shows its traceback."""
+
+    @wraps(command)
+    def told(*args: Any, **kwargs: Any) -> None:
+        try:
+            with current_app.app_context():
+                command(*args, **kwargs)
+        except Invalid as wrong:
+            for fault in wrong.faults:
+                click.secho(f"{fault.pointer}: {fault.detail}", fg="red", err=True)
+            sys.exit(1)
+        except (Conflict, NotFound) as refused:
+            click.secho(str(refused), fg="red", err=True)
+            sys.exit(1)
+
+    return told
+
+
+@contextmanager
+def _bar(label: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A progress bar on standard error, moved by (done, total)."""
+    with click.progressbar(length=100, label=label, file=sys.stderr) as bar:
+
+        def move(done: int, total: int | None) -> None:
+            bar.update(int(100 * done / total) - bar.pos if total else 0)
+
+        yield move
+
+
+# ------------------------------------------------------------------------------------ schema, users, keys
+@click.command()
+def migrate() -> None:
+    """Bring the database's schema up to date."""
+    with current_app.app_context():
+        current_parts().db.migrate()
+    click.echo("The schema is up to date.")
+
+
+user = AppGroup("user", help="People who may sign in to the console.")
+
+
+@user.command("create")
+@click.argument("email")
+@click.option("--role", type=click.Choice([role.value for role in users.Role]), required=True)
+@click.option("--name", help="How the console addresses them.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@_told
+def create_user(email: str, role: str, name: str | None, password_stdin: bool) -> None:
+    """Add a person; asks for the password unless it comes on standard input."""
+    password = (
+        sys.stdin.readline().rstrip("\n")
+        if password_stdin
+        else click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    )
+    with current_parts().db.begin() as conn:
+        users.create(conn, email=email, role=role, name=name, password=password, now=_now())
+    click.echo(f"{email} may sign in as {role}.", err=True)
+
+
+key = AppGroup("key", help="Keys programs present to the API.")
+
+
+@key.command("create")
+@click.option("--kind", type=click.Choice([kind.value for kind in security.Kind]), required=True)
+@click.option("--name", required=True, help="Who will use it; shown under Sources.")
+@click.option("--channel", type=click.Choice(tables.CHANNELS), default="web", show_default=True)
+@_told
+def create_key(kind: str, name: str, channel: str) -> None:
+    """Make an API key and print it, once: only its hash is kept."""
+    with current_parts().db.begin() as conn:
+        made = security.create_key(conn, kind=kind, name=name, channel=channel, now=_now())
+    click.echo(made)
+
+
+# ------------------------------------------------------------------------------------------------- import
+@click.command("import")
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_told
+def import_file(kind: str, file: Path) -> None:
+    """Load a CSV, JSON lines or Parquet file; running it twice adds nothing."""
+    with _bar(f"Importing {kind}") as progress:
+        report = imports.run(current_parts().db, kind, path=file, now=_now(), progress=progress)
+    click.echo(f"{report.accepted:,} accepted, {report.repeated:,} repeated, {report.refused:,} refused")
+    if report.unknown_columns:
+        click.echo(f"Ignored columns: {', '.join(report.unknown_columns)}")
+    if report.refused_file:
+        click.secho(f"Refused rows, with line number and reason: {report.refused_file}", fg="yellow")
+    if report.accepted + report.repeated == 0:
+        click.secho("Nothing could be read.", fg="red", err=True)
+        sys.exit(1)
+
+
+# -------------------------------------------------------------------------------------------- recommender
+@click.command()
+@_told
+def train() -> None:
+    """Train once; prints the evaluation, and whether the model was published and why."""
+    with _bar("Training") as progress:
+        run = training.run(current_parts().db, now=_now(), progress=progress)
+    click.echo(training.report(run))
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--split", type=click.Choice(["time", "last-basket"]), default="time", show_default=True)
+@click.option("--test-days", type=click.IntRange(1, 365), default=7, show_default=True)
+@click.option("--k", "ks", default="10,20", show_default=True, help="Lengths of list to score, comma-separated.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
+@_told
+def evaluate(file: Path, split: str, test_days: int, ks: str, json_file: Path | None) -> None:
+    """Score the algorithms on an interactions file, as `train` does; touches no database."""
+    lengths = tuple(int(k) for k in ks.split(",") if k.strip().isdecimal())
+    if not lengths or 0 in lengths:
+        raise click.BadParameter("give whole numbers such as 10,20", param_hint="--k")
+    scored = evaluation.evaluate_file(file, split=split, test_days=test_days, ks=lengths)
+    click.echo(scored.table())
+    if json_file:
+        json_file.write_bytes(orjson.dumps(scored.json(), option=orjson.OPT_INDENT_2))
+
+
+# ------------------------------------------------------------------------------------------------ privacy
+export = AppGroup("export", help="What is held on someone.")
+
+
+@export.command("customer")
+@click.argument("customer")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@_told
+def export_customer(customer: str, out: Path) -> None:
+    """Write everything held on one customer, as JSON."""
+    with current_parts().db.begin() as conn:
+        held = privacy.export(conn, customers.require(conn, customer))
+    out.write_bytes(orjson.dumps(held, option=orjson.OPT_INDENT_2, default=str))
+    click.echo(f"Written to {out}")
+
+
+erase = AppGroup("erase", help="Forgetting someone.")
+
+
+@erase.command("customer")
+@click.argument("customer")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_told
+def erase_customer(customer: str, yes: bool) -> None:
+    """Erase one customer; only hashes of the addresses remain, so that they are never written to again."""
+    if not yes:
+        click.confirm(f"Erase everything held on {customer}? This cannot be undone.", abort=True)
+    with current_parts().db.begin() as conn:
+        privacy.erase(conn, customers.require(conn, customer), now=_now())
+    click.echo("Erased.")
+
+
+# ------------------------------------------------------------------------------------------------- doctor
+@click.command("doctor")
+@_told
+def check() -> None:
+    """Check settings, database, scheduler, channel and keys: one line each; exit 1 if any is red."""
+    findings = doctor.examine(current_parts(), now=_now())
+    for finding in findings:
+        mark, colour = ("ok  ", "green") if finding.good else ("FAIL", "red")
+        click.echo(f"{click.style(mark, fg=colour)}  {finding.subject:<12} {finding.detail}")
+    sys.exit(0 if all(finding.good for finding in findings) else 1)

@@ -1,0 +1,65 @@
+"""`flask doctor`: what must be true of an installation before it is trusted to send."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+
+from app import tables
+from app.parts import Parts
+from foundation import jobs
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing examined, whether it is as it must be, and what was found."""
+
+    subject: str
+    good: bool
+    detail: str
+
+
+def examine(parts: Parts, *, now: datetime) -> list[Finding]:
+    """Every check, in the order they depend on each other; stops early if the database does not answer."""
+    settings = Finding("settings", True, f"public address {parts.config.base_url}")
+    try:
+        with parts.db.begin() as conn:
+            return [settings, *_database(conn), _scheduler(conn, now), _keys(conn), _channel(parts)]
+    except sa.exc.OperationalError as down:
+        return [settings, Finding("database", False, f"does not answer: {down.orig}")]
+
+
+def _database(conn: sa.Connection) -> list[Finding]:
+    version = conn.scalar(sa.text("SHOW server_version"))
+    found = [Finding("database", True, f"PostgreSQL {version}")]
+    for name in ("fsync", "synchronous_commit"):
+        value = conn.scalar(sa.text(f"SHOW {name}"))
+        safe = value != "off"
+        found.append(Finding(name, safe, str(value) if safe else "is off: the sender refuses to start; turn it on"))
+    return found
+
+
+def _scheduler(conn: sa.Connection, now: datetime) -> Finding:
+    beat = jobs.last_beat(conn, "scheduler")
+    if beat is None:
+        return Finding("scheduler", False, "has never run: start it with python scheduler.py")
+    silent = now - beat
+    if silent > jobs.STALE:
+        return Finding("scheduler", False, f"silent for {int(silent.total_seconds())} s: start python scheduler.py")
+    return Finding("scheduler", True, "alive")
+
+
+def _keys(conn: sa.Connection) -> Finding:
+    live = sa.select(sa.func.count()).where(tables.api_keys.c.kind == "write", tables.api_keys.c.revoked_at.is_(None))
+    count = conn.scalar(live) or 0
+    advice = "none: make one with flask key create --kind write --name site"
+    return Finding("write keys", count > 0, str(count) if count else advice)
+
+
+def _channel(parts: Parts) -> Finding:
+    kind = parts.config.email_url.split(":", 1)[0]
+    if kind == "outbox":
+        return Finding("e-mail", True, "kept in the console's mailbox; set RELANCE_EMAIL_URL to send it")
+    host = urlsplit(parts.config.email_url).hostname or "SendGrid"
+    return Finding("e-mail", True, f"{kind} by {host}, from {parts.config.email_from}")

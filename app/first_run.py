@@ -1,0 +1,61 @@
+"""What an empty installation needs before its first page: the schema, and in demo mode a shop with a year behind it."""
+
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from app import demo, demo_data, tables, users
+from app.parts import Parts
+from campaigns import plans
+from foundation.config import kept_secret
+from recommender import training
+
+DEMO_USER = "demo@maison-aubier.example"
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int | None], None]
+Track = Callable[[str], Progress]
+"""Starts a progress line with its title; gives the function that moves it."""
+
+
+def demo_password(var: Path) -> str:
+    """The demo user's password, made once for this installation."""
+    return kept_secret(var / "demo-password")
+
+
+def prepare(parts: Parts, *, track: Track) -> None:
+    """Brings the schema up to date and, in demo mode, loads the shop and trains once. Repeating it adds nothing."""
+    parts.db.migrate()
+    if parts.config.demo and not _is_ready(parts):
+        _load_shop(parts, track)
+        _train(parts, track)
+        _open(parts)
+
+
+def _is_ready(parts: Parts) -> bool:
+    """The demo user is written last, so whoever has one has all the rest."""
+    with parts.db.begin() as conn:
+        return conn.scalar(sa.select(sa.func.count()).where(tables.users.c.email == DEMO_USER)) == 1
+
+
+def _load_shop(parts: Parts, track: Track) -> None:
+    now = datetime.now(UTC)
+    with tempfile.TemporaryDirectory(prefix="relance-demo-") as directory:
+        demo_data.load(parts.db, Path(directory), base_url=parts.config.base_url, now=now, track=track)
+
+
+def _train(parts: Parts, track: Track) -> None:
+    training.run(parts.db, now=datetime.now(UTC), progress=track("Training the recommender"))
+
+
+def _open(parts: Parts) -> None:
+    now = datetime.now(UTC)
+    with parts.db.begin() as conn:
+        demo.ensure(conn, parts.config.var, now=now)
+        plans.ensure_demo(conn, now=now, base_url=parts.config.base_url)
+        users.create(
+            conn, email=DEMO_USER, name="Inès Moreau", role="admin", password=demo_password(parts.config.var), now=now
+        )

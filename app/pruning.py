@@ -1,0 +1,26 @@
+"""What is forgotten at night: answers kept for repeats, ended sessions, old refusals and old counts."""
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from app import tables
+from foundation.database import Database
+from shop import tables as shop_tables
+
+KEPT: tuple[tuple[sa.Table, "sa.Column[datetime]", timedelta], ...] = (
+    (tables.idempotency, tables.idempotency.c.created_at, timedelta(hours=24)),
+    (tables.sessions, tables.sessions.c.created_at, timedelta(days=7)),
+    (shop_tables.refused_events, shop_tables.refused_events.c.received_at, timedelta(days=30)),
+    (shop_tables.event_counts, shop_tables.event_counts.c.minute, timedelta(days=30)),
+)
+"""Each table, the time its rows are judged by, and how long they are kept."""
+
+
+def prune(db: Database, *, now: datetime) -> str | None:
+    """Deletes what is older than it is kept for; says how much, or None if there was nothing."""
+    gone = 0
+    for table, time, kept in KEPT:
+        with db.begin() as conn:
+            gone += conn.execute(sa.delete(table).where(time < now - kept)).rowcount
+    return f"{gone} old rows forgotten" if gone else None
