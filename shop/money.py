@@ -15,7 +15,7 @@ _EXPONENTS = dict.fromkeys(
 def minor(value: object, currency: str | None) -> int:
     """`19.99` euros are 1999. Takes a number or decimal text; raises `ValueError` for anything else."""
     if type(value) is int:
-        amount = value * 10 ** exponent(currency)
+        amount = value * int(10 ** exponent(currency))
     elif type(value) is float or isinstance(value, str | Decimal):
         amount = _rounded(value, exponent(currency))
     else:
