@@ -25,7 +25,7 @@ from shop.tables import sources
 log = logging.getLogger(__name__)
 View = TypeVar("View", bound=Callable[..., Any])
 
-SIGN_IN_PATH = "/console/login"
+SIGN_IN_PATH = "/console/sign-in"
 KEY_MEMORY_SECONDS = 30
 """How long a revoked key may still work in a process that has just seen it."""
 

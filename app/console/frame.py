@@ -1,0 +1,123 @@
+"""What stands around every page: where one can go, whether the scheduler is alive, who is signed in."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import request
+
+from app import filters, i18n, security, users
+from app.console import words
+from app.console.words import N_
+from app.parts import current_parts
+from campaigns.channels import outbox
+from foundation import jobs
+
+THEMES = ("light", "dark")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One entry of the navigation."""
+
+    endpoint: str
+    icon: str
+    word: str
+    here: bool
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Whether the scheduler is alive, in a sentence and a tone."""
+
+    tone: str
+    sentence: str
+
+
+NAVIGATION = (
+    (
+        ("overview.index", "house", N_("Home")),
+        ("customers.index", "users", N_("Customers")),
+        ("campaigns.index", "route", N_("Campaigns")),
+        ("messages.index", "mail", N_("Messages")),
+        ("mailbox.index", "inbox", N_("Mailbox")),
+        ("promotions.index", "ticket-percent", N_("Promotions")),
+        ("model.index", "compass", N_("Recommendations")),
+    ),
+    (
+        ("sources.index", "plug", N_("Sources")),
+        ("health.index", "activity", N_("Health")),
+    ),
+)
+FOR_STORES = ("customers.index", "promotions.index")
+
+
+def context() -> dict[str, Any]:
+    """What every template of the console may call."""
+    return {
+        "locale": i18n.locale,
+        "theme": theme,
+        "user": security.current_user,
+        "sections": sections,
+        "scheduler": scheduler,
+        "initials": initials,
+        "role_word": lambda role: i18n.gettext(words.ROLES[role]),
+        "word": words.word,
+        "reason": words.reason,
+        "may_change": _may_change,
+    }
+
+
+def theme() -> str | None:
+    """The look this browser asked for; None follows the system."""
+    chosen = request.cookies.get("theme")
+    return chosen if chosen in THEMES else None
+
+
+def sections() -> list[list[Section]]:
+    """Where the signed-in person can go, in the navigation's two groups."""
+    user = security.current_user()
+    return [
+        [
+            _section(endpoint, icon, word)
+            for endpoint, icon, word in group
+            if user and (user.role != users.Role.STORE or endpoint in FOR_STORES)
+        ]
+        for group in NAVIGATION
+    ]
+
+
+def _section(endpoint: str, icon: str, word: str) -> Section:
+    room = endpoint.split(".")[0]
+    here = f".{room}." in f".{request.endpoint}."
+    return Section(f"console.{endpoint}", icon, i18n.gettext(word), here, _unread() if room == "mailbox" else 0)
+
+
+def _unread() -> int:
+    with current_parts().db.begin() as conn:
+        return outbox.unread(conn)
+
+
+def scheduler() -> Beat:
+    """Whether messages can leave at all: when the scheduler last gave a sign of life."""
+    now = datetime.now(UTC)
+    with current_parts().db.begin() as conn:
+        beat = jobs.last_beat(conn, "scheduler")
+    if beat is None:
+        return Beat("bad", i18n.gettext("Scheduler never started"))
+    if now - beat > jobs.STALE:
+        return Beat("bad", i18n.gettext("Scheduler silent, last seen %(ago)s", ago=filters.ago(beat, now)))
+    return Beat("ok", i18n.gettext("Scheduler active, %(ago)s", ago=filters.ago(beat, now)))
+
+
+def initials(name: str) -> str:
+    """Two letters that stand for a person."""
+    parts = [part for part in name.replace("@", " ").replace(".", " ").split() if part[0].isalnum()]
+    letters = [part[0] for part in (parts[:1] + parts[-1:] if len(parts) > 1 else parts)]
+    return "".join(letters).upper() or "?"
+
+
+def _may_change() -> bool:
+    user = security.current_user()
+    return user is not None and user.role in (users.Role.ADMIN, users.Role.MARKETER)

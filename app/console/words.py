@@ -1,0 +1,192 @@
+"""How each stable word of the engine is said to people: in a sentence, with an icon and a tone, in their language."""
+
+from dataclasses import dataclass
+
+from app import i18n
+
+
+def N_(text: str) -> str:  # noqa: N802 - gettext's own name for "translate later"
+    """Marks a text for translation where it stands; it is translated when it is shown."""
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What stands for a state: always an icon and a word, the tone only repeats them."""
+
+    word: str
+    icon: str
+    tone: str = "mute"
+
+
+MESSAGE = {
+    "pending": Word(N_("Waiting"), "clock"),
+    "claimed": Word(N_("Taken up"), "hand"),
+    "submitting": Word(N_("Being sent"), "send", "info"),
+    "accepted": Word(N_("Accepted"), "check", "ok"),
+    "delivered": Word(N_("Delivered"), "check-check", "ok"),
+    "uncertain": Word(N_("Uncertain"), "circle-help", "unsure"),
+    "unconfirmed": Word(N_("Unconfirmed"), "circle-help", "unsure"),
+    "bounced": Word(N_("Bounced"), "undo-2", "bad"),
+    "dropped": Word(N_("Dropped"), "circle-slash", "bad"),
+    "complained": Word(N_("Complaint"), "triangle-alert", "bad"),
+    "skipped": Word(N_("Not sent"), "minus"),
+    "failed": Word(N_("Failed"), "x", "bad"),
+    "expired": Word(N_("Expired"), "hourglass"),
+    "cancelled": Word(N_("Cancelled"), "ban"),
+}
+CAMPAIGN = {
+    "draft": Word(N_("Draft"), "circle-dashed"),
+    "sending": Word(N_("Running"), "play", "ok"),
+    "paused": Word(N_("Paused"), "pause", "warn"),
+    "cancelled": Word(N_("Cancelled"), "ban"),
+    "done": Word(N_("Done"), "check"),
+}
+CODE = {
+    "reserved": Word(N_("Reserved"), "clock"),
+    "issued": Word(N_("Available"), "ticket-percent", "accent"),
+    "redeemed": Word(N_("Used"), "check", "ok"),
+    "released": Word(N_("Given back"), "undo-2"),
+    "expired": Word(N_("Expired"), "hourglass"),
+}
+CONSENT = {
+    "granted": Word(N_("Yes"), "check", "ok"),
+    "denied": Word(N_("No"), "x", "bad"),
+    "unknown": Word(N_("Never asked"), "minus"),
+}
+RUN = {
+    "running": Word(N_("Training"), "hourglass"),
+    "published": Word(N_("Published"), "check"),
+    "live": Word(N_("Live"), "check", "ok"),
+    "refused": Word(N_("Refused"), "shield-x", "warn"),
+    "failed": Word(N_("Failed"), "x", "bad"),
+}
+ATTEMPT = {
+    "accepted": Word(N_("Accepted"), "check", "ok"),
+    "refused_retry": Word(N_("Refused for now"), "undo-2", "warn"),
+    "refused_final": Word(N_("Refused"), "x", "bad"),
+    "ambiguous": Word(N_("No clear answer"), "circle-help", "unsure"),
+    "unsent": Word(N_("Not sent"), "minus"),
+}
+ORDER = {
+    "completed": Word(N_("Ordered"), "shopping-bag", "ok"),
+    "cancelled": Word(N_("Cancelled"), "ban"),
+    "refunded": Word(N_("Refunded"), "undo-2"),
+}
+CHANNEL = {
+    "web": Word(N_("Site"), "globe"),
+    "app": Word(N_("App"), "smartphone"),
+    "store": Word(N_("Shop"), "store"),
+    "marketplace": Word(N_("Marketplace"), "layout-grid"),
+    "call_center": Word(N_("Call centre"), "phone"),
+    "email": Word(N_("E-mail"), "mail"),
+    "push": Word(N_("Push"), "bell"),
+    "sms": Word(N_("SMS"), "message-square"),
+    "onsite": Word(N_("On site"), "panel-top"),
+    "ads": Word(N_("Retargeting"), "target"),
+    "any": Word(N_("All channels"), "layout-grid"),
+}
+IDENTITY = {
+    "user_id": Word(N_("customer number"), "id-card"),
+    "anonymous_id": Word(N_("browser"), "globe"),
+    "email": Word(N_("e-mail"), "mail"),
+    "phone": Word(N_("phone"), "phone"),
+    "card": Word(N_("loyalty card"), "credit-card"),
+    "device": Word(N_("device"), "smartphone"),
+}
+EVENT = {
+    "Products Searched": Word(N_("Searched"), "search"),
+    "Product List Viewed": Word(N_("Viewed a list"), "layout-grid"),
+    "Product Viewed": Word(N_("Viewed a product"), "eye"),
+    "Product Clicked": Word(N_("Clicked a product"), "mouse-pointer-click"),
+    "Product Added": Word(N_("Added to basket"), "shopping-basket"),
+    "Product Removed": Word(N_("Removed from basket"), "circle-minus"),
+    "Cart Viewed": Word(N_("Viewed the basket"), "shopping-basket"),
+    "Checkout Started": Word(N_("Started checkout"), "credit-card"),
+    "Order Completed": Word(N_("Order"), "shopping-bag", "ok"),
+    "Order Updated": Word(N_("Order changed"), "shopping-bag"),
+    "Order Refunded": Word(N_("Refund"), "undo-2"),
+    "Order Cancelled": Word(N_("Order cancelled"), "ban"),
+    "Coupon Entered": Word(N_("Entered a code"), "ticket-percent"),
+    "Coupon Applied": Word(N_("Applied a code"), "ticket-check", "ok"),
+    "Coupon Denied": Word(N_("Code refused"), "ticket-percent"),
+    "Coupon Removed": Word(N_("Removed a code"), "ticket-percent"),
+    "Product Added to Wishlist": Word(N_("Added to wishlist"), "star"),
+    "Product Reviewed": Word(N_("Reviewed a product"), "star"),
+    "Email Opened": Word(N_("Opened an e-mail"), "eye"),
+    "Email Link Clicked": Word(N_("Clicked in an e-mail"), "mouse-pointer-click", "accent"),
+    "Email Delivered": Word(N_("E-mail delivered"), "mail-check"),
+    "Email Bounced": Word(N_("E-mail bounced"), "undo-2"),
+    "Message Sent": Word(N_("Message sent"), "send", "accent"),
+    "Message Clicked": Word(N_("Clicked in a message"), "mouse-pointer-click", "accent"),
+    "Unsubscribed": Word(N_("Unsubscribed"), "user-x"),
+    "Page Viewed": Word(N_("Viewed a page"), "file-text"),
+    "Screen Viewed": Word(N_("Viewed a screen"), "smartphone"),
+    "Identified": Word(N_("Was recognised"), "user-check"),
+    "Aliased": Word(N_("Signed in"), "log-in"),
+    "Grouped": Word(N_("Joined a group"), "users"),
+}
+JOB = {
+    "admit": N_("Takes up baskets left behind"),
+    "advance": N_("Moves customers to their next step"),
+    "deliver": N_("Hands messages over"),
+    "sweep": N_("Finds what a stopped process left unfinished"),
+    "credit": N_("Credits orders to messages"),
+    "train": N_("Trains the recommender, every night"),
+    "prune": N_("Clears out what is no longer needed, every night"),
+}
+ROLES = {"admin": N_("Administrator"), "marketer": N_("Marketer"), "analyst": N_("Analyst"), "store": N_("Shop")}
+
+REASONS = {
+    "no_address": N_("no address to write to"),
+    "bad_address": N_("the address cannot be right"),
+    "no_consent": N_("never agreed to be written to"),
+    "unsubscribed": N_("said no"),
+    "suppressed": N_("address set aside after a bounce or a complaint"),
+    "bought": N_("bought meanwhile"),
+    "cart_emptied": N_("emptied the basket"),
+    "cart_changed": N_("still busy with the basket"),
+    "cap": N_("has had as many messages as allowed"),
+    "quiet_hours": N_("quiet hours where the customer lives"),
+    "campaign_paused": N_("the campaign is paused"),
+    "campaign_cancelled": N_("the campaign was cancelled"),
+    "duplicate_address": N_("this address got the message already under another name"),
+    "too_late": N_("too late to be of use"),
+    "content": N_("the mail could not be written in full"),
+    "refused": N_("refused by the provider"),
+    "retries_exhausted": N_("refused too many times"),
+    "provider_busy": N_("the provider asks to wait"),
+    "provider_down": N_("the provider does not answer"),
+    "provider_misconfigured": N_("the provider refuses our settings"),
+    "no_answer": N_("handed over, no answer came; never sent again without proof"),
+    "worker_lost": N_("the sender stopped while handing over; never sent again without proof"),
+    "hard_bounce": N_("the address does not exist"),
+    "soft_bounce": N_("the mailbox would not take it"),
+    "complaint": N_("reported as unwanted"),
+    "converted": N_("bought"),
+    "emptied": N_("emptied the basket"),
+    "ended": N_("the time to buy ran out"),
+    "cancelled": N_("the campaign was cancelled"),
+    "no_identity": N_("says neither who nor which browser"),
+    "no_name": N_("has no name"),
+    "unknown_type": N_("is of no known type"),
+    "wrong_type": N_("holds a value of the wrong kind"),
+    "impossible_time": N_("has an impossible time"),
+    "too_large": N_("is too large"),
+    "too_deep": N_("is nested too deep"),
+    "bad_text": N_("holds text that is no text"),
+    "two_known_customers": N_("would make two known customers one"),
+}
+
+
+def word(table: dict[str, Word], key: str) -> Word:
+    """The word for a key in the reader's language; a word nobody foresaw is shown as it is."""
+    found = table.get(key)
+    return Word(i18n.gettext(found.word), found.icon, found.tone) if found else Word(key, "circle-dashed")
+
+
+def reason(key: str | None) -> str:
+    """A stable reason as a half-sentence; one nobody foresaw is shown as it is."""
+    if not key:
+        return ""
+    return i18n.gettext(REASONS[key]) if key in REASONS else key
