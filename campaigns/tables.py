@@ -69,7 +69,9 @@ enrolments = sa.Table(
     sa.Column("wake_at", Time),
     sa.Column("left_at", Time),
     sa.Column("reason", sa.Text, comment="why it left: converted, ended, cancelled …"),
+    sa.Column("cart_ref", sa.BigInteger, sa.ForeignKey("carts.id", ondelete="CASCADE"), comment="the cart it is about"),
     sa.UniqueConstraint("campaign_id", "customer_id", "entry_key"),
+    sa.Index("enrolments_entry_key_idx", "campaign_id", "entry_key"),
     sa.Index("enrolments_wake_at_idx", "wake_at", postgresql_where=sa.text("state = 'waiting'")),
     sa.Index("enrolments_customer_id_idx", "customer_id"),
 )
@@ -85,6 +87,7 @@ messages = sa.Table(
     _customer(),
     sa.Column("entry_key", sa.Text, nullable=False),
     sa.Column("enrolment_id", sa.BigInteger, sa.ForeignKey("enrolments.id", ondelete="CASCADE")),
+    sa.Column("cart_ref", sa.BigInteger, sa.ForeignKey("carts.id", ondelete="CASCADE"), comment="the cart it is about"),
     sa.Column("address_hash", sa.LargeBinary, comment="of the normalised address, known once it is rendered"),
     sa.Column("state", sa.Text, nullable=False, comment="see campaigns/states.py"),
     sa.Column("reason", sa.Text, comment="a stable word: why it was skipped, failed, held"),
@@ -107,12 +110,18 @@ messages = sa.Table(
     sa.Column("first_clicked_at", Time),
     sa.Column("last_clicked_at", Time),
     sa.Column("opened_at", Time),
+    sa.Column("settled_at", Time, comment="when its promo code and its event followed from where it ended"),
     sa.UniqueConstraint("campaign_id", "step", "channel", "customer_id", "entry_key"),
     # Two profiles, one mailbox: the same step of the same entry never goes twice to one address.
     sa.UniqueConstraint("campaign_id", "step", "channel", "address_hash", "entry_key"),
     sa.Index("messages_pending_idx", "not_before", postgresql_where=sa.text("state = 'pending'")),
     sa.Index("messages_leased_idx", "lease_until", postgresql_where=sa.text("state IN ('claimed', 'submitting')")),
     sa.Index("messages_uncertain_idx", "submitted_at", postgresql_where=sa.text("state = 'uncertain'")),
+    sa.Index(
+        "messages_unsettled_idx",
+        "resolved_at",
+        postgresql_where=sa.text("settled_at IS NULL AND resolved_at IS NOT NULL"),
+    ),
     sa.Index("messages_customer_id_idx", "customer_id", "queued_at"),
     sa.Index("messages_queued_at_idx", "queued_at"),
     comment="One thing for one customer by one channel",
@@ -142,7 +151,7 @@ attempts = sa.Table(
     sa.Column("n", sa.Integer, primary_key=True),
     sa.Column("started_at", Time, nullable=False),
     sa.Column("ended_at", Time),
-    sa.Column("outcome", sa.Text, comment="accepted refused_retry refused_final ambiguous unsent"),
+    sa.Column("outcome", sa.Text, comment="see campaigns/channels/base.py"),
     sa.Column("detail", sa.Text),
 )
 

@@ -272,25 +272,6 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('customer_id', 'channel', 'purpose', name=op.f('consents_pkey')),
     comment='What the log says now'
     )
-    op.create_table('enrolments',
-    sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
-    sa.Column('campaign_id', sa.BigInteger(), nullable=False),
-    sa.Column('customer_id', sa.BigInteger(), nullable=False),
-    sa.Column('entry_key', sa.Text(), nullable=False, comment='the cart, the day: what makes two entries differ'),
-    sa.Column('arm', sa.Text(), nullable=False, comment="a variant's name, or holdout"),
-    sa.Column('state', sa.Text(), nullable=False, comment='waiting left'),
-    sa.Column('position', sa.Integer(), server_default='0', nullable=False, comment='the next step'),
-    sa.Column('entered_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('wake_at', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('left_at', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('reason', sa.Text(), nullable=True, comment='why it left: converted, ended, cancelled …'),
-    sa.ForeignKeyConstraint(['campaign_id'], ['campaigns.id'], name=op.f('enrolments_campaign_id_fkey')),
-    sa.ForeignKeyConstraint(['customer_id'], ['customers.id'], name=op.f('enrolments_customer_id_fkey'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('id', name=op.f('enrolments_pkey')),
-    sa.UniqueConstraint('campaign_id', 'customer_id', 'entry_key', name=op.f('enrolments_campaign_id_customer_id_entry_key_key'))
-    )
-    op.create_index('enrolments_customer_id_idx', 'enrolments', ['customer_id'], unique=False)
-    op.create_index('enrolments_wake_at_idx', 'enrolments', ['wake_at'], unique=False, postgresql_where=sa.text("state = 'waiting'"))
     op.create_table('events',
     sa.Column('key', sa.UUID(), nullable=False, comment='from source and messageId: a repeat is nothing'),
     sa.Column('customer_id', sa.BigInteger(), nullable=True),
@@ -437,6 +418,28 @@ def upgrade() -> None:
     )
     op.create_index('slates_customer_id_idx', 'slates', ['customer_id'], unique=False, postgresql_where=sa.text('customer_id IS NOT NULL'))
     op.create_index('slates_shown_at_idx', 'slates', ['shown_at'], unique=False, postgresql_using='brin')
+    op.create_table('enrolments',
+    sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
+    sa.Column('campaign_id', sa.BigInteger(), nullable=False),
+    sa.Column('customer_id', sa.BigInteger(), nullable=False),
+    sa.Column('entry_key', sa.Text(), nullable=False, comment='the cart, the day: what makes two entries differ'),
+    sa.Column('arm', sa.Text(), nullable=False, comment="a variant's name, or holdout"),
+    sa.Column('state', sa.Text(), nullable=False, comment='waiting left'),
+    sa.Column('position', sa.Integer(), server_default='0', nullable=False, comment='the next step'),
+    sa.Column('entered_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('wake_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('left_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('reason', sa.Text(), nullable=True, comment='why it left: converted, ended, cancelled …'),
+    sa.Column('cart_ref', sa.BigInteger(), nullable=True, comment='the cart it is about'),
+    sa.ForeignKeyConstraint(['campaign_id'], ['campaigns.id'], name=op.f('enrolments_campaign_id_fkey')),
+    sa.ForeignKeyConstraint(['cart_ref'], ['carts.id'], name=op.f('enrolments_cart_ref_fkey'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['customer_id'], ['customers.id'], name=op.f('enrolments_customer_id_fkey'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('enrolments_pkey')),
+    sa.UniqueConstraint('campaign_id', 'customer_id', 'entry_key', name=op.f('enrolments_campaign_id_customer_id_entry_key_key'))
+    )
+    op.create_index('enrolments_customer_id_idx', 'enrolments', ['customer_id'], unique=False)
+    op.create_index('enrolments_entry_key_idx', 'enrolments', ['campaign_id', 'entry_key'], unique=False)
+    op.create_index('enrolments_wake_at_idx', 'enrolments', ['wake_at'], unique=False, postgresql_where=sa.text("state = 'waiting'"))
     op.create_table('idempotency',
     sa.Column('key_id', sa.Integer(), nullable=False),
     sa.Column('idempotency_key', sa.Text(), nullable=False),
@@ -457,6 +460,18 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('one_row', name=op.f('live_model_pkey')),
     comment='The pointer: publishing and rolling back move it'
     )
+    op.create_table('order_lines',
+    sa.Column('order_id', sa.Text(), nullable=False),
+    sa.Column('line', sa.Integer(), nullable=False),
+    sa.Column('customer_id', sa.BigInteger(), nullable=False, comment="the order's, kept here for reading in one step"),
+    sa.Column('ordered_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('product_id', sa.Text(), nullable=False),
+    sa.Column('quantity', sa.Integer(), nullable=False),
+    sa.Column('price', sa.BigInteger(), nullable=True, comment='minor units, of one piece'),
+    sa.ForeignKeyConstraint(['order_id'], ['orders.order_id'], name=op.f('order_lines_order_id_fkey'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('order_id', 'line', name=op.f('order_lines_pkey'))
+    )
+    op.create_index('order_lines_customer_id_idx', 'order_lines', ['customer_id', 'ordered_at'], unique=False)
     op.create_table('messages',
     sa.Column('id', sa.UUID(), nullable=False, comment='opaque; travels to the provider and back'),
     sa.Column('campaign_id', sa.BigInteger(), nullable=False),
@@ -465,6 +480,7 @@ def upgrade() -> None:
     sa.Column('customer_id', sa.BigInteger(), nullable=False),
     sa.Column('entry_key', sa.Text(), nullable=False),
     sa.Column('enrolment_id', sa.BigInteger(), nullable=True),
+    sa.Column('cart_ref', sa.BigInteger(), nullable=True, comment='the cart it is about'),
     sa.Column('address_hash', sa.LargeBinary(), nullable=True, comment='of the normalised address, known once it is rendered'),
     sa.Column('state', sa.Text(), nullable=False, comment='see campaigns/states.py'),
     sa.Column('reason', sa.Text(), nullable=True, comment='a stable word: why it was skipped, failed, held'),
@@ -487,7 +503,9 @@ def upgrade() -> None:
     sa.Column('first_clicked_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('last_clicked_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('opened_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('settled_at', sa.DateTime(timezone=True), nullable=True, comment='when its promo code and its event followed from where it ended'),
     sa.ForeignKeyConstraint(['campaign_id'], ['campaigns.id'], name=op.f('messages_campaign_id_fkey')),
+    sa.ForeignKeyConstraint(['cart_ref'], ['carts.id'], name=op.f('messages_cart_ref_fkey'), ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['customer_id'], ['customers.id'], name=op.f('messages_customer_id_fkey'), ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['enrolment_id'], ['enrolments.id'], name=op.f('messages_enrolment_id_fkey'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('messages_pkey')),
@@ -500,24 +518,13 @@ def upgrade() -> None:
     op.create_index('messages_pending_idx', 'messages', ['not_before'], unique=False, postgresql_where=sa.text("state = 'pending'"))
     op.create_index('messages_queued_at_idx', 'messages', ['queued_at'], unique=False)
     op.create_index('messages_uncertain_idx', 'messages', ['submitted_at'], unique=False, postgresql_where=sa.text("state = 'uncertain'"))
-    op.create_table('order_lines',
-    sa.Column('order_id', sa.Text(), nullable=False),
-    sa.Column('line', sa.Integer(), nullable=False),
-    sa.Column('customer_id', sa.BigInteger(), nullable=False, comment="the order's, kept here for reading in one step"),
-    sa.Column('ordered_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('product_id', sa.Text(), nullable=False),
-    sa.Column('quantity', sa.Integer(), nullable=False),
-    sa.Column('price', sa.BigInteger(), nullable=True, comment='minor units, of one piece'),
-    sa.ForeignKeyConstraint(['order_id'], ['orders.order_id'], name=op.f('order_lines_order_id_fkey'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('order_id', 'line', name=op.f('order_lines_pkey'))
-    )
-    op.create_index('order_lines_customer_id_idx', 'order_lines', ['customer_id', 'ordered_at'], unique=False)
+    op.create_index('messages_unsettled_idx', 'messages', ['resolved_at'], unique=False, postgresql_where=sa.text('settled_at IS NULL AND resolved_at IS NOT NULL'))
     op.create_table('attempts',
     sa.Column('message_id', sa.UUID(), nullable=False),
     sa.Column('n', sa.Integer(), nullable=False),
     sa.Column('started_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('outcome', sa.Text(), nullable=True, comment='accepted refused_retry refused_final ambiguous unsent'),
+    sa.Column('outcome', sa.Text(), nullable=True, comment='see campaigns/channels/base.py'),
     sa.Column('detail', sa.Text(), nullable=True),
     sa.ForeignKeyConstraint(['message_id'], ['messages.id'], name=op.f('attempts_message_id_fkey'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('message_id', 'n', name=op.f('attempts_pkey'))
@@ -570,16 +577,21 @@ def downgrade() -> None:
     op.drop_index('attributions_campaign_id_idx', table_name='attributions')
     op.drop_table('attributions')
     op.drop_table('attempts')
-    op.drop_index('order_lines_customer_id_idx', table_name='order_lines')
-    op.drop_table('order_lines')
+    op.drop_index('messages_unsettled_idx', table_name='messages', postgresql_where=sa.text('settled_at IS NULL AND resolved_at IS NOT NULL'))
     op.drop_index('messages_uncertain_idx', table_name='messages', postgresql_where=sa.text("state = 'uncertain'"))
     op.drop_index('messages_queued_at_idx', table_name='messages')
     op.drop_index('messages_pending_idx', table_name='messages', postgresql_where=sa.text("state = 'pending'"))
     op.drop_index('messages_leased_idx', table_name='messages', postgresql_where=sa.text("state IN ('claimed', 'submitting')"))
     op.drop_index('messages_customer_id_idx', table_name='messages')
     op.drop_table('messages')
+    op.drop_index('order_lines_customer_id_idx', table_name='order_lines')
+    op.drop_table('order_lines')
     op.drop_table('live_model')
     op.drop_table('idempotency')
+    op.drop_index('enrolments_wake_at_idx', table_name='enrolments', postgresql_where=sa.text("state = 'waiting'"))
+    op.drop_index('enrolments_entry_key_idx', table_name='enrolments')
+    op.drop_index('enrolments_customer_id_idx', table_name='enrolments')
+    op.drop_table('enrolments')
     op.drop_index('slates_shown_at_idx', table_name='slates', postgresql_using='brin')
     op.drop_index('slates_customer_id_idx', table_name='slates', postgresql_where=sa.text('customer_id IS NOT NULL'))
     op.drop_table('slates')
@@ -600,9 +612,6 @@ def downgrade() -> None:
     op.drop_table('identities')
     op.drop_index('events_customer_id_occurred_at_idx', table_name='events')
     op.drop_table('events')
-    op.drop_index('enrolments_wake_at_idx', table_name='enrolments', postgresql_where=sa.text("state = 'waiting'"))
-    op.drop_index('enrolments_customer_id_idx', table_name='enrolments')
-    op.drop_table('enrolments')
     op.drop_table('consents')
     op.drop_index('consent_log_customer_id_idx', table_name='consent_log')
     op.drop_table('consent_log')

@@ -1,0 +1,58 @@
+"""Which arm of a campaign a customer falls in, by a stable hash; and what the holdout says was caused."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+
+HOLDOUT = "holdout"
+TREATED = "treated"
+SHARES = 10_000
+
+
+def share(salt: str, customer_id: int) -> int:
+    """The customer's place from 0 to 9,999, the same for ever; `enrolments` computes it in SQL as well."""
+    digest = hashlib.md5(f"{salt}:{customer_id}".encode(), usedforsecurity=False).hexdigest()
+    return int(digest[:8], 16) % SHARES
+
+
+def assign(salt: str, customer_id: int, *, holdout_percent: float) -> str:
+    """The arm: `holdout` for that share of customers, `treated` for the others."""
+    return HOLDOUT if share(salt, customer_id) < holdout_percent * SHARES / 100 else TREATED
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """Orders per enrolled customer, treated minus held out, with its 95 % interval; None while it cannot be said."""
+
+    treated: int
+    treated_buyers: int
+    held_out: int
+    held_out_buyers: int
+    difference: float | None
+    low: float | None
+    high: float | None
+
+    @property
+    def conclusive(self) -> bool:
+        """True if the interval leaves zero out."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+
+def lift(*, treated: int, treated_buyers: int, held_out: int, held_out_buyers: int) -> Lift:
+    """Newcombe's interval for the difference of two shares: sound for small groups, where Wald's is not."""
+    if not treated or not held_out:
+        return Lift(treated, treated_buyers, held_out, held_out_buyers, None, None, None)
+    ours, theirs = treated_buyers / treated, held_out_buyers / held_out
+    low_a, high_a = _wilson(ours, treated)
+    low_b, high_b = _wilson(theirs, held_out)
+    gap = ours - theirs
+    low = gap - math.hypot(ours - low_a, high_b - theirs)
+    high = gap + math.hypot(high_a - ours, theirs - low_b)
+    return Lift(treated, treated_buyers, held_out, held_out_buyers, gap, low, high)
+
+
+def _wilson(share_: float, n: int, z: float = 1.959964) -> tuple[float, float]:
+    centre = share_ + z * z / (2 * n)
+    spread = z * math.sqrt(share_ * (1 - share_) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return (centre - spread) / scale, (centre + spread) / scale

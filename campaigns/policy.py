@@ -1,0 +1,21 @@
+"""The merchant's rules as they are kept: one row, in force at once."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from campaigns import rules, tables
+from campaigns.rules import Policy
+from foundation import database
+
+
+def load(conn: sa.Connection) -> Policy:
+    """The policy in force; the defaults until one is saved."""
+    values = conn.scalar(sa.select(tables.policy.c.values))
+    return rules.parse(values) if values else Policy()
+
+
+def save(conn: sa.Connection, policy: Policy, *, now: datetime) -> None:
+    """Puts a policy in force at once, for messages not yet sent."""
+    row = {"one_row": True, "values": rules.dump(policy), "updated_at": now}
+    database.upsert(conn, tables.policy, [row], key=["one_row"])

@@ -1,0 +1,114 @@
+"""The merchant's rules for every campaign as one value: caps, quiet hours, sender, links, attribution window."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import time
+from email.utils import parseaddr
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from foundation.errors import Fault, Invalid
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The merchant's rules. An empty `sender` means the one of the settings; no quiet hours when both are None."""
+
+    shop_name: str = "Maison Aubier"
+    sender: str = ""
+    postal_address: str = "14 rue Crébillon, 44000 Nantes"
+    privacy_url: str = ""
+    timezone: str = "Europe/Paris"
+    cap_messages: int = 3
+    cap_days: int = 7
+    quiet_from: time | None = time(22, 0)
+    quiet_until: time | None = time(8, 0)
+    attribution_days: int = 5
+    link_hosts: tuple[str, ...] = ()
+
+
+def dump(policy: Policy) -> dict[str, Any]:
+    """The policy as JSON."""
+    values = asdict(policy)
+    for name in ("quiet_from", "quiet_until"):
+        values[name] = values[name].strftime("%H:%M") if values[name] is not None else None
+    return values | {"link_hosts": list(policy.link_hosts)}
+
+
+def parse(values: Mapping[str, Any]) -> Policy:
+    """Reads a policy from JSON or a form; raises `Invalid` with one fault a field."""
+    known = {field.name for field in fields(Policy)}
+    faults = [Fault(f"/{name}", "is not known") for name in values if name not in known]
+    policy = Policy()
+    for name in known & values.keys():
+        try:
+            policy = replace(policy, **{name: _READERS[name](values[name])})
+        except (ValueError, TypeError) as error:
+            faults.append(Fault(f"/{name}", str(error)))
+    if (policy.quiet_from is None) != (policy.quiet_until is None):
+        faults.append(Fault("/quiet_until", "quiet hours need both a beginning and an end, or neither"))
+    if faults:
+        raise Invalid(*faults)
+    return policy
+
+
+def _line(value: object) -> str:
+    if not isinstance(value, str) or len(value) > 300 or not value.isprintable():
+        raise ValueError("must be one line of text")
+    return value.strip()
+
+
+def _sender(value: object) -> str:
+    text = _line(value)
+    if text and "@" not in parseaddr(text)[1]:
+        raise ValueError("must be a sender such as Shop <news@shop.example>")
+    return text
+
+
+def _zone(value: object) -> str:
+    try:
+        return ZoneInfo(_line(value)).key
+    except (ZoneInfoNotFoundError, OSError) as error:
+        raise ValueError("must be a time zone such as Europe/Paris") from error
+
+
+def _whole(low: int, high: int) -> Any:
+    def reader(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int | str) or not low <= int(value) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(value)
+
+    return reader
+
+
+def _clock(value: object) -> time | None:
+    if value is None or value == "":
+        return None
+    try:
+        return time.fromisoformat(str(value)).replace(second=0, microsecond=0, tzinfo=None)
+    except ValueError as error:
+        raise ValueError("must be an hour such as 22:00") from error
+
+
+def _hosts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise ValueError("must be a list of host names")
+    names = tuple(_line(host).lower() for host in value)
+    if any(not name or set("/:@ ") & set(name) for name in names):
+        raise ValueError("must hold host names alone, such as shop.example")
+    return names
+
+
+_READERS = {
+    "shop_name": _line,
+    "sender": _sender,
+    "postal_address": _line,
+    "privacy_url": _line,
+    "timezone": _zone,
+    "cap_messages": _whole(0, 100),
+    "cap_days": _whole(1, 90),
+    "quiet_from": _clock,
+    "quiet_until": _clock,
+    "attribution_days": _whole(1, 90),
+    "link_hosts": _hosts,
+}

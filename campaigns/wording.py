@@ -1,0 +1,138 @@
+"""The marketer's words: plain text with merge fields, checked against an allow-list before anything is rendered.
+
+Jinja's own sandbox does not stop a template from eating memory, so the syntax tree is checked first: fields,
+conditions and short loops pass; calls, arithmetic, assignments, macros and includes do not. What is left is as
+harmless as it is small, and its output is cut off at 512 kB.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
+from typing import NoReturn
+
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+MAX_SOURCE = 10_000
+MAX_OUTPUT = 512 * 1024
+FILTERS = ("capitalize", "default", "first", "last", "length", "lower", "title", "trim", "upper")
+TESTS = ("defined", "undefined")
+
+_ALLOWED = (
+    nodes.Template,
+    nodes.Output,
+    nodes.TemplateData,
+    nodes.Name,
+    nodes.Getattr,
+    nodes.Getitem,
+    nodes.Const,
+    nodes.If,
+    nodes.For,
+    nodes.CondExpr,
+    nodes.Compare,
+    nodes.Operand,
+    nodes.And,
+    nodes.Or,
+    nodes.Not,
+    nodes.Filter,
+    nodes.Test,
+)
+
+
+class WordingError(Exception):
+    """The text cannot be used as it stands; the message says why, naming the field."""
+
+
+class _Missing(StrictUndefined):
+    """A field without a value: may be asked about in a condition, never shown."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def _fail_with_undefined_error(self, *args: object, **kwargs: object) -> NoReturn:
+        raise UndefinedError(f"{self._undefined_name} is missing")
+
+    __str__ = __iter__ = __len__ = __eq__ = __ne__ = __hash__ = _fail_with_undefined_error  # type: ignore[assignment]
+
+
+_environment = ImmutableSandboxedEnvironment(undefined=_Missing, autoescape=False, cache_size=0)
+_environment.filters = {name: _environment.filters[name] for name in FILTERS}
+_environment.tests = {name: _environment.tests[name] for name in TESTS}
+_environment.globals = {}
+
+
+def check(source: str, *, fields: Collection[str]) -> list[str]:
+    """Everything wrong with a text, in sentences; `fields` are the merge fields there are, as `cart.value`."""
+    if len(source) > MAX_SOURCE:
+        return [f"is longer than {MAX_SOURCE} characters"]
+    try:
+        tree = _environment.parse(source)
+    except (TemplateSyntaxError, RecursionError) as error:
+        return [f"cannot be read: {error}"]
+    faults = [fault for node in _walk(tree) if (fault := _fault(node))]
+    if _depth(tree) > 2:
+        faults.append("has loops within loops within loops; two levels are the most")
+    return faults or _unknown_fields(tree, fields)
+
+
+def render(source: str, values: Mapping[str, object]) -> str:
+    """The text with its fields filled in; raises `WordingError` if one of them is missing."""
+    try:
+        pieces, size = [], 0
+        for piece in _compiled(source).generate(dict(values)):
+            size += len(piece)
+            if size > MAX_OUTPUT:
+                raise WordingError(f"is longer than {MAX_OUTPUT} characters once filled in")
+            pieces.append(piece)
+    except (TemplateError, TypeError, ValueError) as error:
+        raise WordingError(str(error)) from error
+    return "".join(pieces)
+
+
+@lru_cache(maxsize=512)
+def _compiled(source: str) -> Template:
+    """Compiles only what passes the allow-list, whatever way the text came into the database."""
+    faults = [fault for node in _walk(_environment.parse(source)) if (fault := _fault(node))]
+    if len(source) > MAX_SOURCE or faults:
+        raise WordingError(faults[0] if faults else "is too long")
+    return _environment.from_string(source)
+
+
+def _walk(node: nodes.Node) -> Iterator[nodes.Node]:
+    yield node
+    for child in node.iter_child_nodes():
+        yield from _walk(child)
+
+
+def _fault(node: nodes.Node) -> str | None:
+    if not isinstance(node, _ALLOWED):
+        return f"uses {type(node).__name__.lower()}, which is not available in messages"
+    if isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
+        return f"asks for {node.attr}, which is not a field"
+    if isinstance(node, nodes.Getitem) and not _plain_key(node.arg):
+        return "asks for a field by a computed name"
+    if isinstance(node, nodes.Filter) and node.name not in FILTERS:
+        return f"uses the filter {node.name}; there are: {', '.join(FILTERS)}"
+    if isinstance(node, nodes.Test) and node.name not in TESTS:
+        return f"uses the test {node.name}; there are: {', '.join(TESTS)}"
+    if isinstance(node, nodes.For) and node.recursive:
+        return "has a recursive loop"
+    return None
+
+
+def _plain_key(key: nodes.Node) -> bool:
+    return isinstance(key, nodes.Const) and not str(key.value).startswith("_")
+
+
+def _depth(node: nodes.Node) -> int:
+    below = max((_depth(child) for child in node.iter_child_nodes()), default=0)
+    return below + isinstance(node, nodes.For)
+
+
+def _unknown_fields(tree: nodes.Template, fields: Collection[str]) -> list[str]:
+    own = {name.name for loop in tree.find_all(nodes.For) for name in _walk(loop.target) if isinstance(name, nodes.Name)}
+    roots = {field.split(".")[0] for field in fields}
+    asked = {f"{node.node.name}.{node.attr}" for node in tree.find_all(nodes.Getattr) if isinstance(node.node, nodes.Name)}
+    names = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "load"} - own
+    unknown = {name for name in asked if name.split(".")[0] not in own and name not in fields} | (names - roots)
+    shown = sorted(name for name in unknown if not (name in roots or name.split(".")[0] in unknown and "." in name))
+    return [f"uses {name}, which is not a field; there are: {', '.join(sorted(fields))}" for name in shown]
