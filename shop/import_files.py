@@ -1,0 +1,419 @@
+"""Reads an import file by blocks: CSV, JSON lines or Parquet become columns of text with the line each row stands on.
+
+Memory is bounded by the block, never by the file. A row that cannot be read (ragged, not UTF-8, a NUL character, a cell
+over 32 KB, broken JSON) is given back with its line and reason, and the rows around it are kept.
+"""
+
+import codecs
+import csv
+import io
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from foundation.errors import Fault, Invalid
+
+BLOCK_BYTES = 8 << 20
+BLOCK_ROWS = 1 << 16
+LONGEST_LINE = 1 << 20
+MOST_COLUMNS = 200
+LONGEST_CELL = 32 * 1024
+
+NOT_UTF8 = "\uffff"
+"""Stands for a byte that is not UTF-8 until its row is refused; Unicode keeps this character out of texts."""
+
+Lines = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One row that was not taken: its line, why, and its cells as they were read."""
+
+    line: int
+    reason: str
+    cells: Sequence[object]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some rows of the file. Columns hold trimmed text with null for empty, or the numbers and times of a Parquet
+    file as they are. `done` counts the bytes of the file that have been read."""
+
+    columns: dict[str, pa.Array]
+    lines: Lines
+    refused: tuple[Refused, ...]
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImportFile:
+    """A file whose header has been read: which of the known columns it has, and which others it brought."""
+
+    path: Path
+    size: int
+    header: tuple[str, ...]
+    columns: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+    def blocks(self) -> Iterator[Block]:
+        """The rows, block by block."""
+        for raw in _FORMATS[self.path.suffix.lower()].blocks(self.path, self.header):
+            yield _readable(raw, self.columns)
+
+
+def open_file(path: Path, *, known: Sequence[str], required: Sequence[str]) -> ImportFile:
+    """Reads the header. Raises `Invalid` if the file cannot be read at all or lacks a required column."""
+    form = _FORMATS.get(path.suffix.lower())
+    if form is None:
+        raise Invalid(Fault(path.name, "is no .csv, .jsonl or .parquet file"))
+    try:
+        header = form.header(path, [name for name in known if name not in required])
+    except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
+        raise Invalid(Fault(path.name, f"cannot be read: {error}")) from error
+    if len(header) > MOST_COLUMNS:
+        raise Invalid(Fault(path.name, f"has more than {MOST_COLUMNS} columns"))
+    faults = [Fault(name, "stands twice in the header") for name in known if header.count(name) > 1]
+    faults += [Fault(name, "is a required column and is not there") for name in required if name not in header]
+    if faults:
+        raise Invalid(*faults)
+    return ImportFile(
+        path=path,
+        size=max(1, path.stat().st_size),
+        header=tuple(header),
+        columns=tuple(name for name in known if name in header),
+        unknown=tuple(name for name in header if name not in known),
+    )
+
+
+# ------------------------------------------------------------------------------------------ what a format gives
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """A block as its format reads it, before its cells are looked at."""
+
+    columns: dict[str, pa.Array]
+    lines: Lines
+    refused: list[Refused]
+    done: int
+
+
+def _readable(raw: _Raw, wanted: Sequence[str]) -> Block:
+    """The wanted columns, trimmed, without the rows that hold a cell no database could take."""
+    columns: dict[str, pa.Array] = {}
+    faults: dict[int, str] = {}
+    for name in wanted if raw.columns else ():
+        columns[name] = _plain(raw.columns[name])
+        for row, reason in _bad_cells(columns[name]):
+            faults.setdefault(row, f"{name}: {reason}")
+    refused = list(raw.refused)
+    lines = raw.lines
+    if faults:
+        cells = list(raw.columns.values())
+        refused += [
+            Refused(int(lines[row]), reason, [column[row].as_py() for column in cells])
+            for row, reason in sorted(faults.items())
+        ]
+        keep = np.ones(len(lines), dtype=bool)
+        keep[list(faults)] = False
+        columns = {name: column.filter(pa.array(keep)) for name, column in columns.items()}
+        lines = lines[keep]
+    return Block(columns=columns, lines=lines, refused=tuple(refused), done=raw.done)
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    """Text trimmed and null where empty; numbers and times as they are; anything nested as JSON."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _plain(column.dictionary_decode())
+    if pa.types.is_nested(kind):
+        return pa.array([None if v is None else orjson.dumps(v, default=str).decode() for v in column.to_pylist()])
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind):
+        text = pc.utf8_trim_whitespace(column.cast(pa.string()))
+        return pc.if_else(pc.equal(text, ""), None, text)
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return _plain(pa.array([None if v is None else _decoded(v) for v in column.to_pylist()], pa.string()))
+    return column
+
+
+def _decoded(data: bytes) -> str:
+    return data.decode("utf-8", _MARK)
+
+
+def _bad_cells(column: pa.Array) -> list[tuple[int, str]]:
+    """Rows whose text the database would refuse."""
+    if not pa.types.is_string(column.type) or not len(column):
+        return []
+    found: list[tuple[int, str]] = []
+    for reason, mask in (
+        ("is longer than 32 KB", pc.greater(pc.binary_length(column), LONGEST_CELL)),
+        ("contains a NUL character", pc.match_substring(column, "\0")),
+        ("is not UTF-8", pc.match_substring(column, NOT_UTF8)),
+    ):
+        rows = np.flatnonzero(pc.fill_null(mask, False).to_numpy(zero_copy_only=False))
+        found += [(int(row), reason) for row in rows]
+    return found
+
+
+# ----------------------------------------------------------------------------------------------------------- CSV
+class _Csv:
+    """Rows cut by Arrow's CSV reader (RFC 4180: quotes, doubled quotes, newlines within quotes)."""
+
+    @staticmethod
+    def header(path: Path, optional: Sequence[str]) -> list[str]:
+        with open(path, "rb") as file:
+            first = file.readline(LONGEST_LINE)
+        if len(first) == LONGEST_LINE or first.count(b",") > MOST_COLUMNS:
+            raise Invalid(Fault(path.name, f"has more than {MOST_COLUMNS} columns, or no line ends"))
+        text = first.decode("utf-8-sig")
+        if not text.strip():
+            raise Invalid(Fault(path.name, "has no header row"))
+        return [name.strip() for name in next(csv.reader([text]))]
+
+    @staticmethod
+    def blocks(path: Path, header: Sequence[str]) -> Iterator[_Raw]:
+        with open(path, "rb") as file:
+            counter = _LineCounter()
+            names = [str(number) for number in range(len(header))]
+            try:
+                reader = _csv_reader(_Utf8(file), names, counter)
+                for batch in reader:
+                    yield counter.number(dict(zip(header, batch.columns, strict=True)), done=file.tell())
+            except pa.ArrowInvalid as error:
+                yield counter.rest(f"the file cannot be read from here on: {error}", done=file.tell())
+                return
+            yield counter.rest(None, done=file.tell())
+
+
+def _csv_reader(source: "_Utf8", names: list[str], counter: "_LineCounter") -> pa.csv.CSVStreamingReader:
+    return pa.csv.open_csv(
+        pa.PythonFile(source, mode="r"),
+        read_options=pa.csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=names, skip_rows=1),
+        parse_options=pa.csv.ParseOptions(
+            newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=counter.ragged
+        ),
+        convert_options=pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=False
+        ),
+    )
+
+
+class _LineCounter:
+    """Tells which physical line each row starts on: Arrow counts rows, and a quoted cell may span lines."""
+
+    def __init__(self) -> None:
+        self._ragged: list[tuple[int, int, str]] = []
+        self._next_row = 2
+        self._extra = 0
+
+    def ragged(self, row: Any) -> str:
+        """Arrow's call for a row with the wrong number of cells."""
+        if row.text.strip("\r\n"):
+            reason = f"has {row.actual_columns} cells where the header has {row.expected_columns}"
+            self._ragged.append((row.number, row.text.count("\n"), reason + "\n" + row.text))
+        else:
+            self._ragged.append((row.number, 0, ""))
+        return "skip"
+
+    def number(self, columns: dict[str, pa.Array], *, done: int) -> _Raw:
+        """The block with its lines, and the ragged rows that stood before its last row."""
+        count = len(next(iter(columns.values())))
+        skipped = {row for row, _, _ in self._ragged}
+        rows = np.arange(self._next_row, self._next_row + count + len(skipped), dtype=np.int64)
+        rows = rows[~np.isin(rows, list(skipped))][:count]
+        inner = _newlines_within(columns, count)
+        lines = rows + self._extra + np.cumsum(inner) - inner
+        refused, past = [], 0
+        while self._ragged and self._ragged[0][0] < rows[-1]:
+            row, newlines, text = self._ragged.pop(0)
+            place = int(np.searchsorted(rows, row))
+            line = row + self._extra + int(inner[:place].sum()) + past
+            lines[place:] += newlines
+            past += newlines
+            refused += _ragged_row(line, text)
+        self._next_row = int(rows[-1]) + 1
+        self._extra += int(inner.sum()) + past
+        return _Raw(*_without_blank(columns, lines), refused=refused, done=done)
+
+    def rest(self, fault: str | None, *, done: int) -> _Raw:
+        """What stood after the last good row."""
+        refused = []
+        for row, newlines, text in self._ragged:
+            refused += _ragged_row(row + self._extra, text)
+            self._extra += newlines
+            self._next_row = row + 1
+        if fault:
+            refused.append(Refused(self._next_row + self._extra, fault, ()))
+        return _Raw(columns={}, lines=np.empty(0, dtype=np.int64), refused=refused, done=done)
+
+
+def _ragged_row(line: int, text: str) -> list[Refused]:
+    if not text:
+        return []  # an empty line is no row
+    reason, _, cells = text.partition("\n")
+    return [Refused(line, reason, next(csv.reader(io.StringIO(cells)), []))]
+
+
+def _newlines_within(columns: dict[str, pa.Array], count: int) -> Lines:
+    total = np.zeros(count, dtype=np.int64)
+    for column in columns.values():
+        if pc.any(pc.match_substring(column, "\n")).as_py():
+            total += pc.count_substring(column, "\n").to_numpy(zero_copy_only=False)
+    return total
+
+
+def _without_blank(columns: dict[str, pa.Array], lines: Lines) -> tuple[dict[str, pa.Array], Lines]:
+    """An empty line reaches us as a row of empty cells; it is no row."""
+    filled = np.zeros(len(lines), dtype=bool)
+    for column in columns.values():
+        filled |= pc.not_equal(column, "").to_numpy(zero_copy_only=False)
+        if filled.all():
+            return columns, lines
+    return {name: column.filter(pa.array(filled)) for name, column in columns.items()}, lines[filled]
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return NOT_UTF8, error.end
+
+
+_MARK = "relance-mark"
+codecs.register_error(_MARK, _mark)
+
+
+class _Utf8(io.RawIOBase):
+    """A file whose bytes that are not UTF-8 are replaced by a mark: one bad cell must not end the reading."""
+
+    def __init__(self, file: io.BufferedReader) -> None:
+        self._file = file
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors=_MARK)
+        if file.read(3) != codecs.BOM_UTF8:
+            file.seek(0)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes, or a few more where marks were set; empty only at the end."""
+        data = self._file.read(size)
+        text = self._decoder.decode(data, final=not data)
+        while data and not text:
+            data = self._file.read(size)
+            text = self._decoder.decode(data, final=not data)
+        return text.encode()
+
+
+# ----------------------------------------------------------------------------------------------------- JSON lines
+class _JsonLines:
+    """One JSON object a line; its keys are the columns. Those of the first 1,000 lines are looked at, and optional
+    ones may come later."""
+
+    @staticmethod
+    def header(path: Path, optional: Sequence[str]) -> list[str]:
+        found: dict[str, None] = {}
+        with open(path, "rb") as file:
+            for data in itertools.islice(_lines(file), 1000):
+                row = _json_object(data)
+                found.update(dict.fromkeys(row if isinstance(row, dict) else ()))
+        if not found:
+            raise Invalid(Fault(path.name, "holds no JSON object a line"))
+        return list(found | dict.fromkeys(optional))
+
+    @staticmethod
+    def blocks(path: Path, header: Sequence[str]) -> Iterator[_Raw]:
+        with open(path, "rb") as file:
+            read, chunk, held = 0, [], 0
+            for line in _lines(file):
+                chunk.append(line)
+                held += len(line)
+                if held >= BLOCK_BYTES:
+                    yield _json_block(chunk, header, after=read, done=file.tell())
+                    read, chunk, held = read + len(chunk), [], 0
+            yield _json_block(chunk, header, after=read, done=file.tell())
+
+
+def _lines(file: io.BufferedReader) -> Iterator[bytes]:
+    """The file's lines; one that is too long is given cut, and its rest is passed over."""
+    while line := file.readline(LONGEST_LINE):
+        yield line
+        while len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+            line = file.readline(LONGEST_LINE)
+
+
+def _json_block(chunk: list[bytes], header: Sequence[str], *, after: int, done: int) -> _Raw:
+    rows, lines, refused = [], [], []
+    for line, data in enumerate(chunk, start=after + 1):
+        row = _json_object(data)
+        if isinstance(row, dict):
+            rows.append(row)
+            lines.append(line)
+        elif data.strip():
+            refused.append(Refused(line, str(row), (data[:LONGEST_CELL].decode(errors="replace").strip(),)))
+    columns = {name: pa.array([_cell(row.get(name)) for row in rows], pa.string()) for name in header}
+    return _Raw(columns=columns, lines=np.array(lines, dtype=np.int64), refused=refused, done=done)
+
+
+def _json_object(data: bytes) -> dict[str, Any] | str:
+    """The object of one line, or why it is none."""
+    if len(data) >= LONGEST_LINE:
+        return "is longer than 1 MB"
+    try:
+        row = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        return f"is not JSON: {error}"
+    return row if isinstance(row, dict) else "is not a JSON object"
+
+
+def _cell(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return orjson.dumps(value).decode()
+
+
+# -------------------------------------------------------------------------------------------------------- Parquet
+class _Parquet:
+    """Columns with their own types; the line of a row is its number, the first being 1."""
+
+    @staticmethod
+    def header(path: Path, optional: Sequence[str]) -> list[str]:
+        with pq.ParquetFile(path) as file:
+            return list(file.schema_arrow.names)
+
+    @staticmethod
+    def blocks(path: Path, header: Sequence[str]) -> Iterator[_Raw]:
+        size, read = path.stat().st_size, 0
+        with pq.ParquetFile(path) as file:
+            rows = max(1, file.metadata.num_rows)
+            for batch in file.iter_batches(batch_size=BLOCK_ROWS):
+                lines = np.arange(read + 1, read + 1 + batch.num_rows, dtype=np.int64)
+                read += batch.num_rows
+                columns = {name: _marked(column) for name, column in zip(header, batch.columns, strict=True)}
+                yield _Raw(columns=columns, lines=lines, refused=[], done=size * read // rows)
+
+
+def _marked(column: pa.Array) -> pa.Array:
+    """Parquet readers take any bytes for text: those that are not UTF-8 are marked here."""
+    if not pa.types.is_string(column.type):
+        return column
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return pa.array([None if v is None else _decoded(v) for v in column.cast(pa.binary()).to_pylist()], pa.string())
+    return column
+
+
+_FORMATS: dict[str, type[_Csv] | type[_JsonLines] | type[_Parquet]] = {
+    ".csv": _Csv,
+    ".jsonl": _JsonLines,
+    ".ndjson": _JsonLines,
+    ".json": _JsonLines,
+    ".parquet": _Parquet,
+}
