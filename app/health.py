@@ -5,7 +5,6 @@ asked of PostgreSQL when it is asked of us.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,8 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from app import parts
-from campaigns import policy
+from app import doctor, parts
 from campaigns.tables import messages, provider_gates
 from foundation import jobs
 from foundation.database import Database
@@ -30,62 +28,43 @@ bp = Blueprint("health", __name__)
 MIGRATIONS = Path(jobs.__file__).parent / "migrations"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at: what it is, whether it is well, and what was seen."""
-
-    name: str
-    well: bool
-    detail: str
+WATCHED = ("database", "fsync", "synchronous_commit", "scheduler")
+"""What the doctor looks at that makes an installation unfit to serve; the rest is advice."""
 
 
 @bp.get("/health")
 def health() -> tuple[Response, int]:
     """200, or 503 with what is wrong."""
-    checks = examine(parts.current_parts().db, now=datetime.now(UTC))
-    well = all(check.well for check in checks)
+    findings = examine(parts.current_parts(), now=datetime.now(UTC))
+    well = all(finding.good for finding in findings)
     body = {
         "status": "ok" if well else "failing",
-        "reasons": [f"{check.name}: {check.detail}" for check in checks if not check.well],
-        "checks": {check.name: {"ok": check.well, "detail": check.detail} for check in checks},
+        "reasons": [f"{finding.subject}: {finding.detail}" for finding in findings if not finding.good],
+        "checks": {finding.subject: {"ok": finding.good, "detail": finding.detail} for finding in findings},
     }
     return jsonify(body), 200 if well else 503
 
 
-def examine(db: Database, *, now: datetime) -> list[Check]:
-    """Looks at the database, its schema, the scheduler and the sender."""
+def examine(of: parts.Parts, *, now: datetime) -> list[doctor.Finding]:
+    """Looks at the schema, the database's durability and the scheduler; stops where the next needs the last."""
     try:
-        with db.begin() as conn:
-            checks = [Check("database", True, "answers"), _schema(conn)]
-            if checks[-1].well:
-                checks += [_scheduler(conn, now), _sender(conn)]
-            return checks
+        with of.db.begin() as conn:
+            schema = _schema(conn)
     except sa.exc.OperationalError:
-        return [Check("database", False, "does not answer")]
+        return [doctor.Finding("database", False, "does not answer")]
+    if not schema.good:
+        return [schema]
+    return [schema, *(finding for finding in doctor.examine(of, now=now) if finding.subject in WATCHED)]
 
 
-def _schema(conn: sa.Connection) -> Check:
+def _schema(conn: sa.Connection) -> doctor.Finding:
     config = AlembicConfig()
     config.set_main_option("script_location", str(MIGRATIONS))
     wanted = ScriptDirectory.from_config(config).get_current_head()
     found = MigrationContext.configure(conn).get_current_revision()
     if found == wanted:
-        return Check("migrations", True, f"at {found}")
-    return Check("migrations", False, f"at {found}, this program needs {wanted}: run flask migrate")
-
-
-def _scheduler(conn: sa.Connection, now: datetime) -> Check:
-    beat = jobs.last_beat(conn, "scheduler")
-    if beat is None:
-        return Check("scheduler", False, "has never run")
-    age = (now - beat).total_seconds()
-    return Check("scheduler", age < jobs.STALE.total_seconds(), f"last seen {age:.0f} s ago")
-
-
-def _sender(conn: sa.Connection) -> Check:
-    if policy.load(conn).on_hold:
-        return Check("sender", False, "on hold after a restore: run flask release-hold")
-    return Check("sender", True, "may send")
+        return doctor.Finding("schema", True, f"at {found}")
+    return doctor.Finding("schema", False, f"at {found}, this program needs {wanted}: run flask migrate")
 
 
 @bp.get("/metrics")

@@ -13,7 +13,6 @@ from urllib.parse import quote, urlsplit
 
 import sqlalchemy as sa
 from flask import Blueprint, Response, abort, current_app, g, redirect, request
-from shop.vocabulary import Source
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import parts, rate_limits, sessions, users
@@ -21,6 +20,7 @@ from app.tables import api_keys
 from foundation.database import Database
 from shop import sources as shop_sources
 from shop.tables import sources
+from shop.vocabulary import Source
 
 log = logging.getLogger(__name__)
 View = TypeVar("View", bound=Callable[..., Any])
@@ -87,7 +87,10 @@ def _load_key(conn: sa.Connection, digest: bytes) -> Key | None:
         .join(sources, sources.c.id == api_keys.c.source_id)
         .where(api_keys.c.key_hash == digest, api_keys.c.revoked_at.is_(None))
     ).one_or_none()
-    return row and Key(row.id, row.kind, Source(id=row.source_id, name=row.name, channel=row.channel))
+    if row is None:
+        return None
+    trusted = row.kind == Kind.SECRET
+    return Key(row.id, row.kind, Source(id=row.source_id, name=row.name, channel=row.channel, trusted=trusted))
 
 
 def _hash(text: str) -> bytes:

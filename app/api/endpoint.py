@@ -77,13 +77,16 @@ class Operation:
 
 
 def operation(
-    summary: str, *, tag: str, kinds: tuple[str, ...] = (security.Kind.SECRET,)
+    summary: str, *, tag: str, kinds: tuple[str, ...] = (security.Kind.SECRET,), body: Any = None
 ) -> Callable[[View], Callable[..., Response]]:
-    """Makes a function of values into a view. Its first parameter is the transaction it works in."""
+    """Makes a function of values into a view. Its first parameter is the transaction it works in.
+
+    :param body: the shape of the body, where it is made at run time and cannot be an annotation
+    """
 
     def decorate(view: View) -> Callable[..., Response]:
         hints = get_type_hints(view, include_extras=True)
-        described = Operation(summary, tag, kinds, hints.get("query"), hints.get("body"), hints["return"])
+        described = Operation(summary, tag, kinds, hints.get("query"), body or hints.get("body"), hints["return"])
         wants_now = "now" in inspect.signature(view).parameters
         reply = pydantic.TypeAdapter(described.reply)
 

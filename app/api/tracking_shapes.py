@@ -1,4 +1,4 @@
-"""The tracking API as the OpenAPI document tells it: written out, for its bodies are Segment's and not ours to choose."""
+"""The tracking API as the OpenAPI document tells it: written out, for its bodies are Segment's."""
 
 from typing import Any
 
