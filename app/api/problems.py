@@ -4,6 +4,7 @@ import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import cast
 
 import orjson
 from flask import Flask, Response, render_template, request
@@ -69,7 +70,7 @@ def _conflict(error: Conflict) -> Response:
 
 def _http(error: HTTPException) -> Response:
     if error.response is not None:
-        return Response(error.response.get_data(), error.response.status, error.response.headers)
+        return cast("Response", error.response)
     status = error.code or 500
     if _for_people():
         return _page(status)
