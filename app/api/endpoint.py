@@ -30,14 +30,15 @@ WRITES = ("PUT", "POST", "DELETE", "PATCH")
 View = Callable[..., object]
 
 
-def _no_nul(text: str) -> str:
+def no_nul(text: str) -> str:
+    """PostgreSQL keeps every character but this one."""
     if "\0" in text:
         raise ValueError("holds a NUL character")
     return text
 
 
-Text = Annotated[str, pydantic.Field(max_length=2000), pydantic.AfterValidator(_no_nul)]
-Word = Annotated[str, pydantic.Field(min_length=1, max_length=200), pydantic.AfterValidator(_no_nul)]
+Text = Annotated[str, pydantic.Field(max_length=2000), pydantic.AfterValidator(no_nul)]
+Word = Annotated[str, pydantic.Field(min_length=1, max_length=200), pydantic.AfterValidator(no_nul)]
 Amount = Annotated[Decimal, pydantic.PlainSerializer(float, return_type=float, when_used="json")]
 
 
