@@ -1,0 +1,245 @@
+"""May we contact them: consent per channel and purpose with its proof, and addresses never to be used again.
+
+The log is only ever added to; `consents` holds what it says now. A suppressed address is kept as a hash alone.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from foundation import database
+from foundation.errors import Fault, Invalid
+from shop import handles
+from shop.tables import consent_log, consents, suppressions
+
+CHANNELS = ("email", "push", "sms", "onsite", "ads", "any")
+PURPOSES = ("marketing", "analytics", "personalization", "any")
+
+
+class State(StrEnum):
+    """What a customer said; `UNKNOWN` if nothing."""
+
+    GRANTED = "granted"
+    DENIED = "denied"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One yes or no of one customer, with its proof."""
+
+    customer_id: int
+    channel: str
+    purpose: str
+    state: str
+    at: datetime
+    source: str
+    text: str | None = None
+    form: str | None = None
+    proof: Mapping[str, Any] | None = None
+
+
+def record(
+    conn: sa.Connection,
+    *,
+    customer_id: int,
+    channel: str,
+    purpose: str,
+    state: str,
+    at: datetime,
+    source: str,
+    text: str | None = None,
+    form: str | None = None,
+    proof: Mapping[str, Any] | None = None,
+    now: datetime,
+) -> bool:
+    """Keeps one yes or no. True if it was new; the same said again at the same moment is nothing."""
+    said = Said(customer_id, channel, purpose, state, at, source, text, form, proof)
+    return record_many(conn, [said], now=now) == 1
+
+
+def record_many(conn: sa.Connection, said: Sequence[Said], *, now: datetime) -> int:
+    """Keeps many at once; returns how many were new. What is newest by its own time stands."""
+    faults = [fault for index, one in enumerate(said) for fault in _faults(one, f"/{index}" if len(said) > 1 else "")]
+    if faults:
+        raise Invalid(*faults)
+    if not said:
+        return 0
+    fresh = database.driver(conn).execute(_RECORD, _columns(said, now)).fetchall()
+    newest: dict[tuple[int, str, str], Said] = {}
+    for one in sorted((said[int(row[0]) - 1] for row in fresh), key=lambda one: (one.at, one.state != State.GRANTED)):
+        newest[(one.customer_id, one.channel, one.purpose)] = one
+    current = [newest[key] for key in sorted(newest)]
+    statement = postgresql.insert(consents)
+    if current:
+        conn.execute(
+            statement.on_conflict_do_update(
+                index_elements=["customer_id", "channel", "purpose"],
+                set_={"state": statement.excluded.state, "at": statement.excluded.at},
+                where=consents.c.at <= statement.excluded.at,
+            ),
+            [
+                {"customer_id": one.customer_id, "channel": one.channel, "purpose": one.purpose}
+                | {"state": one.state, "at": one.at}
+                for one in current
+            ],
+        )
+    return len(fresh)
+
+
+_RECORD = """
+WITH said AS (
+    SELECT * FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::text[], %b::timestamptz[], %b::text[], %b::text[],
+        %b::text[], %b::text[]) WITH ORDINALITY
+        AS s (customer_id, channel, purpose, state, at, source, text, form, proof, n)
+), kept AS (
+    INSERT INTO consent_log
+        (customer_id, origin_id, channel, purpose, state, at, source, text, form, proof, recorded_at)
+    SELECT customer_id, customer_id, channel, purpose, state, at, source, text, form, proof::jsonb, %b::timestamptz
+    FROM said ORDER BY n
+    ON CONFLICT DO NOTHING
+    RETURNING origin_id, channel, purpose, state, at, source
+)
+SELECT min(n) FROM said JOIN kept ON origin_id = customer_id
+    AND (said.channel, said.purpose, said.state, said.at, said.source)
+      = (kept.channel, kept.purpose, kept.state, kept.at, kept.source)
+GROUP BY origin_id, kept.channel, kept.purpose, kept.state, kept.at, kept.source
+"""
+
+
+def _columns(said: Sequence[Said], now: datetime) -> list[object]:
+    return [
+        [one.customer_id for one in said],
+        [one.channel for one in said],
+        [one.purpose for one in said],
+        [str(one.state) for one in said],
+        [one.at for one in said],
+        [one.source for one in said],
+        [one.text for one in said],
+        [one.form for one in said],
+        [orjson.dumps(one.proof or {}).decode() for one in said],
+        now,
+    ]
+
+
+def _faults(said: Said, where: str) -> Iterable[Fault]:
+    if said.channel not in CHANNELS:
+        yield Fault(f"{where}/channel", f"must be one of: {', '.join(CHANNELS)}")
+    if said.purpose not in PURPOSES:
+        yield Fault(f"{where}/purpose", f"must be one of: {', '.join(PURPOSES)}")
+    if said.state not in (State.GRANTED, State.DENIED):
+        yield Fault(f"{where}/state", "must be granted or denied")
+    if not said.source or "\0" in f"{said.source}{said.text or ''}{said.form or ''}":
+        yield Fault(f"{where}/source", "is needed, without NUL characters: where it was said")
+
+
+def withdraw(
+    conn: sa.Connection, customer_id: int, *, channel: str, purpose: str = "marketing", source: str, now: datetime
+) -> None:
+    """The customer wants no more of this. Stands from the moment the caller's transaction commits."""
+    record(
+        conn,
+        customer_id=customer_id,
+        channel=channel,
+        purpose=purpose,
+        state=State.DENIED,
+        at=now,
+        source=source,
+        now=now,
+    )
+
+
+def states(
+    conn: sa.Connection, customer_ids: Sequence[int], *, channel: str, purpose: str = "marketing"
+) -> dict[int, State]:
+    """What each customer says of a channel and purpose: a no anywhere that covers it outweighs every yes."""
+    query = sa.select(consents.c.customer_id, sa.func.bool_or(consents.c.state == State.DENIED)).where(
+        consents.c.customer_id == sa.any_(sa.bindparam("ids", list(customer_ids), postgresql.ARRAY(sa.BigInteger))),
+        consents.c.channel.in_([channel, "any"]),
+        consents.c.purpose.in_([purpose, "any"]),
+    )
+    denied = {customer: no for customer, no in conn.execute(query.group_by(consents.c.customer_id))}
+    return {
+        customer: State.UNKNOWN if customer not in denied else State.DENIED if denied[customer] else State.GRANTED
+        for customer in customer_ids
+    }
+
+
+def history(conn: sa.Connection, customer_id: int) -> Sequence[Said]:
+    """Everything a customer said, newest first, with its proof."""
+    query = sa.select(consent_log).where(consent_log.c.customer_id == customer_id)
+    return database.read(conn, query.order_by(consent_log.c.at.desc(), consent_log.c.id.desc()), Said)
+
+
+def standing(conn: sa.Connection, customer_id: int) -> dict[tuple[str, str], State]:
+    """What stands now, by channel and purpose."""
+    rows = conn.execute(sa.select(consents).where(consents.c.customer_id == customer_id))
+    return {(row.channel, row.purpose): State(row.state) for row in rows}
+
+
+# ------------------------------------------------------------------------------------------ merged customers
+def combine(conn: sa.Connection, customer_ids: Sequence[int]) -> None:
+    """Sets what stands for merged customers from the log: the last word of each person they were, a no before a yes.
+
+    A yes said to the merged customer later replaces the no of the one who was merged.
+    """
+    if customer_ids:
+        ids = {"ids": sorted(customer_ids)}
+        conn.execute(sa.text("DELETE FROM consents WHERE customer_id = ANY(:ids)"), ids)
+        conn.execute(sa.text(_COMBINE), ids)
+
+
+_COMBINE = """
+WITH last_words AS (
+    SELECT DISTINCT ON (customer_id, origin_id, channel, purpose) customer_id, origin_id, channel, purpose, state, at,
+        recorded_at
+    FROM consent_log WHERE customer_id = ANY(:ids)
+    ORDER BY customer_id, origin_id, channel, purpose, at DESC, state, id DESC
+), standing AS (
+    SELECT word.* FROM last_words word WHERE NOT EXISTS (
+        SELECT FROM last_words later
+        JOIN merges ON merges.loser_id = word.origin_id AND merges.undone_at IS NULL
+            AND later.recorded_at > merges.merged_at
+        WHERE later.customer_id = word.customer_id AND later.origin_id <> word.origin_id AND later.at > word.at
+            AND (later.channel, later.purpose) = (word.channel, word.purpose))
+)
+INSERT INTO consents (customer_id, channel, purpose, state, at)
+SELECT DISTINCT ON (customer_id, channel, purpose) customer_id, channel, purpose, state, at
+FROM standing ORDER BY customer_id, channel, purpose, state, at DESC
+"""
+"""`denied` sorts before `granted`."""
+
+
+# ------------------------------------------------------------------------------------------------ addresses
+def address_hash(channel: str, address: str) -> bytes:
+    """One-way, of the address in its one form: enough to recognise it, not to write to it."""
+    if channel == "email":
+        address = handles.email(address) or address.strip().lower()
+    elif channel == "sms":
+        address = handles.phone(address) or address
+    return hashlib.sha256(f"relance address\0{channel}\0{address}".encode(errors="replace")).digest()
+
+
+def suppress(conn: sa.Connection, *, channel: str, address: str, reason: str, now: datetime) -> None:
+    """This address is not to be used any more, whoever claims it. The first reason stays."""
+    database.insert_once(
+        conn,
+        suppressions,
+        {"channel": channel, "address_hash": address_hash(channel, address), "reason": reason, "since": now},
+    )
+
+
+def suppressed(conn: sa.Connection, channel: str, hashes: Iterable[bytes]) -> set[bytes]:
+    """Which of these addresses must not be used."""
+    query = sa.select(suppressions.c.address_hash).where(
+        suppressions.c.channel == channel,
+        suppressions.c.address_hash == sa.any_(sa.bindparam("hashes", list(hashes), postgresql.ARRAY(sa.LargeBinary))),
+    )
+    return {bytes(found) for found in conn.scalars(query)}
