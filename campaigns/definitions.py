@@ -138,7 +138,9 @@ def _words(value: object, faults: list[Fault]) -> dict[str, Words]:
 def _version(value: object, place: str, faults: list[Fault]) -> Words:
     given = value if isinstance(value, Mapping) else {}
     faults.extend(
-        Fault(f"{place}/{_escape(name)}", "is not known") for name in given if name not in ("subject", "heading", "intro")
+        Fault(f"{place}/{_escape(name)}", "is not known")
+        for name in given
+        if name not in ("subject", "heading", "intro")
     )
     return Words(*(_wording(given.get(name), f"{place}/{name}", faults) for name in ("subject", "heading", "intro")))
 

@@ -95,7 +95,7 @@ class Links:
         except BadSignature:
             return None
 
-    def _signer(self, purpose: str) -> "URLSafeSerializer[str]":
+    def _signer(self, purpose: str) -> URLSafeSerializer:
         return URLSafeSerializer(self._keys, salt=f"relance.{purpose}")
 
 

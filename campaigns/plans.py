@@ -100,7 +100,11 @@ def cancel(conn: sa.Connection, name: str, *, now: datetime) -> int:
         sa.update(messages)
         .where(messages.c.campaign_id == current.id, messages.c.state.in_((State.PENDING, State.CLAIMED)))
         .values(
-            state=State.CANCELLED, reason=Reason.CAMPAIGN_CANCELLED, resolved_at=now, resolved_by="operator", lease_until=None
+            state=State.CANCELLED,
+            reason=Reason.CAMPAIGN_CANCELLED,
+            resolved_at=now,
+            resolved_by="operator",
+            lease_until=None,
         )
     )
     conn.execute(
@@ -135,23 +139,27 @@ def _parsed(conn: sa.Connection, name: str, definition: Mapping[str, Any]) -> Ca
 
 DEMO = "cart-relaunch"
 
+_TITLE_FR = (
+    "{% if customer.first_name %}{{ customer.first_name }}, votre{% else %}Votre{% endif %} panier vous attend"
+    "{% if code.offer %}, avec {{ code.offer }} de moins{% endif %}"
+)
+_TITLE_EN = (
+    "{% if customer.first_name %}{{ customer.first_name }}, your{% else %}Your{% endif %} basket is waiting"
+    "{% if code.offer %}, with {{ code.offer }} off{% endif %}"
+)
 DEMO_WORDS = {
+    "en": {
+        "subject": _TITLE_EN,
+        "heading": _TITLE_EN,
+        "intro": "You chose {{ cart.first_title }} on {{ cart.left_on }}. We have kept your basket"
+        "{% if code.saving %}, and the code below saves you {{ code.saving }} until {{ code.expires }}{% endif %}.",
+    },
     "fr": {
-        "subject": "{% if customer.first_name %}{{ customer.first_name }}, votre{% else %}Votre{% endif %} panier vous attend"
-        "{% if code.offer %}, avec {{ code.offer }} de moins{% endif %}",
-        "heading": "{% if customer.first_name %}{{ customer.first_name }}, votre{% else %}Votre{% endif %} panier vous attend"
-        "{% if code.offer %}, avec {{ code.offer }} de moins{% endif %}",
+        "subject": _TITLE_FR,
+        "heading": _TITLE_FR,
         "intro": "Vous aviez choisi {{ cart.first_title }} {{ cart.left_on }}. Nous avons gardé votre panier"
         "{% if code.saving %}, et le code plus bas vous fait gagner {{ code.saving }} jusqu'au {{ code.expires }}"
         "{% endif %}.",
-    },
-    "en": {
-        "subject": "{% if customer.first_name %}{{ customer.first_name }}, your{% else %}Your{% endif %} basket is waiting"
-        "{% if code.offer %}, with {{ code.offer }} off{% endif %}",
-        "heading": "{% if customer.first_name %}{{ customer.first_name }}, your{% else %}Your{% endif %} basket is waiting"
-        "{% if code.offer %}, with {{ code.offer }} off{% endif %}",
-        "intro": "You chose {{ cart.first_title }} on {{ cart.left_on }}. We have kept your basket"
-        "{% if code.saving %}, and the code below saves you {{ code.saving }} until {{ code.expires }}{% endif %}.",
     },
 }
 

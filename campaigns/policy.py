@@ -11,7 +11,7 @@ from foundation import database
 
 def load(conn: sa.Connection) -> Policy:
     """The policy in force; the defaults until one is saved."""
-    values = conn.scalar(sa.select(tables.policy.c.values))
+    values = conn.scalar(sa.select(tables.policy.c["values"]))
     return rules.parse(values) if values else Policy()
 
 

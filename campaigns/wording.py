@@ -45,13 +45,13 @@ class WordingError(Exception):
 class _Missing(StrictUndefined):
     """A field without a value: may be asked about in a condition, never shown."""
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> bool:  # type: ignore[override]
         return False
 
     def _fail_with_undefined_error(self, *args: object, **kwargs: object) -> NoReturn:
         raise UndefinedError(f"{self._undefined_name} is missing")
 
-    __str__ = __iter__ = __len__ = __eq__ = __ne__ = __hash__ = _fail_with_undefined_error  # type: ignore[assignment]
+    __str__ = __iter__ = __len__ = __eq__ = __ne__ = __hash__ = _fail_with_undefined_error
 
 
 _environment = ImmutableSandboxedEnvironment(undefined=_Missing, autoescape=False, cache_size=0)
@@ -129,9 +129,13 @@ def _depth(node: nodes.Node) -> int:
 
 
 def _unknown_fields(tree: nodes.Template, fields: Collection[str]) -> list[str]:
-    own = {name.name for loop in tree.find_all(nodes.For) for name in _walk(loop.target) if isinstance(name, nodes.Name)}
+    own = {
+        name.name for loop in tree.find_all(nodes.For) for name in _walk(loop.target) if isinstance(name, nodes.Name)
+    }
     roots = {field.split(".")[0] for field in fields}
-    asked = {f"{node.node.name}.{node.attr}" for node in tree.find_all(nodes.Getattr) if isinstance(node.node, nodes.Name)}
+    asked = {
+        f"{node.node.name}.{node.attr}" for node in tree.find_all(nodes.Getattr) if isinstance(node.node, nodes.Name)
+    }
     names = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "load"} - own
     unknown = {name for name in asked if name.split(".")[0] not in own and name not in fields} | (names - roots)
     shown = sorted(name for name in unknown if not (name in roots or name.split(".")[0] in unknown and "." in name))

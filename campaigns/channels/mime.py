@@ -1,0 +1,80 @@
+"""One e-mail as bytes: text and HTML, one-click unsubscribe headers, a Message-ID that is the message's own.
+
+Built by hand: `email.message` takes ten times as long, and the same content must always give the same bytes.
+"""
+
+import base64
+from collections.abc import Mapping
+from datetime import datetime
+from email.header import Header
+from email.utils import format_datetime, formataddr, parseaddr
+from uuid import UUID
+
+from campaigns.channels.base import Mail
+
+
+class Unsendable(ValueError):
+    """A header or address that would break out of its line."""
+
+
+def headers(
+    message_id: UUID, *, sender: str, campaign: str, list_name: str, unsubscribe: str, at: datetime
+) -> dict[str, str]:
+    """The headers of a marketing mail beside sender, address and subject (RFC 2369, 2919, 8058)."""
+    domain = sender_domain(sender)
+    return {
+        "Message-ID": f"<{message_id}@{domain}>",
+        "Date": format_datetime(at),
+        "List-Unsubscribe": f"<{unsubscribe}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        "List-Id": f"{_encoded(list_name)} <{campaign}.{domain}>",
+    }
+
+
+def sender_domain(sender: str) -> str:
+    """The part after the @ of the sender's address."""
+    return parseaddr(sender)[1].rpartition("@")[2] or "localhost"
+
+
+def encode(mail: Mail) -> bytes:
+    """The whole message as it goes over the wire, lines ending in CR LF."""
+    top = {
+        "From": _address(mail.sender),
+        "To": _address(mail.address),
+        "Subject": _encoded(mail.subject),
+        **mail.headers,
+        "MIME-Version": "1.0",
+        "Content-Type": f'multipart/alternative; boundary="={mail.message_id.hex}"',
+    }
+    refuse_line_breaks(top)
+    lines = [f"{name}: {value}" for name, value in top.items()]
+    for kind, text in (("plain", mail.text), ("html", mail.html)):
+        body = base64.encodebytes(text.encode()).decode().replace("\n", "\r\n")
+        lines += ["", f"--={mail.message_id.hex}", f"Content-Type: text/{kind}; charset=utf-8"]
+        lines += ["Content-Transfer-Encoding: base64", "", body.rstrip()]
+    lines += [f"--={mail.message_id.hex}--", ""]
+    return "\r\n".join(lines).encode("ascii")
+
+
+def refuse_line_breaks(values: Mapping[str, str]) -> None:
+    """Raises if a value would start a header of its own. Folded encoded words are ours and stay."""
+    for name, value in values.items():
+        if any(letter in value.replace("\r\n ", "") for letter in "\r\n\0"):
+            raise Unsendable(f"{name} holds a line break")
+
+
+def _address(text: str) -> str:
+    refuse_line_breaks({"an address": text})
+    name, address = parseaddr(text)
+    if not address.isascii() or "@" not in address:
+        raise Unsendable("an address is not one")
+    return formataddr((_encoded(name), address)) if name and name.isascii() else _named(name, address)
+
+
+def _named(name: str, address: str) -> str:
+    return f"{_encoded(name)} <{address}>" if name else address
+
+
+def _encoded(text: str) -> str:
+    refuse_line_breaks({"a header": text})
+    return text if text.isascii() else Header(text, "utf-8").encode(linesep="\r\n")

@@ -1,0 +1,38 @@
+"""The channel of development and demos: keeps what it would have sent, shown as a mailbox in the console."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from campaigns import tables
+from campaigns.channels import mime
+from campaigns.channels.base import Mail, Outcome, Receipt
+from foundation import database
+from foundation.database import Database
+
+
+class OutboxChannel:
+    """Takes a message at most once, however often it is handed over; like any provider, it has its own transaction."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    @property
+    def provider(self) -> str:
+        return "outbox"
+
+    def deliver(self, batch: Sequence[Mail]) -> list[Receipt]:
+        return [self._deliver(mail) for mail in batch]
+
+    def _deliver(self, mail: Mail) -> Receipt:
+        try:
+            mime.encode(mail)
+            with self._db.begin() as conn:
+                row = {"message_id": mail.message_id, "received_at": datetime.now(UTC)}
+                database.insert_once(conn, tables.outbox, row)
+        except (mime.Unsendable, UnicodeError) as error:
+            return Receipt(mail.message_id, Outcome.REFUSED_FINAL, str(error))
+        except sa.exc.OperationalError as error:
+            return Receipt(mail.message_id, Outcome.AMBIGUOUS, type(error).__name__)
+        return Receipt(mail.message_id, Outcome.ACCEPTED, "kept in the mailbox")

@@ -1,0 +1,165 @@
+"""Everything that happened to one customer in one line of time: events, messages, codes, consents, merges."""
+
+import heapq
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+import sqlalchemy as sa
+
+from campaigns import codes, tables
+from shop.tables import consent_log, events, merges, orders, products, sources, stores
+from shop.vocabulary import Name
+
+Select = sa.Select[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One thing that happened. `kind` says what `data` holds; time, kind and id together are its place."""
+
+    at: datetime
+    kind: str
+    id: str
+    data: Mapping[str, Any]
+
+    @property
+    def place(self) -> tuple[datetime, str, str]:
+        """Where it stands in the line; the next page comes before it."""
+        return self.at, self.kind, self.id
+
+
+def page(
+    conn: sa.Connection,
+    customer_id: int,
+    *,
+    before: tuple[datetime, str, str] | None = None,
+    kinds: Collection[str] = (),
+    limit: int = 50,
+) -> list[Moment]:
+    """What happened, newest first. The same moment is ordered by kind and id, so no page repeats or leaves out."""
+    found = [
+        _some(conn, kind, select(customer_id), before=before, limit=limit)
+        for kind, select in _KINDS.items()
+        if not kinds or kind in kinds
+    ]
+    return list(islice(heapq.merge(*found, key=lambda moment: moment.place, reverse=True), limit))
+
+
+def _some(
+    conn: sa.Connection, kind: str, select: Select, *, before: tuple[datetime, str, str] | None, limit: int
+) -> list[Moment]:
+    rows = select.subquery()
+    wanted = sa.select(rows).order_by(rows.c.at.desc(), rows.c.id.desc()).limit(limit)
+    if before is not None:
+        at, last_kind, last_id = before
+        if kind == last_kind:
+            wanted = wanted.where(sa.tuple_(rows.c.at, rows.c.id) < sa.tuple_(sa.literal(at), sa.literal(last_id)))
+        else:
+            wanted = wanted.where(rows.c.at <= at if kind < last_kind else rows.c.at < at)
+    return [Moment(row["at"], kind, row["id"], dict(row)) for row in conn.execute(wanted).mappings()]
+
+
+def _events(customer_id: int) -> Select:
+    """The shop's events and the clicks of ours; a sent message stands in the line as itself."""
+    return (
+        sa.select(
+            events.c.occurred_at.label("at"),
+            _text(events.c.key),
+            events.c.name,
+            events.c.channel,
+            events.c.product_id,
+            products.c.title,
+            events.c.order_id,
+            orders.c.total,
+            orders.c.currency,
+            events.c.store_id,
+            stores.c.name.label("store"),
+            sources.c.name.label("source"),
+            events.c.properties,
+        )
+        .outerjoin(products, products.c.product_id == events.c.product_id)
+        .outerjoin(orders, orders.c.order_id == events.c.order_id)
+        .outerjoin(stores, stores.c.store_id == events.c.store_id)
+        .outerjoin(sources, sources.c.id == events.c.source_id)
+        .where(events.c.customer_id == customer_id, events.c.name != Name.MESSAGE_SENT)
+    )
+
+
+def _messages(customer_id: int) -> Select:
+    messages, contents, campaigns = tables.messages, tables.message_contents, tables.campaigns
+    return (
+        sa.select(
+            sa.func.coalesce(messages.c.submitted_at, messages.c.resolved_at, messages.c.queued_at).label("at"),
+            _text(messages.c.id),
+            campaigns.c.name.label("campaign"),
+            messages.c.step,
+            messages.c.channel,
+            messages.c.state,
+            messages.c.reason,
+            messages.c.entry_key,
+            messages.c.queued_at,
+            messages.c.not_before,
+            contents.c.subject,
+            contents.c.promo_code,
+            tables.enrolments.c.arm,
+        )
+        .join(campaigns, campaigns.c.id == messages.c.campaign_id)
+        .outerjoin(contents, contents.c.message_id == messages.c.id)
+        .outerjoin(tables.enrolments, tables.enrolments.c.id == messages.c.enrolment_id)
+        .where(messages.c.customer_id == customer_id)
+    )
+
+
+def _codes(customer_id: int) -> Select:
+    """Codes used; a code given is part of the message that carried it."""
+    promo_codes, offers = tables.promo_codes, tables.offers
+    return (
+        sa.select(
+            promo_codes.c.redeemed_at.label("at"),
+            promo_codes.c.code.label("id"),
+            (offers.c.prefix + "-" + sa.func.right(promo_codes.c.code, codes.BODY)).label("shown"),
+            offers.c.name.label("offer"),
+            promo_codes.c.order_id,
+            promo_codes.c.channel,
+            promo_codes.c.discount,
+            offers.c.currency,
+        )
+        .join(offers, offers.c.id == promo_codes.c.offer_id)
+        .where(promo_codes.c.customer_id == customer_id, promo_codes.c.redeemed_at.is_not(None))
+    )
+
+
+def _consents(customer_id: int) -> Select:
+    said = consent_log.c
+    return sa.select(
+        said.at, _text(said.id), said.channel, said.purpose, said.state, said.source, said.text, said.form
+    ).where(said.customer_id == customer_id)
+
+
+def _merges(customer_id: int) -> Select:
+    return sa.select(
+        merges.c.merged_at.label("at"),
+        _text(merges.c.id),
+        merges.c.winner_id,
+        merges.c.loser_id,
+        merges.c.evidence,
+        merges.c.undone_at,
+        merges.c.undone_by,
+    ).where(sa.or_(merges.c.winner_id == customer_id, merges.c.loser_id == customer_id))
+
+
+def _text(column: "sa.ColumnElement[Any]") -> "sa.Label[str]":
+    return sa.cast(column, sa.Text).label("id")
+
+
+_KINDS: dict[str, Callable[[int], Select]] = {
+    "code": _codes,
+    "consent": _consents,
+    "event": _events,
+    "merge": _merges,
+    "message": _messages,
+}
+"""In alphabetical order, as moments of the same time are."""
