@@ -99,8 +99,8 @@ def driver(conn: sa.Connection) -> psycopg.Connection[Any]:
 def insert_once(conn: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
     """Inserts one row unless a unique key already holds it. True if this call wrote it."""
     statement = postgresql.insert(table).values(**values).on_conflict_do_nothing()
-    # `inline`: else the generated id is fetched, and of a row that is fetched no count is kept.
-    return conn.execute(statement.inline()).rowcount == 1
+    # Without the option no count is kept of a row whose generated id is fetched.
+    return conn.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1
 
 
 def upsert(conn: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], *, key: Sequence[str]) -> None:
