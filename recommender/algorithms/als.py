@@ -1,0 +1,140 @@
+"""Factors by alternating least squares (`implicit`); a customer's vector is solved when asked, never stored. Pure."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+import scipy.sparse as sp
+import threadpoolctl
+from implicit.cpu.als import AlternatingLeastSquares
+from numpy.typing import NDArray
+
+from recommender.algorithms import base
+from recommender.algorithms.base import (
+    NOTHING,
+    Algorithm,
+    Arrays,
+    Ask,
+    Candidates,
+    Flags,
+    Floats,
+    History,
+    Interactions,
+    Ints,
+    Warmth,
+)
+
+FACTORS = 64
+REGULARIZATION = 1.0
+ROUNDS = 10
+FEWEST = 5
+"""A product touched less often has no factors: it would only learn noise. Popularity and history still know it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Als(Algorithm):
+    """`factors[i]` belongs to product `products[i]`; `gram` is what all of them weigh together."""
+
+    products: Ints
+    factors: NDArray[np.float32]
+    gram: Floats
+    lengths: NDArray[np.float32]
+
+    name: ClassVar[str] = "als"
+    serves: ClassVar[frozenset[Warmth]] = frozenset({Warmth.HOT, Warmth.WARM})
+
+    @classmethod
+    def fit(cls, interactions: Interactions, *, seed: int) -> Self:
+        counts = np.bincount(interactions.products, minlength=interactions.product_count)
+        products = np.flatnonzero(counts >= FEWEST)
+        kept = np.isin(interactions.products, products)
+        if not kept.any():
+            return cls._of(np.zeros(0, np.int64), np.zeros((0, FACTORS), np.float32))
+        columns = np.searchsorted(products, interactions.products[kept])
+        matrix = sp.csr_matrix(
+            (interactions.weights()[kept], (interactions.customers[kept], columns)),
+            shape=(interactions.customer_count, len(products)),
+            dtype=np.float32,
+        )
+        matrix.data += 1  # a confidence: 1 is what a product nobody touched has
+        with threadpoolctl.threadpool_limits(1, "blas"):
+            fitted = AlternatingLeastSquares(
+                factors=FACTORS, regularization=REGULARIZATION, iterations=ROUNDS, random_state=seed, num_threads=0
+            )
+            fitted.fit(matrix, show_progress=False)
+        return cls._of(products, fitted.item_factors)
+
+    @classmethod
+    def _of(cls, products: Ints, factors: NDArray[np.float32]) -> Self:
+        """A product whose factors are nothing has no length either; 1 stands in, so that nothing is divided by it."""
+        exact = factors.astype(np.float64)
+        lengths = np.linalg.norm(factors, axis=1)
+        return cls(
+            products=products,
+            factors=np.ascontiguousarray(factors, np.float32),
+            gram=exact.T @ exact,
+            lengths=np.where(lengths > 0, lengths, 1).astype(np.float32),
+        )
+
+    def candidates(self, history: History, ask: Ask) -> Candidates:
+        """Around the context if there is one: what goes with it, for anybody. Else what suits this customer."""
+        if len(ask.context):
+            scores = self._likeness(ask.context)
+        else:
+            scores = self._suits(history)
+        if scores is None:
+            return NOTHING
+        return base.best(self.products, np.where(self._wanted(ask), scores, 0), size=ask.size)
+
+    def nearest(self, products: Ints, history: History) -> Ints:
+        """For each product, the one in this history it resembles most; -1 where nothing can be said."""
+        rows, known = self._rows(products)
+        past, seen = self._rows(np.unique(history.products))
+        past = past[seen]
+        found = np.full(len(products), -1, np.int64)
+        if len(past) and known.any():
+            alike = self._directions(rows[known]) @ self._directions(past).T
+            found[known] = self.products[past[np.argmax(alike, axis=1)]]
+        return found
+
+    def _suits(self, history: History) -> NDArray[np.float32] | None:
+        """How well every product suits who has this history: her vector solved, as `implicit` solves it in a fit."""
+        products, weights = base.summed(history.products, base.decayed(history.kinds, ages=history.ages))
+        rows, known = self._rows(products)
+        if not known.any():
+            return None
+        mine = self.factors[rows[known]].astype(np.float64)
+        weights = weights[known]
+        equations = self.gram + REGULARIZATION * np.eye(len(self.gram)) + (mine.T * weights) @ mine
+        vector = np.linalg.solve(equations, mine.T @ (1 + weights))
+        scores: NDArray[np.float32] = self.factors @ vector.astype(np.float32)
+        return scores
+
+    def _likeness(self, products: Ints) -> NDArray[np.float32] | None:
+        rows, known = self._rows(products)
+        if not known.any():
+            return None
+        middle = self._directions(rows[known]).sum(axis=0)
+        return (self.factors @ middle) / self.lengths
+
+    def _directions(self, rows: Ints) -> NDArray[np.float32]:
+        return self.factors[rows] / self.lengths[rows, None]
+
+    def _rows(self, products: Ints) -> tuple[Ints, Flags]:
+        """Where each product stands among the factors, and whether it does."""
+        if not len(self.products):
+            return np.zeros(len(products), np.int64), np.zeros(len(products), bool)
+        rows = np.minimum(np.searchsorted(self.products, products), len(self.products) - 1)
+        return rows, self.products[rows] == products
+
+    def _wanted(self, ask: Ask) -> Flags:
+        """Neither the context itself nor, where products are named, any other."""
+        wanted = np.isin(self.products, ask.context, invert=True)
+        return wanted if ask.within is None else wanted & ask.within[self.products]
+
+    def arrays(self) -> Arrays:
+        return {"products": self.products, "factors": self.factors}
+
+    @classmethod
+    def load(cls, arrays: Arrays) -> Self:
+        return cls._of(arrays["products"], arrays["factors"])
