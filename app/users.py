@@ -55,7 +55,7 @@ def create(
     if role not in list(Role):
         faults.append(Fault("/role", f"is {role!r}; give one of: {', '.join(Role)}"))
     try:
-        validate_email(email, check_deliverability=False, test_environment=True)
+        validate_email(normalised(email), check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
         faults.append(Fault("/email", str(error)))
     if faults:

@@ -33,7 +33,7 @@ def earlier(conn: sa.Connection, *, key_id: int, name: str, request_hash: bytes,
     statement = statement.on_conflict_do_update(
         index_elements=["key_id", "idempotency_key"], set_=again, where=idempotency.c.created_at < now - KEPT
     )
-    if conn.execute(statement).rowcount == 1:
+    if conn.execute(statement.returning(idempotency.c.key_id)).first():
         return None
     row = conn.execute(sa.select(idempotency).where(_is(key_id, name))).one()
     if row.request_hash != request_hash:

@@ -58,7 +58,7 @@ def document() -> Response:
 def readable() -> str:
     """The same, to read."""
     described = describe(current_app._get_current_object(), parts.current_parts().config.base_url)  # type: ignore[attr-defined]
-    return render_template("public/api.html", document=described, operations=list(_by_tag(described)))
+    return render_template("public/api.html", language="en", document=described, operations=list(_by_tag(described)))
 
 
 def _by_tag(described: Json) -> Iterator[tuple[str, list[tuple[str, str, Json]]]]:

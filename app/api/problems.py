@@ -10,6 +10,7 @@ import orjson
 from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
+from app import i18n
 from foundation.errors import Conflict, Fault, Invalid, NotFound
 
 log = logging.getLogger(__name__)
@@ -100,4 +101,5 @@ def _for_people() -> bool:
 
 
 def _page(status: int, *, number: str | None = None) -> Response:
-    return Response(render_template("public/error.html", status=status, number=number), status)
+    page = render_template("public/error.html", status=status, number=number, language=i18n.locale())
+    return Response(page, status)
