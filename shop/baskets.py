@@ -74,6 +74,11 @@ def begun(event: Event, *, customer_id: int, origin_id: int) -> Cart:
     )
 
 
+def handed_over(cart: Cart, *, customer_id: int, origin_id: int) -> Cart:
+    """The cart, continued by another customer: a visitor who turned out to be known, or another device."""
+    return replace(cart, customer_id=customer_id, origin_id=origin_id)
+
+
 def fold(cart: Cart, event: Event) -> Cart:
     """The cart after an event. What happened before it was ordered changes nothing; what happens after begins anew."""
     if cart.state == State.ORDERED:

@@ -1,0 +1,129 @@
+"""Lets the requests of one process share transactions: they hand over their events and wait until these are durable.
+
+A commit costs the disk the same for one event as for a thousand. So the first request to come writes what is waiting,
+while those that arrive meanwhile gather for the next transaction (group commit). A request whose events cannot be
+stored fails alone: when a shared transaction fails, each request in it is tried by itself.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import psycopg
+import sqlalchemy as sa
+
+from foundation.database import Database
+from shop import ingest
+from shop.vocabulary import Event, Refusal
+
+EVENTS_WAITING = 20_000
+"""More would only wait longer than a sender does."""
+EVENTS_TOGETHER = 2_000
+TRIES = 5
+
+
+class Overloaded(Exception):
+    """Too much is waiting already; nothing was taken. Try again after `seconds`."""
+
+    seconds = 2
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What one request brought, and what became of it."""
+
+    events: Sequence[Event]
+    refused: Sequence[Refusal]
+    done: threading.Lock = field(default_factory=threading.Lock)
+    leads: bool = False
+    error: BaseException | None = field(default_factory=lambda: RuntimeError("the writer was interrupted"))
+
+    def __len__(self) -> int:
+        return len(self.events) + len(self.refused)
+
+
+class IngestQueue:
+    """The way in for requests. Holds no thread of its own, so it may be made before a server forks."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._waiting: deque[_Turn] = deque()
+        self._events_waiting = 0
+        self._writing = False
+        self._lock = threading.Lock()
+
+    def put(self, events: Sequence[Event], *, refused: Sequence[Refusal] = (), now: datetime) -> None:
+        """Returns once everything is durable. Raises `Overloaded` if nothing was taken."""
+        turn = _Turn(events, refused)
+        turn.done.acquire()
+        with self._lock:
+            if self._events_waiting and self._events_waiting + len(turn) > EVENTS_WAITING:
+                raise Overloaded
+            self._waiting.append(turn)
+            self._events_waiting += len(turn)
+            leads, self._writing = not self._writing, True
+        if not leads:
+            turn.done.acquire()
+        if leads or turn.leads:
+            self._write(now)
+        if turn.error is not None:
+            raise turn.error
+
+    def _write(self, now: datetime) -> None:
+        """Writes what is waiting, this request's events among it, then lets the next in line write the rest."""
+        with self._lock:
+            together = [self._waiting.popleft()]
+            count = len(together[0])
+            while self._waiting and count + len(self._waiting[0]) <= EVENTS_TOGETHER:
+                together.append(self._waiting.popleft())
+                count += len(together[-1])
+            self._events_waiting -= count
+        try:
+            self._store(together, now)
+        finally:
+            with self._lock:
+                following = self._waiting[0] if self._waiting else None
+                self._writing = following is not None
+            if following is not None:
+                following.leads = True
+                following.done.release()
+            for turn in together[1:]:
+                turn.done.release()
+
+    def _store(self, together: Sequence[_Turn], now: datetime) -> None:
+        try:
+            self._transaction(together, now)
+        except Exception as error:
+            if len(together) == 1:
+                together[0].error = error
+                return
+            for turn in together:
+                self._store([turn], now)
+        else:
+            for turn in together:
+                turn.error = None
+
+    def _transaction(self, together: Sequence[_Turn], now: datetime) -> None:
+        """One transaction, begun again if PostgreSQL ended it for the sake of another."""
+        events = [event for turn in together for event in turn.events]
+        refused = [refusal for turn in together for refusal in turn.refused]
+        for attempt in range(1, TRIES):
+            try:
+                self._once(events, refused, now)
+            except (sa.exc.OperationalError, psycopg.OperationalError) as error:
+                if not isinstance(getattr(error, "orig", error), _PASSING):
+                    raise
+                time.sleep(0.01 * attempt)
+            else:
+                return
+        self._once(events, refused, now)
+
+    def _once(self, events: Sequence[Event], refused: Sequence[Refusal], now: datetime) -> None:
+        with self._db.begin() as conn:
+            ingest.ingest(conn, events, refused=refused, now=now)
+
+
+_PASSING = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
