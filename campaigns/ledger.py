@@ -234,6 +234,22 @@ def reasons(conn: sa.Connection, *, campaign_id: int | None = None) -> list[tupl
     return [(reason or "", number) for reason, number in conn.execute(counted)]
 
 
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A provider that is not spoken to for now, and why."""
+
+    provider: str
+    reason: str | None
+    opened_at: datetime | None
+    blocked_until: datetime | None
+
+
+def shut_gates(conn: sa.Connection) -> list[Gate]:
+    """Providers that failed or asked for silence: what is for them waits."""
+    gates = tables.provider_gates
+    return database.read(conn, sa.select(gates).where(gates.c.breaker != "closed").order_by(gates.c.provider), Gate)
+
+
 _PARTS = {
     **dict.fromkeys(WAITING, "waiting"),
     **dict.fromkeys(UNSURE, "uncertain"),

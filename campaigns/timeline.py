@@ -14,28 +14,30 @@ from shop.tables import consent_log, events, merges, orders, products, sources, 
 from shop.vocabulary import Name
 
 Select = sa.Select[Any]
+Position = tuple[datetime, str, str]
+"""Time, kind and ref of a moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One thing that happened. `kind` says what `data` holds; time, kind and id together are its place."""
+    """One thing that happened. `kind` says what `facts` holds; time, kind and ref together are its place."""
 
     at: datetime
     kind: str
-    id: str
-    data: Mapping[str, Any]
+    ref: str
+    facts: Mapping[str, Any]
 
     @property
-    def place(self) -> tuple[datetime, str, str]:
+    def place(self) -> Position:
         """Where it stands in the line; the next page comes before it."""
-        return self.at, self.kind, self.id
+        return self.at, self.kind, self.ref
 
 
 def page(
     conn: sa.Connection,
     customer_id: int,
     *,
-    before: tuple[datetime, str, str] | None = None,
+    before: Position | None = None,
     kinds: Collection[str] = (),
     limit: int = 50,
 ) -> list[Moment]:
@@ -49,7 +51,7 @@ def page(
 
 
 def _some(
-    conn: sa.Connection, kind: str, select: Select, *, before: tuple[datetime, str, str] | None, limit: int
+    conn: sa.Connection, kind: str, select: Select, *, before: Position | None, limit: int
 ) -> list[Moment]:
     rows = select.subquery()
     wanted = sa.select(rows).order_by(rows.c.at.desc(), rows.c.id.desc()).limit(limit)

@@ -6,12 +6,13 @@ import socket
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from foundation.database import Database, Time, metadata
+from foundation.database import Database, Time, metadata, read
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,24 @@ def _run_and_record(db: Database, name: str, work: Callable[[datetime], str | No
         conn.execute(statement.on_conflict_do_update(index_elements=["job"], set_={**row, "failures_in_a_row": again}))
     if outcome and not failed:
         log.info("job done", extra={"job": name, "outcome": outcome, "seconds": round(seconds, 3)})
+
+
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """The last run of one job."""
+
+    job: str
+    started_at: datetime
+    finished_at: datetime | None
+    seconds: float | None
+    outcome: str | None
+    failed: bool
+    failures_in_a_row: int
+
+
+def last_runs(conn: sa.Connection) -> list[JobRun]:
+    """The ledger: one line a job, the last to run first."""
+    return read(conn, sa.select(job_runs).order_by(job_runs.c.started_at.desc()), JobRun)
 
 
 def beat(db: Database, kind: str, *, started_at: datetime, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """What stands around every page: where one can go, whether the scheduler is alive, who is signed in."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -7,10 +8,10 @@ from typing import Any
 from flask import request
 
 from app import filters, i18n, security, users
-from app.console import words
+from app.console import charts, words
 from app.console.words import N_
 from app.parts import current_parts
-from campaigns.channels import outbox
+from campaigns import ledger
 from foundation import jobs
 
 THEMES = ("light", "dark")
@@ -66,6 +67,8 @@ def context() -> dict[str, Any]:
         "word": words.word,
         "reason": words.reason,
         "may_change": _may_change,
+        "seconds": seconds,
+        "shares": shares,
     }
 
 
@@ -96,7 +99,7 @@ def _section(endpoint: str, icon: str, word: str) -> Section:
 
 def _unread() -> int:
     with current_parts().db.begin() as conn:
-        return outbox.unread(conn)
+        return ledger.unread(conn)
 
 
 def scheduler() -> Beat:
@@ -116,6 +119,22 @@ def initials(name: str) -> str:
     parts = [part for part in name.replace("@", " ").replace(".", " ").split() if part[0].isalnum()]
     letters = [part[0] for part in (parts[:1] + parts[-1:] if len(parts) > 1 else parts)]
     return "".join(letters).upper() or "?"
+
+
+def seconds(value: float | None) -> str:
+    """How long something took: `40 ms`, `1.2 s`, `6 min 12 s`."""
+    if value is None:
+        return ""
+    if value < 1:
+        return i18n.gettext("%(n)s ms", n=round(value * 1000))
+    if value < 60:
+        return i18n.gettext("%(n)s s", n=filters.number(value, 1))
+    return i18n.gettext("%(minutes)s min %(seconds)s s", minutes=int(value // 60), seconds=int(value % 60))
+
+
+def shares(parts: Sequence[int], width: float) -> list[tuple[float, float]]:
+    """Where each part of a drawn sum begins, and how wide it is."""
+    return charts.shares(parts, width=width)
 
 
 def _may_change() -> bool:

@@ -135,6 +135,18 @@ JOB = {
     "train": N_("Trains the recommender, every night"),
     "prune": N_("Clears out what is no longer needed, every night"),
 }
+PURPOSES = {
+    "marketing": N_("Offers and news"),
+    "analytics": N_("Measuring visits"),
+    "personalization": N_("Personal recommendations"),
+    "any": N_("Every purpose"),
+}
+ALGORITHM = {
+    "served": N_("What is shown"),
+    "popularity": N_("Best-sellers"),
+    "history": N_("Buys it again"),
+    "als": N_("Shared tastes"),
+}
 ROLES = {"admin": N_("Administrator"), "marketer": N_("Marketer"), "analyst": N_("Analyst"), "store": N_("Shop")}
 
 REASONS = {

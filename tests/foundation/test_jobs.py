@@ -49,3 +49,14 @@ def test_the_last_beat_is_the_newest(db: Database) -> None:
     with db.begin() as conn:
         assert jobs.last_beat(conn, "scheduler") == now
         assert jobs.last_beat(conn, "web") is None
+
+
+def test_the_ledger_shows_the_last_run_of_each_job(db: Database) -> None:
+    jobs.run(db, "deliver", lambda now: "3 messages")
+    jobs.run(db, "train", lambda now: "done")
+    jobs.run(db, "deliver", lambda now: None)
+
+    with db.begin() as conn:
+        runs = jobs.last_runs(conn)
+
+    assert [(run.job, run.outcome) for run in runs] == [("deliver", None), ("train", "done")]

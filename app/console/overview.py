@@ -1,0 +1,202 @@
+"""The first page: what needs attention, what the campaigns earned, the ledger's sum, and what happens right now."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+from flask import Blueprint, redirect, render_template, url_for
+from werkzeug.wrappers import Response
+
+from app import filters, i18n, security, users
+from app.console import customers as customer_pages
+from app.console import roles, words
+from app.parts import current_parts
+from campaigns import ledger, plans, reports
+from foundation import jobs
+from recommender import runs
+from shop import customers, events
+
+bp = Blueprint("overview", __name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One thing that needs attention: what, why it matters, since when, and where to go."""
+
+    icon: str
+    tone: str
+    title: str
+    text: str
+    when: str
+    href: str
+    act: str
+
+
+@bp.get("/")
+@security.require_role(*roles.EVERYONE)
+def index() -> str | Response:
+    """What a marketer sees first; a shop assistant is sent to the customers."""
+    user, now = security.current_user(), datetime.now(UTC)
+    if user and user.role == users.Role.STORE:
+        return redirect(url_for("console.customers.index"))
+    with current_parts().db.begin() as conn:
+        points = _points(conn, now)
+        sums = ledger.sums(conn)
+        found = [(plan, reports.campaign(conn, plan.id)) for plan in plans.every(conn)]
+    return render_template(
+        "console/overview/index.html",
+        greeting=_greeting(user.name if user and user.name else "", len(points)),
+        points=points,
+        sums=sums,
+        total=ledger.total(sums),
+        found=found,
+        now=now,
+        words=words,
+        **_live(),
+    )
+
+
+@bp.get("/live")
+@security.require_role(*roles.READ)
+def live() -> str:
+    """The last events, asked for again every few seconds."""
+    return render_template("console/overview/live.html", words=words, **_live())
+
+
+def _live() -> dict[str, object]:
+    with current_parts().db.begin() as conn:
+        latest = events.latest(conn, limit=8)
+        people = customers.get_many(conn, {event.customer_id for event in latest if event.customer_id})
+    return {"latest": latest, "people": people, "name": customer_pages.name}
+
+
+def _greeting(name: str, points: int) -> str:
+    hello = i18n.gettext("Hello %(name)s.", name=name.split(" ")[0]) if name else i18n.gettext("Hello.")
+    if not points:
+        return f"{hello} " + i18n.gettext("Nothing needs your attention.")
+    return f"{hello} " + i18n.ngettext("%(n)s thing needs your attention.", "%(n)s things need your attention.", points)
+
+
+def _points(conn: sa.Connection, now: datetime) -> list[Point]:
+    return [
+        *_scheduler(conn, now),
+        *_jobs(conn, now),
+        *_uncertain(conn),
+        *_campaigns(conn, now),
+        *_model(conn, now),
+        *_refused(conn, now),
+    ]
+
+
+def _scheduler(conn: sa.Connection, now: datetime) -> list[Point]:
+    beat = jobs.last_beat(conn, "scheduler")
+    if beat is not None and now - beat <= jobs.STALE:
+        return []
+    return [
+        Point(
+            "unplug",
+            "bad",
+            i18n.gettext("The scheduler is silent"),
+            i18n.gettext("Nothing is planned or sent until it is started again. Nothing is lost meanwhile."),
+            filters.ago(beat, now) if beat else i18n.gettext("never seen"),
+            url_for("console.health.index"),
+            i18n.gettext("See the health"),
+        )
+    ]
+
+
+def _jobs(conn: sa.Connection, now: datetime) -> list[Point]:
+    return [
+        Point(
+            "circle-alert",
+            "bad",
+            i18n.gettext("The job “%(job)s” fails", job=run.job),
+            run.outcome or "",
+            filters.ago(run.started_at, now),
+            url_for("console.health.index"),
+            i18n.gettext("See the job"),
+        )
+        for run in jobs.last_runs(conn)
+        if run.failed
+    ]
+
+
+def _uncertain(conn: sa.Connection) -> list[Point]:
+    total = ledger.total(ledger.sums(conn))
+    if not total.uncertain:
+        return []
+    return [
+        Point(
+            "circle-help",
+            "unsure",
+            i18n.ngettext("%(n)s message is uncertain", "%(n)s messages are uncertain", total.uncertain),
+            i18n.gettext("They were handed over and no clear answer came. They are never sent again without proof."),
+            "",
+            url_for("console.messages.index", state="uncertain"),
+            i18n.gettext("See them"),
+        )
+    ]
+
+
+def _campaigns(conn: sa.Connection, now: datetime) -> list[Point]:
+    said = {
+        "paused": (
+            i18n.gettext("“%(name)s” is paused"),
+            i18n.gettext("Its messages wait. Those too late to be of use will not leave."),
+        ),
+        "draft": (
+            i18n.gettext("“%(name)s” has not been launched"),
+            i18n.gettext("Baskets left behind stay without a word."),
+        ),
+    }
+    return [
+        Point(
+            "pause" if plan.state == "paused" else "circle-dashed",
+            "warn" if plan.state == "paused" else "accent",
+            said[plan.state][0] % {"name": plan.name},
+            said[plan.state][1],
+            filters.ago(plan.updated_at, now),
+            url_for("console.campaigns.show", name=plan.name),
+            i18n.gettext("Open it"),
+        )
+        for plan in plans.every(conn)
+        if plan.state in said
+    ]
+
+
+def _model(conn: sa.Connection, now: datetime) -> list[Point]:
+    last = next(iter(runs.latest(conn, limit=1)), None)
+    if last is None or last.state not in ("refused", "failed"):
+        return []
+    titles = {
+        "refused": i18n.gettext("The last model was not put in service"),
+        "failed": i18n.gettext("The last training run failed"),
+    }
+    return [
+        Point(
+            "shield-x",
+            "warn",
+            titles[last.state],
+            i18n.gettext("The one before it still serves, or best-sellers if there was none."),
+            filters.ago(last.started_at, now),
+            url_for("console.model.index"),
+            i18n.gettext("Compare"),
+        )
+    ]
+
+
+def _refused(conn: sa.Connection, now: datetime) -> list[Point]:
+    refused = sum(minute.refused for minute in events.per_minute(conn, since=now - timedelta(hours=24)))
+    if not refused:
+        return []
+    return [
+        Point(
+            "triangle-alert",
+            "warn",
+            i18n.ngettext("%(n)s event was refused", "%(n)s events were refused", refused),
+            i18n.gettext("They are kept with their reason, so that whoever sends them can mend it."),
+            i18n.gettext("within a day"),
+            url_for("console.sources.index", _anchor="refused"),
+            i18n.gettext("See why"),
+        )
+    ]
