@@ -116,7 +116,7 @@ def _readable(raw: _Raw, wanted: Sequence[str]) -> Block:
     refused = list(raw.refused)
     lines = raw.lines
     if faults:
-        cells = list(raw.columns.values())
+        cells = [raw.columns[name] for name in wanted]
         refused += [
             Refused(int(lines[row]), reason, [column[row].as_py() for column in cells])
             for row, reason in sorted(faults.items())

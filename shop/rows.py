@@ -2,15 +2,16 @@
 
 import math
 import zoneinfo
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from urllib.parse import urlsplit
 
 import orjson
 
 from foundation.errors import Fault
-from shop import money
+from shop import handles, money, vocabulary
 
 LONGEST_ID = 255
 LONGEST_TEXT = 32 * 1024
@@ -71,6 +72,8 @@ def identifier(value: object) -> str:
     clean = text(value)
     if not clean or len(clean) > LONGEST_ID:
         raise ValueError(f"must have 1 to {LONGEST_ID} characters")
+    if not clean.isprintable() and any(character < " " or character == "\x7f" for character in clean):
+        raise ValueError("holds a control character")
     return clean
 
 
@@ -137,6 +140,45 @@ def currency(value: object) -> str:
     return code
 
 
+def one_of(words: Iterable[str]) -> Reader:
+    """A reader of words from a closed list."""
+    known = tuple(words)
+
+    def word(value: object) -> str:
+        given = text(value).lower()
+        if given not in known:
+            raise ValueError(f"must be one of: {', '.join(known)}")
+        return given
+
+    return word
+
+
+def moment(value: object) -> datetime:
+    """A time in ISO 8601, UTC unless it says otherwise, not before the year 2000."""
+    given = value.replace(tzinfo=value.tzinfo or UTC) if isinstance(value, datetime) else vocabulary.moment(value)
+    if given is None:
+        raise ValueError("is not an ISO 8601 time")
+    if given < vocabulary.EARLIEST:
+        raise ValueError("is before the year 2000")
+    return given
+
+
+def email(value: object) -> str:
+    """An e-mail address in its one form."""
+    address = handles.email(value)
+    if address is None:
+        raise ValueError("must be an e-mail address")
+    return address
+
+
+def year(value: object) -> int:
+    """A year of birth."""
+    number = whole(value)
+    if not 1850 <= number <= 2100:
+        raise ValueError("must be a year")
+    return number
+
+
 def flag(value: object) -> bool:
     """Yes or no, in the ways feeds write it."""
     if isinstance(value, bool):
@@ -195,3 +237,8 @@ def timezone(value: object) -> str:
 @cache
 def _zones() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())
+
+
+def json_text(value: str) -> str:
+    """The text as a JSON string."""
+    return orjson.dumps(value).decode()
