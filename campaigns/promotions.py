@@ -284,7 +284,7 @@ def of_customer(conn: sa.Connection, customer_id: int) -> Sequence[sa.RowMapping
 def _row(conn: sa.Connection, code: str) -> sa.RowMapping | None:
     """The code with its offer; what nobody holds is as unknown as what never was."""
     query = (
-        sa.select(promo_codes, *(offers.c[field.name].label(f"offer_{field.name}") for field in fields(Offer)))
+        sa.select(promo_codes, *(offers.c[field.name].label(f"its_{field.name}") for field in fields(Offer)))
         .join(offers, offers.c.id == promo_codes.c.offer_id)
         .where(promo_codes.c.code == codes.normalise(code), promo_codes.c.state != "released")
     )
@@ -292,7 +292,7 @@ def _row(conn: sa.Connection, code: str) -> sa.RowMapping | None:
 
 
 def _offer(row: sa.RowMapping) -> Offer:
-    return Offer(**{field.name: row[f"offer_{field.name}"] for field in fields(Offer)})
+    return Offer(**{field.name: row[f"its_{field.name}"] for field in fields(Offer)})
 
 
 def _verdict(row: sa.RowMapping, basket: Basket, now: datetime) -> Verdict:
