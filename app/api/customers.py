@@ -177,20 +177,20 @@ def get_timeline(conn: sa.Connection, customer: str, *, query: Page) -> Timeline
     entries = timeline.page(conn, _find(conn, customer), before=_before(query.cursor), limit=query.limit)
     last = entries[-1] if len(entries) == query.limit else None
     return TimelineReply(
-        entries=[EntryReply(at=entry.at, kind=entry.kind, facts=_facts(entry.data)) for entry in entries],
+        entries=[EntryReply(at=entry.at, kind=entry.kind, facts=_facts(entry.facts)) for entry in entries],
         cursor=endpoint.cursor(*last.place) if last else None,
     )
 
 
-def _facts(data: Mapping[str, Any]) -> dict[str, Any]:
+def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     """What is known of it, amounts as decimal numbers."""
-    known = {name: value for name, value in data.items() if value is not None and name not in ("at", "id")}
+    known = {name: value for name, value in facts.items() if value is not None and name not in ("at", "id")}
     for name in known.keys() & {"total", "discount"}:
         known[name] = float(money.decimal(known[name], known.get("currency")))
     return known
 
 
-def _before(cursor: str | None) -> tuple[datetime, str, str] | None:
+def _before(cursor: str | None) -> timeline.Position | None:
     position = endpoint.position(cursor, 3)
     if position is None:
         return None
