@@ -13,7 +13,8 @@ from foundation.errors import NotFound
 from shop import handles, linking, merging
 from shop.handles import Handle, Kind
 from shop.linking import Graph
-from shop.tables import customers, identities, identity_claims
+from shop.profiles import COLUMNS, Profile
+from shop.tables import customers, identities, identity_claims, profiles
 from shop.vocabulary import Event, Reason
 
 
@@ -301,6 +302,27 @@ def get_many(conn: sa.Connection, ids: Iterable[int]) -> dict[int, Customer]:
     """Customers by id, those that exist."""
     query = sa.select(customers).where(customers.c.id.in_(set(ids)))
     return {customer.id: customer for customer in database.read(conn, query, Customer)}
+
+
+def profiles_of(conn: sa.Connection, ids: Iterable[int]) -> dict[int, Profile]:
+    """What events have taught us of customers, by id; those nothing is known of are missing."""
+    rows = conn.execute(sa.select(profiles).where(profiles.c.customer_id.in_(set(ids)))).mappings()
+    return {row["customer_id"]: Profile(**{name: row[name] for name in COLUMNS}) for row in rows}
+
+
+def require(conn: sa.Connection, text: str) -> int:
+    """The customer a person names on the command line: by user id, e-mail, or our own number."""
+    found = find(conn, user_id=text, email=text)
+    if found is None and text.isdecimal() and len(text) < 18:
+        found = canonical(conn, [int(text)]).get(int(text))
+    if found is None:
+        raise NotFound(f"no customer {text}")
+    return found
+
+
+def count(conn: sa.Connection) -> int:
+    """How many customers there are, visitors without a name among them."""
+    return int(conn.scalar(sa.select(sa.func.count()).where(customers.c.merged_into.is_(None))) or 0)
 
 
 def record(conn: sa.Connection, customer_id: int) -> Record:

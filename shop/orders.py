@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -27,6 +28,17 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """One product of one order."""
+
+    order_id: str
+    line: int
+    product_id: str
+    quantity: int
+    price: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """One order as it stands; amounts in minor units. `total` is what was paid."""
 
@@ -44,22 +56,13 @@ class Order:
     currency: str | None
     coupon: str | None
     cart_id: str | None
+    lines: tuple[Line, ...] = ()
+    """Filled where an order is looked up; while events are taken in, lines are written beside it."""
 
     @property
     def net(self) -> int:
         """What the shop kept of it."""
         return 0 if self.state == State.CANCELLED else self.total - self.refunded
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One product of one order."""
-
-    order_id: str
-    line: int
-    product_id: str
-    quantity: int
-    price: int | None
 
 
 def apply(conn: sa.Connection, happened: Iterable[Happened]) -> list[OrderChange]:
@@ -168,7 +171,7 @@ def _change(before: Order | None, after: Order) -> OrderChange:
 
 
 # ------------------------------------------------------------------------------------------------- storage
-_COLUMNS = tuple(field.name for field in fields(Order))
+_COLUMNS = tuple(field.name for field in fields(Order) if field.name != "lines")
 _TYPES = {
     "customer_id": "bigint",
     "origin_id": "bigint",
@@ -237,21 +240,29 @@ def _put_lines(conn: sa.Connection, stored: Mapping[str, Order], lines: Mapping[
 
 # ------------------------------------------------------------------------------------------------ look-ups
 def get(conn: sa.Connection, order_id: str) -> Order | None:
-    """An order by the shop's id of it."""
-    query = sa.select(orders).where(orders.c.order_id == order_id)
-    return next(iter(database.read(conn, query, Order)), None) if "\0" not in order_id else None
+    """An order by the shop's id of it, with its lines."""
+    return (
+        None
+        if "\0" in order_id
+        else next(iter(_many(conn, sa.select(orders).where(orders.c.order_id == order_id))), None)
+    )
 
 
-def of_customer(conn: sa.Connection, customer_id: int, *, limit: int = 50) -> Sequence[Order]:
-    """A customer's orders, newest first."""
+def of_customer(conn: sa.Connection, customer_id: int, *, limit: int = 50) -> list[Order]:
+    """A customer's orders with their lines, newest first."""
     query = sa.select(orders).where(orders.c.customer_id == customer_id)
-    return database.read(conn, query.order_by(orders.c.ordered_at.desc()).limit(limit), Order)
+    return _many(conn, query.order_by(orders.c.ordered_at.desc(), orders.c.order_id).limit(limit))
 
 
-def lines(conn: sa.Connection, order_ids: Iterable[str]) -> Sequence[Line]:
-    """The lines of orders, in their order."""
-    query = sa.select(order_lines).where(order_lines.c.order_id.in_(set(order_ids)))
-    return database.read(conn, query.order_by(order_lines.c.order_id, order_lines.c.line), Line)
+def _many(conn: sa.Connection, query: sa.Select[Any]) -> list[Order]:
+    rows = [dict(row) for row in conn.execute(query).mappings()]
+    wanted = sa.select(order_lines).where(order_lines.c.order_id.in_([row["order_id"] for row in rows]))
+    lines: dict[str, list[Line]] = {}
+    for line in database.read(conn, wanted.order_by(order_lines.c.order_id, order_lines.c.line), Line):
+        lines.setdefault(line.order_id, []).append(line)
+    return [
+        Order(**{name: row[name] for name in _COLUMNS}, lines=tuple(lines.get(row["order_id"], ()))) for row in rows
+    ]
 
 
 def bought_since(conn: sa.Connection, since: Mapping[int, datetime]) -> set[int]:
