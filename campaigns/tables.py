@@ -124,6 +124,7 @@ messages = sa.Table(
     ),
     sa.Index("messages_customer_id_idx", "customer_id", "queued_at"),
     sa.Index("messages_queued_at_idx", "queued_at"),
+    sa.Index("messages_clicked_idx", "last_clicked_at", postgresql_where=sa.text("last_clicked_at IS NOT NULL")),
     comment="One thing for one customer by one channel",
 )
 
@@ -160,7 +161,7 @@ provider_events = sa.Table(
     metadata,
     sa.Column("provider", sa.Text, primary_key=True),
     sa.Column("event_id", sa.Text, primary_key=True),
-    sa.Column("message_id", postgresql.UUID),
+    sa.Column("message_id", postgresql.UUID, info={"references": "messages.id"}),
     sa.Column("attempt", sa.Integer),
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("at", Time, nullable=False),
