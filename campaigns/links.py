@@ -119,3 +119,8 @@ def allowed(url: str | None, *, base_url: str, hosts: Collection[str]) -> str | 
     host, own = urlsplit(full).hostname or "", urlsplit(base_url).hostname or ""
     trusted = host == own or any(host == name or host.endswith(f".{name}") for name in hosts)
     return full if trusted else None
+
+
+def leading(url: str | None, *, base_url: str, hosts: Collection[str]) -> str | None:
+    """The full address of what the catalogue or a frozen message names: any host, unless the merchant lists them."""
+    return allowed(url, base_url=base_url, hosts=hosts) if hosts else absolute(url, base_url)

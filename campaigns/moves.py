@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql
 
 from campaigns import gates, tables
 from campaigns.channels.base import Outcome, Receipt
-from campaigns.states import COUNTED, SENT, Reason, State, before
+from campaigns.states import COUNTED, NOT_SENT, SENT, Reason, State, before
 from foundation import database
 from shop.tables import carts, consents, customers, orders, suppressions
 
@@ -303,6 +303,11 @@ def settle(conn: sa.Connection, ids: Sequence[UUID], *, now: datetime) -> None:
 def was_sent(state: str) -> bool:
     """Whether the customer was reached, as far as is known."""
     return state in SENT and state != State.DROPPED
+
+
+def never_left(state: str) -> bool:
+    """Whether it is certain that the customer got nothing."""
+    return state in NOT_SENT or state == State.DROPPED
 
 
 def _mine(message: Claimed) -> tuple[sa.ColumnElement[bool], ...]:

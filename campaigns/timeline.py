@@ -50,9 +50,7 @@ def page(
     return list(islice(heapq.merge(*found, key=lambda moment: moment.place, reverse=True), limit))
 
 
-def _some(
-    conn: sa.Connection, kind: str, select: Select, *, before: Position | None, limit: int
-) -> list[Moment]:
+def _some(conn: sa.Connection, kind: str, select: Select, *, before: Position | None, limit: int) -> list[Moment]:
     rows = select.subquery()
     wanted = sa.select(rows).order_by(rows.c.at.desc(), rows.c.id.desc()).limit(limit)
     if before is not None:

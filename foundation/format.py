@@ -20,6 +20,15 @@ _AFTER = re.compile(r"«[ \u00a0\u202f]*")
 _APOSTROPHE = re.compile(r"(?<=\w)'(?=\w)")
 _UNIT = re.compile(r"(?<=\d) (?=(?:cm|mm|kg|g|h|min|s|j|L|ml|cl|pts?|Mo|Go|ms)\b)")
 
+_DATES = {
+    "short": "d MMM",
+    "medium": "d MMM y",
+    "long": "d MMMM y",
+    "full": "EEEE d MMMM y",
+    "weekday": "EEEE",
+    "weekday_long": "EEEE d MMMM",
+}
+
 
 def money(minor: int, currency: str | None, locale: str) -> str:
     """`123450, EUR` → `1 234,50 €` or `€1,234.50`. Without a currency, euros are meant."""
@@ -45,10 +54,12 @@ def percent(share: float | Decimal, locale: str, *, digits: int = 1) -> str:
 
 
 def date(value: Date | datetime, locale: str, *, style: str = "short", zone: tzinfo | None = None) -> str:
-    """A day: short `21 nov.`, medium `21 nov. 2026`, long `21 novembre 2026`, full `samedi 21 novembre 2026`."""
+    """A day: short `21 nov.`, medium `21 nov. 2026`, long `21 novembre 2026`, full `samedi 21 novembre 2026`.
+
+    `weekday` is `samedi`; `weekday_long` is `samedi 21 novembre`.
+    """
     day = value.astimezone(zone).date() if isinstance(value, datetime) else value
-    patterns = {"short": "d MMM", "medium": "d MMM y", "long": "d MMMM y", "full": "EEEE d MMMM y"}
-    text = dates.format_date(day, patterns[style], locale=_locale(locale))
+    text = dates.format_date(day, _DATES[style], locale=_locale(locale))
     first = day.day == 1 and locale.startswith("fr")
     return re.sub(r"\b1 ", "1er ", text, count=1) if first else text
 

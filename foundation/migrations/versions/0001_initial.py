@@ -513,6 +513,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('campaign_id', 'step', 'channel', 'customer_id', 'entry_key', name=op.f('messages_campaign_id_step_channel_customer_id_entry_key_key')),
     comment='One thing for one customer by one channel'
     )
+    op.create_index('messages_clicked_idx', 'messages', ['last_clicked_at'], unique=False, postgresql_where=sa.text('last_clicked_at IS NOT NULL'))
     op.create_index('messages_customer_id_idx', 'messages', ['customer_id', 'queued_at'], unique=False)
     op.create_index('messages_leased_idx', 'messages', ['lease_until'], unique=False, postgresql_where=sa.text("state IN ('claimed', 'submitting')"))
     op.create_index('messages_pending_idx', 'messages', ['not_before'], unique=False, postgresql_where=sa.text("state = 'pending'"))
@@ -583,6 +584,7 @@ def downgrade() -> None:
     op.drop_index('messages_pending_idx', table_name='messages', postgresql_where=sa.text("state = 'pending'"))
     op.drop_index('messages_leased_idx', table_name='messages', postgresql_where=sa.text("state IN ('claimed', 'submitting')"))
     op.drop_index('messages_customer_id_idx', table_name='messages')
+    op.drop_index('messages_clicked_idx', table_name='messages', postgresql_where=sa.text('last_clicked_at IS NOT NULL'))
     op.drop_table('messages')
     op.drop_index('order_lines_customer_id_idx', table_name='order_lines')
     op.drop_table('order_lines')

@@ -1,0 +1,276 @@
+"""A message's words: merge fields, cart lines, promo code, product slot, links replaced; HTML and text, then frozen."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from campaigns import barcode, links, phrases, promotions, wording
+from campaigns.channels import mime
+from campaigns.definitions import CartAbandonment
+from campaigns.phrases import Phrases
+from campaigns.rules import Policy
+from foundation import format
+from recommender.serving import SlateItem
+from shop.baskets import Cart, CartLine
+from shop.catalogue import Product
+
+TITLE_LENGTH = 120
+CLIPPED = 100 * 1024
+"""Mail readers cut longer mails off."""
+
+_layouts = Environment(
+    loader=FileSystemLoader(Path(__file__).resolve().parent.parent / "templates" / "messages"),
+    autoescape=select_autoescape(["html"]),
+    undefined=StrictUndefined,
+    auto_reload=False,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """Everything one mail is made of."""
+
+    message_id: UUID
+    campaign: str
+    definition: CartAbandonment
+    policy: Policy
+    sender: str
+    address: str
+    first_name: str | None
+    last_name: str | None
+    locale: str | None
+    zone: tzinfo
+    cart: Cart
+    catalogue: Mapping[str, Product]
+    slate_id: UUID | None
+    items: Sequence[SlateItem]
+    offer: promotions.Offer | None
+    code: promotions.Code | None
+    consented_at: datetime | None
+    count_opens: bool
+    now: datetime
+
+
+@dataclass(slots=True)
+class _Tracked:
+    """The links of one mail: each http address gets a number, and the mail only ever shows the number."""
+
+    links: links.Links
+    message_id: UUID
+    addresses: list[str] = field(default_factory=list)
+
+    def to(self, url: str | None) -> str | None:
+        if url is None:
+            return None
+        if url not in self.addresses:
+            self.addresses.append(url)
+        return self.links.click(self.message_id, self.addresses.index(url))
+
+
+def render(occasion: Occasion, signed: links.Links) -> dict[str, Any]:
+    """The mail as a row of `message_contents`, with the hash of all that is sent.
+
+    Raises `wording.WordingError` naming the field if a merge field has no value: nothing goes out with a hole in it.
+    """
+    locale, words = occasion.definition.words_for(occasion.locale)
+    fields = _merge_fields(occasion, locale)
+    texts = {
+        name: format.typeset(_filled(name, source, fields).strip(), locale)
+        for name, source in (("subject", words.subject), ("heading", words.heading), ("intro", words.intro))
+    }
+    tracked = _Tracked(signed, occasion.message_id)
+    page = _page(occasion, texts, tracked=tracked, locale=locale)
+    html = _layouts.get_template("email/cart_relaunch.html").render(page)
+    text = _layouts.get_template("email/cart_relaunch.txt").render(page)
+    if len(html.encode()) > CLIPPED:
+        raise wording.WordingError("the mail is longer than mail readers show (100 kB)")
+    headers = mime.headers(
+        occasion.message_id,
+        sender=occasion.sender,
+        campaign=occasion.campaign,
+        list_name=occasion.policy.shop_name,
+        unsubscribe=signed.unsubscribe(occasion.message_id),
+        at=occasion.now,
+    )
+    subject = " ".join(texts["subject"].split())
+    parts = (occasion.address, occasion.sender, subject, html, text, *headers.values())
+    return {
+        "address": occasion.address,
+        "sender": occasion.sender,
+        "subject": subject,
+        "html": html,
+        "text": text,
+        "headers": headers,
+        "links": tracked.addresses,
+        "promo_code": occasion.code.code if occasion.code else None,
+        "slate_id": occasion.slate_id,
+        "rendered_at": occasion.now,
+        "payload_hash": hashlib.sha256("\0".join(parts).encode()).digest(),
+    }
+
+
+def _filled(name: str, source: str, fields: Mapping[str, object]) -> str:
+    try:
+        return wording.render(source, fields)
+    except wording.WordingError as error:
+        raise wording.WordingError(f"{name}: {error}") from error
+
+
+# ------------------------------------------------------------------------------------------- merge fields
+def _merge_fields(occasion: Occasion, locale: str) -> dict[str, object]:
+    """What a marketer's text may name, already written for the reader; what has no value is left out."""
+    cart, code, offer = occasion.cart, occasion.code, occasion.offer
+    saving = _saving(occasion)
+    titles = [_title(occasion, line) for line in cart.lines[:50]]
+    return {
+        "customer": _given(first_name=occasion.first_name, last_name=occasion.last_name),
+        "cart": _given(
+            value=format.money(cart.value, cart.currency, locale),
+            count=sum(line.quantity for line in cart.lines),
+            first_title=titles[0] if titles else None,
+            lines=[{"title": title} for title in titles],
+            left_on=format.date(cart.touched_at, locale, style="weekday", zone=occasion.zone),
+        ),
+        "code": _given(
+            text=code.shown if code else None,
+            offer=_worth(offer, locale, phrases.of(locale)) if code and offer else None,
+            saving=format.money(saving, cart.currency, locale) if code and saving else None,
+            expires=format.date(code.expires_at, locale, style="weekday_long", zone=occasion.zone) if code else None,
+        ),
+        "shop": {"name": occasion.policy.shop_name},
+    }
+
+
+def _given(**values: object) -> dict[str, object]:
+    return {name: value for name, value in values.items() if value not in (None, "")}
+
+
+def _saving(occasion: Occasion) -> int:
+    offer, cart = occasion.offer, occasion.cart
+    if (
+        offer is None
+        or occasion.code is None
+        or cart.value < offer.minimum
+        or (cart.currency or "EUR") != offer.currency
+    ):
+        return 0
+    return promotions.worth(offer, cart.value)
+
+
+def _worth(offer: promotions.Offer, locale: str, say: Phrases) -> str:
+    if offer.kind == "percentage":
+        return format.percent(offer.value / 10_000, locale, digits=0 if offer.value % 100 == 0 else 1)
+    return format.money(offer.value, offer.currency, locale) if offer.kind == "amount" else say.free_shipping
+
+
+# ------------------------------------------------------------------------------------------------ layout
+def _page(occasion: Occasion, texts: Mapping[str, str], *, tracked: _Tracked, locale: str) -> dict[str, Any]:
+    """What the layout shows. Its values are escaped by the layout; none of them is HTML."""
+    say, signed, policy = phrases.of(locale), tracked.links, occasion.policy
+    code = occasion.code.code if occasion.code else None
+    restore = tracked.to(signed.restore(occasion.cart.id, code=code, message_id=occasion.message_id))
+    left = format.date(occasion.cart.touched_at, locale, style="long", zone=occasion.zone)
+    since = occasion.consented_at
+    why = (
+        say.why_since.format(since=format.date(since, locale, style="long", zone=occasion.zone), left=left)
+        if since
+        else say.why.format(left=left)
+    )
+    paragraphs = [" ".join(part.split()) for part in texts["intro"].split("\n\n")]
+    return {
+        "locale": locale,
+        "subject": texts["subject"],
+        "heading": texts["heading"],
+        "paragraphs": paragraphs,
+        "preheader": paragraphs[0],
+        "say": say,
+        "colon": format.typeset(" :", locale) if locale == "fr" else ":",
+        "shop": policy.shop_name,
+        "postal_address": policy.postal_address,
+        "lines": [_line(occasion, line, tracked=tracked, locale=locale, say=say) for line in occasion.cart.lines[:20]],
+        "totals": _totals(occasion, locale, say),
+        "restore": restore,
+        "code": _code(occasion, signed, locale=locale, say=say),
+        "products": [_product(item, policy, tracked=tracked, locale=locale) for item in occasion.items],
+        "why": format.typeset(why, locale),
+        "unsubscribe": signed.unsubscribe(occasion.message_id),
+        "preferences": signed.preferences(occasion.message_id),
+        "privacy": tracked.to(links.absolute(policy.privacy_url, signed.base_url)) if policy.privacy_url else None,
+        "pixel": signed.open(occasion.message_id) if occasion.count_opens else None,
+    }
+
+
+def _line(occasion: Occasion, line: CartLine, *, tracked: _Tracked, locale: str, say: Phrases) -> dict[str, Any]:
+    """The catalogue's word is taken before the event's: anyone who holds the public key can send an event."""
+    base_url, hosts = tracked.links.base_url, occasion.policy.link_hosts
+    known = occasion.catalogue.get(line.product_id)
+    price = line.price if line.price is not None else known.price if known else None
+    if known is not None:
+        url = links.leading(known.url, base_url=base_url, hosts=hosts)
+        image = links.absolute(known.image_url, base_url)
+    else:
+        url = links.allowed(line.url, base_url=base_url, hosts=hosts)
+        image = links.allowed(line.image_url, base_url=base_url, hosts=hosts)
+    return {
+        "title": _title(occasion, line),
+        "detail": say.quantity.format(n=format.number(line.quantity, locale)),
+        "price": "" if price is None else format.money(price * line.quantity, occasion.cart.currency, locale),
+        "url": tracked.to(url),
+        "image": image,
+    }
+
+
+def _title(occasion: Occasion, line: CartLine) -> str:
+    known = occasion.catalogue.get(line.product_id)
+    return (known.title if known else line.title or line.product_id)[:TITLE_LENGTH]
+
+
+def _totals(occasion: Occasion, locale: str, say: Phrases) -> list[dict[str, str]]:
+    cart, saving = occasion.cart, _saving(occasion)
+    shipped = occasion.code is not None and occasion.offer is not None and occasion.offer.kind == "free_shipping"
+    quiet = "font-size:14px;line-height:22px;color:#5d564b;font-weight:400"
+    green = "font-size:14px;line-height:22px;color:#1f6b47;font-weight:400"
+    strong = "font-size:17px;line-height:22px;color:#221f1a;font-weight:600"
+    rows = [(say.to_pay_shipped if shipped else say.to_pay, cart.value - saving, "", strong)]
+    if saving:
+        rows = [(say.total, cart.value, "mq", quiet), (say.your_code, -saving, "mg", green), *rows]
+    return [
+        {"label": label, "amount": format.money(amount, cart.currency, locale), "tone": tone, "style": style}
+        for label, amount, tone, style in rows
+    ]
+
+
+def _code(occasion: Occasion, signed: links.Links, *, locale: str, say: Phrases) -> dict[str, Any] | None:
+    code, offer = occasion.code, occasion.offer
+    if code is None or offer is None:
+        return None
+    worth = _worth(offer, locale, say)
+    terms = say.terms_minimum if offer.minimum else say.terms
+    written = terms.format(
+        worth=worth if offer.kind == "free_shipping" else f"{format.MINUS}{worth}",
+        minimum=format.money(offer.minimum, offer.currency, locale),
+        until=format.date(code.expires_at, locale, style="long", zone=occasion.zone),
+    )
+    return {
+        "text": code.shown,
+        "image": signed.code_image(code.code),
+        "width": len(barcode.bars(code.code)) * 3 // 2,
+        "terms": format.typeset(written, locale),
+    }
+
+
+def _product(item: SlateItem, policy: Policy, *, tracked: _Tracked, locale: str) -> dict[str, Any]:
+    base_url = tracked.links.base_url
+    return {
+        "title": item.title[:TITLE_LENGTH],
+        "reason": format.typeset(item.reason, locale),
+        "price": "" if item.price is None else format.money(item.price, item.currency, locale),
+        "url": tracked.to(links.leading(item.url, base_url=base_url, hosts=policy.link_hosts)),
+        "image": links.absolute(item.image_url, base_url),
+    }

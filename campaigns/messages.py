@@ -1,0 +1,356 @@
+"""From pending to accepted: claim, decide, render, commit the intent, hand over, record.
+
+Nothing is handed over inside a transaction, and nothing leaves before its intent is durable. Whoever dies in
+between leaves a row that `sweep` can read: before the intent it waits again, after it the message is in doubt and
+is never sent a second time.
+"""
+
+import logging
+import os
+import random
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from campaigns import content, eligibility, gates, moves, own_events, policy, promotions, standing, tables, wording
+from campaigns.channels import base
+from campaigns.channels.base import Mail, Outcome, Receipt
+from campaigns.journal import Journal
+from campaigns.links import Links
+from campaigns.moves import Change, Claimed, Conditions
+from campaigns.rules import Policy
+from campaigns.standing import Case
+from campaigns.states import Reason, State
+from foundation import database
+from foundation.database import Database
+from foundation.errors import RelanceError
+from recommender import serving
+from shop import catalogue, consent
+
+log = logging.getLogger(__name__)
+
+
+class UnsafeDatabase(RelanceError):
+    """The database may forget what it confirmed; sending from it could mail someone twice."""
+
+
+class Recommends(Protocol):
+    """Who fills the product slot: `recommender.serving.Recommender`."""
+
+    def recommend_many(
+        self, conn: sa.Connection, requests: Sequence[serving.Request], now: datetime
+    ) -> Sequence[serving.Slate]: ...
+
+
+def _passing(point: str) -> None:
+    """Nothing happens at a checkpoint, unless a test of crashes puts something there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What sending needs beside the database. `lease` is at least three times what a provider call may take."""
+
+    email: base.Channel
+    recommender: Recommends
+    links: Links
+    journal: Journal
+    sender: str
+    lease: timedelta = timedelta(seconds=60)
+    batch: int = 50
+    seconds: float = 20.0
+    checkpoint: Callable[[str], None] = _passing
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One message to queue."""
+
+    campaign_id: int
+    step: str
+    channel: str
+    customer_id: int
+    entry_key: str
+    enrolment_id: int
+    cart_ref: int | None
+    expires_at: datetime
+
+
+def queue(conn: sa.Connection, wanted: Sequence[Wanted], *, now: datetime) -> None:
+    """Puts messages in the ledger, each once: the same step of the same entry again is nothing."""
+    rows = [
+        {name: getattr(one, name) for name in Wanted.__slots__}
+        | {"id": database.new_id(), "state": State.PENDING, "queued_at": now, "not_before": now}
+        for one in wanted
+    ]
+    if rows:
+        conn.execute(postgresql.insert(tables.messages).on_conflict_do_nothing(), rows)
+
+
+def refuse_unsafe(conn: sa.Connection) -> None:
+    """Raises `UnsafeDatabase` unless what PostgreSQL confirms survives its death."""
+    for name in ("fsync", "synchronous_commit"):
+        value = conn.scalar(sa.text(f"SELECT current_setting('{name}')"))
+        if value == "off":
+            raise UnsafeDatabase(f"PostgreSQL runs with {name} = off; nothing is sent until it is on")
+
+
+# ---------------------------------------------------------------------------------------------- delivering
+def deliver_due(db: Database, sending: Sending, *, now: datetime) -> str | None:
+    """Hands over what is due, in batches, for at most `sending.seconds`. Manages its own transactions, because
+    nothing may be sent inside one."""
+    until, told = time.monotonic() + sending.seconds, Counter[str]()
+    while time.monotonic() < until:
+        with db.begin() as conn:
+            permit = gates.permit(conn, sending.email.provider, now=now)
+        batch = _claim(db, sending, limit=1 if permit.probe else sending.batch, now=now) if permit.allowed else []
+        if not batch:
+            break
+        sending.checkpoint("claimed")
+        for prepared in _prepare(db, batch, sending=sending, now=now):
+            told[_hand_over(db, prepared, sending=sending, probe=permit.probe, now=now)] += 1
+        if permit.probe:
+            break
+    settle(db, now=now)
+    return ", ".join(f"{number} {word}" for word, number in sorted(told.items())) or None
+
+
+def _claim(db: Database, sending: Sending, *, limit: int, now: datetime) -> list[Claimed]:
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    with db.begin() as conn:
+        return moves.claim(conn, owner=owner, lease=sending.lease, limit=limit, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A message that may go out, frozen."""
+
+    message: Claimed
+    frozen: Mapping[str, Any]
+    cart_seen_at: datetime | None
+    policy: Policy
+
+
+def _prepare(db: Database, batch: Sequence[Claimed], *, sending: Sending, now: datetime) -> list[_Prepared]:
+    """Decides on each and renders those that may go, in one short transaction that is over before any is sent."""
+    with db.begin() as conn:
+        rules = policy.load(conn)
+        cases = standing.load(conn, batch, policy=rules, now=now)
+        going, changes = [], []
+        for case in cases:
+            match eligibility.decide(case.standing, policy=rules, now=now):
+                case eligibility.Send():
+                    going.append(case)
+                case eligibility.Hold(until, reason):
+                    changes.append(Change(case.message, State.PENDING, reason, not_before=until))
+                case eligibility.Skip(reason):
+                    changes.append(Change(case.message, State.SKIPPED, reason))
+        prepared = _freeze(conn, going, changes, rules=rules, sending=sending, now=now)
+        moves.change(conn, changes, now=now)
+    return prepared
+
+
+def _freeze(
+    conn: sa.Connection, going: Sequence[Case], changes: list[Change], *, rules: Policy, sending: Sending, now: datetime
+) -> list[_Prepared]:
+    """The content of each: as it was if there was an attempt, else rendered now. What fails goes to `changes`."""
+    before = _frozen_before(conn, [case.message for case in going if case.message.attempt])
+    fresh = [case for case in going if case.message.id not in before]
+    rendered = _render(conn, fresh, changes, rules=rules, sending=sending, now=now)
+    prepared = []
+    for case in going:
+        message = case.message
+        frozen = before.get(message.id) or rendered.get(message.id)
+        if frozen is None:
+            continue
+        if message.id not in before:
+            address_hash = consent.address_hash("email", frozen["address"])
+            if not moves.freeze(conn, message, address_hash=address_hash, content=frozen):
+                changes.append(Change(message, State.SKIPPED, Reason.DUPLICATE_ADDRESS))
+                continue
+        prepared.append(_Prepared(message, frozen, case.standing.cart_touched_at, rules))
+    return prepared
+
+
+def _frozen_before(conn: sa.Connection, messages: Sequence[Claimed]) -> dict[UUID, Mapping[str, Any]]:
+    if not messages:
+        return {}
+    contents = tables.message_contents
+    query = sa.select(contents).where(contents.c.message_id.in_([message.id for message in messages]))
+    return {row["message_id"]: dict(row) for row in conn.execute(query).mappings()}
+
+
+def _render(
+    conn: sa.Connection, cases: Sequence[Case], changes: list[Change], *, rules: Policy, sending: Sending, now: datetime
+) -> dict[UUID, dict[str, Any]]:
+    """Everything the batch's mails need is fetched together: codes by offer, slates, products."""
+    if not cases:
+        return {}
+    offers, held = _codes(conn, cases, rules=rules, now=now)
+    slates = _slates(conn, cases, sending.recommender, now=now)
+    shown = {line.product_id for case in cases if case.cart for line in case.cart.lines}
+    products = catalogue.get_many(conn, shown)
+    rendered = {}
+    for case in cases:
+        if case.cart is None or case.standing.address is None:
+            raise RuntimeError("only a cart and an address are decided to go")
+        slate, offer = slates.get(case.message.id), offers.get(case.definition.offer or "")
+        occasion = content.Occasion(
+            message_id=case.message.id,
+            campaign=case.campaign,
+            definition=case.definition,
+            policy=rules,
+            sender=rules.sender or sending.sender,
+            address=case.standing.address,
+            first_name=case.first_name,
+            last_name=case.last_name,
+            locale=case.locale,
+            zone=eligibility.zone(case.standing.timezone, rules.timezone),
+            cart=case.cart,
+            catalogue=products,
+            slate_id=slate.slate_id if slate else None,
+            items=slate.items if slate else (),
+            offer=offer,
+            code=held.get((offer.id, case.customer_id)) if offer else None,
+            consented_at=case.consented_at,
+            count_opens=case.count_opens,
+            now=now,
+        )
+        try:
+            rendered[case.message.id] = content.render(occasion, sending.links)
+        except wording.WordingError as error:
+            changes.append(Change(case.message, State.FAILED, Reason.CONTENT, str(error)[:500]))
+    return rendered
+
+
+def _codes(
+    conn: sa.Connection, cases: Sequence[Case], *, rules: Policy, now: datetime
+) -> tuple[dict[str, promotions.Offer], dict[tuple[int, int], promotions.Code]]:
+    zone = eligibility.zone(rules.timezone)
+    offers, held = {}, {}
+    for name in sorted({case.definition.offer for case in cases if case.definition.offer}):
+        offer = offers[name] = promotions.get_offer(conn, name)
+        wanted = {case.customer_id: case.message.id for case in cases if case.definition.offer == name}
+        codes = promotions.reserve(conn, offer, wanted, zone=zone, now=now)
+        held.update({(offer.id, customer): code for customer, code in codes.items()})
+    return offers, held
+
+
+def _slates(
+    conn: sa.Connection, cases: Sequence[Case], recommender: Recommends, *, now: datetime
+) -> dict[UUID, serving.Slate]:
+    asking = [case for case in cases if case.definition.products and case.cart]
+    requests = [
+        serving.Request(
+            customer_id=case.customer_id,
+            placement=case.definition.placement,
+            products=tuple(line.product_id for line in case.cart.lines) if case.cart else (),
+            exclude=tuple(line.product_id for line in case.cart.lines) if case.cart else (),
+            n=case.definition.products,
+            locale=case.definition.words_for(case.locale)[0],
+        )
+        for case in asking
+    ]
+    slates = recommender.recommend_many(conn, requests, now) if requests else []
+    return {case.message.id: slate for case, slate in zip(asking, slates, strict=True)}
+
+
+# ------------------------------------------------------------------------------------------ one hand-over
+def _hand_over(db: Database, prepared: _Prepared, *, sending: Sending, probe: bool, now: datetime) -> str:
+    """T4, the call, and what came of it. The word it returns is for the log."""
+    message, channel = prepared.message, sending.email
+    conditions = Conditions(
+        provider=channel.provider,
+        probe=probe,
+        cart_seen_at=prepared.cart_seen_at,
+        cap_messages=prepared.policy.cap_messages,
+        cap_since=now - timedelta(days=prepared.policy.cap_days),
+    )
+    deadline = time.monotonic() + sending.lease.total_seconds() / 2
+    with db.begin() as conn:
+        attempt = moves.commit_intent(conn, message, conditions, lease=sending.lease, now=now)
+        if attempt is None:
+            return _stopped(conn, message, conditions, now=now)
+    sending.journal.write(message.id, attempt=attempt, now=now)
+    sending.checkpoint("intent")
+    receipt = channel.deliver([_mail(prepared, attempt=attempt, deadline=deadline)])[0]
+    sending.checkpoint("answered")
+    with db.begin() as conn:
+        moves.record(conn, message.id, receipt, attempt=attempt, wait=_wait(receipt, attempt), now=now)
+        gates.heard(conn, channel.provider, receipt, probe=probe, now=now)
+        if receipt.bad_address:
+            address = prepared.frozen["address"]
+            consent.suppress(conn, channel=message.channel, address=address, reason="hard_bounce", now=now)
+    sending.checkpoint("recorded")
+    log.info("message handed over", extra={"message_id": str(message.id), "outcome": receipt.outcome})
+    return str(receipt.outcome)
+
+
+def _stopped(conn: sa.Connection, message: Claimed, conditions: Conditions, *, now: datetime) -> str:
+    """The last-second check said no: what was merely in the way waits again, the rest is skipped."""
+    reason = moves.why_not(conn, message, conditions, now=now)
+    if reason is None:
+        return "lease lost"
+    waits = (Reason.CAMPAIGN_PAUSED, Reason.PROVIDER_DOWN, Reason.CART_CHANGED, Reason.CAP)
+    state = State.PENDING if reason in waits else State.EXPIRED if reason is Reason.TOO_LATE else State.SKIPPED
+    moves.change(conn, [Change(message, state, reason)], now=now)
+    return str(reason)
+
+
+def _mail(prepared: _Prepared, *, attempt: int, deadline: float) -> Mail:
+    names = ("sender", "address", "subject", "html", "text", "headers")
+    parts = {name: prepared.frozen[name] for name in names}
+    return Mail(message_id=prepared.message.id, attempt=attempt, deadline=deadline, **parts)
+
+
+def _wait(receipt: Receipt, attempt: int) -> timedelta:
+    """Before the next attempt: what the provider asked for, else full jitter from half a minute up to an hour."""
+    if receipt.retry_after is not None:
+        return timedelta(seconds=receipt.retry_after)
+    if receipt.outcome is not Outcome.REFUSED_RETRY or receipt.busy:
+        return timedelta(0)
+    return timedelta(seconds=random.uniform(1, min(3600, 30 * 2 ** min(attempt, 7))))
+
+
+# ------------------------------------------------------------------------------------------- afterwards
+def sweep(db: Database, *, now: datetime) -> str | None:
+    """What dead workers, silent providers and time left behind: each rule one UPDATE that may be repeated."""
+    swept = {}
+    for word, rule in _RULES.items():
+        with db.begin() as conn:
+            swept[word] = rule(conn, now)
+    settle(db, now=now)
+    return ", ".join(f"{number} {word}" for word, number in swept.items() if number) or None
+
+
+_RULES: Mapping[str, Callable[[sa.Connection, datetime], int]] = {
+    "waiting again": lambda conn, now: moves.reopen(conn),
+    "in doubt": lambda conn, now: moves.doubt(conn),
+    "unconfirmed": lambda conn, now: moves.give_up(conn, now=now),
+    "too late": lambda conn, now: moves.expire(conn, now=now),
+}
+
+
+def settle(db: Database, *, now: datetime) -> None:
+    """Draws the consequences of messages that ended: their codes are issued or released, and `Message Sent` told."""
+    while True:
+        with db.begin() as conn:
+            rows = moves.unsettled(conn, limit=500)
+            if not rows:
+                return
+            sent = [row for row in rows if moves.was_sent(row["state"])]
+            promotions.issue(conn, _ids(sent), now=now)
+            promotions.release_reserved(conn, _ids(row for row in rows if moves.never_left(row["state"])))
+            own_events.tell(conn, [own_events.sent(dict(row)) for row in sent], now=now)
+            moves.settle(conn, _ids(rows), now=now)
+
+
+def _ids(rows: Iterable[sa.RowMapping]) -> list[UUID]:
+    return [row["id"] for row in rows]

@@ -1,0 +1,75 @@
+"""The fixed words of our message layouts, in each language; what a marketer writes is not here."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """One language's words. Those with braces are filled by `str.format` with our own values alone."""
+
+    resume: str
+    total: str
+    your_code: str
+    to_pay: str
+    to_pay_shipped: str
+    quantity: str
+    code_intro: str
+    code_where: str
+    barcode: str
+    terms: str
+    terms_minimum: str
+    free_shipping: str
+    products: str
+    why: str
+    why_since: str
+    unsubscribe: str
+    preferences: str
+    privacy: str
+
+
+_EN = Phrases(
+    resume="Back to my basket",
+    total="Total",
+    your_code="Your code",
+    to_pay="To pay",
+    to_pay_shipped="To pay, delivery included",
+    quantity="Quantity {n}",
+    code_intro="Your code, personal and valid once",
+    code_where="On the site, in the app, or scanned at the till.",
+    barcode="Barcode",
+    terms="{worth}, until {until}.",
+    terms_minimum="{worth} from {minimum}, until {until}.",
+    free_shipping="Free delivery",
+    products="To go with your basket",
+    why="You receive this e-mail because you accepted our offers and left a basket on {left}.",
+    why_since="You receive this e-mail because you accepted our offers on {since} and left a basket on {left}.",
+    unsubscribe="Unsubscribe",
+    preferences="Choose what I receive",
+    privacy="Personal data",
+)
+_FR = Phrases(
+    resume="Reprendre mon panier",
+    total="Total",
+    your_code="Votre code",
+    to_pay="À payer",
+    to_pay_shipped="À payer, livraison offerte",
+    quantity="Quantité {n}",
+    code_intro="Votre code, personnel et valable une fois",
+    code_where="Sur le site, dans l’application, ou scanné en caisse.",
+    barcode="Code-barres",
+    terms="{worth}, jusqu’au {until}.",
+    terms_minimum="{worth} dès {minimum}, jusqu’au {until}.",
+    free_shipping="Livraison offerte",
+    products="Pour aller avec votre panier",
+    why="Vous recevez cet e‑mail car vous avez accepté nos offres et laissé un panier le {left}.",
+    why_since="Vous recevez cet e‑mail car vous avez accepté nos offres le {since} et laissé un panier le {left}.",
+    unsubscribe="Me désinscrire",
+    preferences="Choisir mes envois",
+    privacy="Données personnelles",
+)
+_LANGUAGES = {"en": _EN, "fr": _FR}
+
+
+def of(locale: str) -> Phrases:
+    """The words of this language; English for those we do not speak."""
+    return _LANGUAGES.get(locale[:2], _EN)

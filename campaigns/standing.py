@@ -1,0 +1,158 @@
+"""Where each customer of a claimed batch stands: every fact that decides on a message or is written in it.
+
+The number of queries does not grow with the batch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from email_validator import EmailNotValidError, validate_email
+
+from campaigns import definitions, eligibility, tables
+from campaigns.definitions import CartAbandonment
+from campaigns.moves import Claimed
+from campaigns.rules import Policy
+from campaigns.states import COUNTED
+from shop import consent, orders
+from shop.baskets import Cart, CartLine
+from shop.tables import carts, consents, customers
+
+messages = tables.messages
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One message with all that is known around it."""
+
+    message: Claimed
+    campaign: str
+    definition: CartAbandonment
+    customer_id: int
+    first_name: str | None
+    last_name: str | None
+    locale: str | None
+    cart: Cart | None
+    consented_at: datetime | None
+    count_opens: bool
+    standing: eligibility.Standing
+
+
+def load(conn: sa.Connection, batch: Sequence[Claimed], *, policy: Policy, now: datetime) -> list[Case]:
+    """The cases of a batch, in its order. Messages whose customer was erased meanwhile are missing."""
+    rows = {row["message_id"]: row for row in conn.execute(_around([message.id for message in batch])).mappings()}
+    ids = sorted({row["customer"] for row in rows.values()})
+    said = consent.states(conn, ids, channel="email")
+    opens = consent.states(conn, ids, channel="email", purpose="analytics")
+    hashes = {row["customer"]: consent.address_hash("email", row["email"]) for row in rows.values() if row["email"]}
+    blocked = consent.suppressed(conn, "email", hashes.values())
+    touched = {row["customer"]: row["touched_at"] for row in rows.values() if row["touched_at"]}
+    bought = orders.bought_since(conn, touched)
+    got = _received(conn, [message.customer_id for message in batch], since=now - timedelta(days=policy.cap_days))
+    since = _consented(conn, ids)
+    cases = []
+    for message in batch:
+        row = rows.get(message.id)
+        if row is None:
+            continue
+        customer = row["customer"]
+        count, oldest = got.get(message.customer_id, (0, None))
+        definition = definitions.parse(row["definition"])
+        standing = eligibility.Standing(
+            expires_at=message.expires_at,
+            address=row["email"],
+            address_ok=_sound(row["email"]),
+            consent=said[customer],
+            suppressed=hashes.get(customer) in blocked,
+            bought=customer in bought,
+            cart_state=row["cart_state"],
+            cart_touched_at=row["touched_at"],
+            quiet_for=timedelta(minutes=definition.delay_minutes),
+            received_lately=count,
+            cap_frees_at=oldest + timedelta(days=policy.cap_days) if oldest else None,
+            timezone=row["timezone"],
+        )
+        cases.append(
+            Case(
+                message=message,
+                campaign=row["name"],
+                definition=definition,
+                customer_id=customer,
+                first_name=row["first_name"],
+                last_name=row["last_name"],
+                locale=row["locale"],
+                cart=_cart(row),
+                consented_at=since.get(customer),
+                count_opens=opens[customer] == consent.State.GRANTED,
+                standing=standing,
+            )
+        )
+    return cases
+
+
+def _around(ids: Sequence[UUID]) -> sa.Select[Any]:
+    held, person = customers.alias("held"), customers.alias("person")
+    return (
+        sa.select(
+            messages.c.id.label("message_id"),
+            tables.campaigns.c.name,
+            tables.campaigns.c.definition,
+            person.c.id.label("customer"),
+            person.c.email,
+            person.c.first_name,
+            person.c.last_name,
+            person.c.locale,
+            person.c.timezone,
+            *(column.label("cart_state" if column.name == "state" else f"cart__{column.name}") for column in carts.c),
+            carts.c.touched_at,
+        )
+        .join(tables.campaigns, tables.campaigns.c.id == messages.c.campaign_id)
+        .join(held, held.c.id == messages.c.customer_id)
+        .join(person, person.c.id == sa.func.coalesce(held.c.merged_into, held.c.id))
+        .outerjoin(carts, carts.c.id == messages.c.cart_ref)
+        .where(messages.c.id.in_(ids))
+    )
+
+
+def _cart(row: sa.RowMapping) -> Cart | None:
+    if row["cart_state"] is None:
+        return None
+    values = {name: row[f"cart__{name}"] for name in Cart.__slots__ if name not in ("state", "lines")}
+    return Cart(**values, state=row["cart_state"], lines=tuple(CartLine(**line) for line in row["cart__lines"]))
+
+
+def _received(conn: sa.Connection, ids: Sequence[int], *, since: datetime) -> dict[int, tuple[int, datetime | None]]:
+    """How many messages each customer got, or may have got, since then, and when the first of them left."""
+    counted = (
+        sa.select(messages.c.customer_id, sa.func.count(), sa.func.min(messages.c.submitted_at))
+        .where(messages.c.customer_id.in_(ids), messages.c.state.in_(COUNTED), messages.c.submitted_at > since)
+        .group_by(messages.c.customer_id)
+    )
+    return {customer: (number, first) for customer, number, first in conn.execute(counted)}
+
+
+def _consented(conn: sa.Connection, ids: Sequence[int]) -> dict[int, datetime]:
+    granted = (
+        sa.select(consents.c.customer_id, sa.func.max(consents.c.at))
+        .where(
+            consents.c.customer_id.in_(ids),
+            consents.c.channel.in_(("email", "any")),
+            consents.c.purpose.in_(("marketing", "any")),
+            consents.c.state == "granted",
+        )
+        .group_by(consents.c.customer_id)
+    )
+    return {customer: at for customer, at in conn.execute(granted)}
+
+
+def _sound(address: str | None) -> bool:
+    """Whether a mail could be addressed to it at all; nobody is asked whether it exists."""
+    try:
+        return bool(address) and bool(
+            validate_email(address or "", check_deliverability=False, test_environment=True, allow_smtputf8=False)
+        )
+    except EmailNotValidError:
+        return False
