@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql
 from foundation import database
 from foundation.errors import Fault, Invalid
 from shop import handles
-from shop.tables import consent_log, consents, suppressions
+from shop.tables import consent_log, consents, customers, suppressions
 
 CHANNELS = ("email", "push", "sms", "onsite", "ads", "any")
 PURPOSES = ("marketing", "analytics", "personalization", "any")
@@ -91,7 +91,33 @@ def record_many(conn: sa.Connection, said: Sequence[Said], *, now: datetime) -> 
                 for one in current
             ],
         )
+    _welcome_back(conn, [one for one in current if one.state == State.GRANTED])
     return len(fresh)
+
+
+def _welcome_back(conn: sa.Connection, granted: Sequence[Said]) -> None:
+    """Who unsubscribed and later says yes again may be written to: only that block ends, no complaint or bounce."""
+    asked = {one.customer_id: one for one in granted if one.channel == "email" and one.purpose in ("marketing", "any")}
+    if not asked:
+        return
+    emails = sa.select(customers.c.id, customers.c.email).where(
+        customers.c.id == sa.any_(sa.bindparam("ids", sorted(asked), postgresql.ARRAY(sa.BigInteger))),
+        customers.c.email.is_not(None),
+    )
+    ended = [
+        {"hash": address_hash("email", email), "said_at": asked[customer_id].at}
+        for customer_id, email in conn.execute(emails).all()
+    ]
+    if ended:
+        conn.execute(
+            sa.delete(suppressions).where(
+                suppressions.c.channel == "email",
+                suppressions.c.reason == "unsubscribed",
+                suppressions.c.address_hash == sa.bindparam("hash"),
+                suppressions.c.since < sa.bindparam("said_at"),
+            ),
+            ended,
+        )
 
 
 _RECORD = """
