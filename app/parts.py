@@ -33,7 +33,7 @@ def build(config: Config) -> Parts:
         config=config,
         db=db,
         ingest=ingest_queue.IngestQueue(db),
-        recommender=serving.Recommender(db, config.var / "models"),
+        recommender=serving.Recommender(db),
         links=links.Links(config.secret_keys, config.base_url),
         email=connect.email_channel(config, db),
     )
