@@ -269,10 +269,14 @@ def bought_since(conn: sa.Connection, since: Mapping[int, datetime]) -> set[int]
     """Which of these customers ordered anything, on any channel, after the moment given for each."""
     if not since:
         return set()
-    asked = sa.func.unnest(
-        sa.bindparam("ids", list(since), postgresql.ARRAY(sa.BigInteger)),
-        sa.bindparam("moments", list(since.values()), postgresql.ARRAY(sa.DateTime(timezone=True))),
-    ).table_valued(sa.column("customer_id", sa.BigInteger), sa.column("moment", sa.DateTime(timezone=True)))
+    asked = (
+        sa.func.unnest(
+            sa.bindparam("ids", list(since), postgresql.ARRAY(sa.BigInteger)),
+            sa.bindparam("moments", list(since.values()), postgresql.ARRAY(sa.DateTime(timezone=True))),
+        )
+        .table_valued(sa.column("customer_id", sa.BigInteger), sa.column("moment", sa.DateTime(timezone=True)))
+        .render_derived()
+    )
     bought = sa.exists().where(
         orders.c.customer_id == asked.c.customer_id,
         orders.c.ordered_at >= asked.c.moment,
