@@ -19,8 +19,6 @@ ALONE: Mapping[str, Blend] = {
 """Each algorithm by itself. Popularity settles ties, and fills the list where an algorithm has nothing more."""
 
 SERVED = "served"
-DEPTH = 3
-"""Times as many products are ranked as are shown, since rules will take some away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +165,7 @@ def evaluate(
     """Every blend, and what would be served, on the same cases, by the code that serves."""
     longest = max(ks)
     shown = {name: np.full((len(cases), longest), -1, np.int64) for name in (*blends, SERVED)}
-    ask = Ask(np.zeros(0, np.int64), size=max(200, longest * DEPTH))
+    ask = Ask(np.zeros(0, np.int64), size=max(200, longest * slate.AHEAD))
     for row, case in enumerate(cases):
         proposed = model.propose(case.history, ask)
         for name, blend in blends.items():
@@ -184,7 +182,7 @@ def evaluate(
 
 def served(model: Model, products: Ints, n: int) -> Ints:
     """The first `n` as a slate would show them, were all of them for sale."""
-    products = products[: n * DEPTH]
+    products = products[: n * slate.AHEAD]
     known = products < len(model.product_ids)
     categories = np.where(known, model.popularity.categories[np.where(known, products, 0)], -1)
     return products[slate.spread(categories.tolist(), n)]

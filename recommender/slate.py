@@ -1,9 +1,12 @@
 """Candidates in, slate out: what is for sale, not too much of one thing, and a reason for each product. Pure."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recommender.algorithms.base import UNCATEGORISED, Kind
+
+AHEAD = 4
+"""Times as many products are ranked as are shown: some are not for sale, some too much of one thing."""
 
 PER_CATEGORY = 3
 """Most products of one category, as long as there are others."""
@@ -32,9 +35,6 @@ REASONS = {
 }
 """What a customer reads, by locale."""
 
-PUBLIC_SOURCES = ("popularity", "new")
-"""Sources that say nothing of who is asking."""
-
 
 @dataclass(frozen=True, slots=True)
 class Product:
@@ -51,11 +51,15 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A product proposed, and what its reason is made of: orders of it, the strongest thing done, what it goes with."""
+    """A product proposed, and what its reason is made of: orders of it, the strongest thing done, what it goes with.
+
+    `personal`: it says something of who is asking.
+    """
 
     product_id: str
     source: str
     score: float
+    personal: bool = False
     orders: int = 0
     strongest: Kind = Kind.VIEW
     goes_with: str | None = None
@@ -74,6 +78,7 @@ class SlateItem:
     reason: str
     source: str
     score: float
+    personal: bool
 
 
 def compose(
@@ -83,19 +88,25 @@ def compose(
     n: int,
     titles: Mapping[str, str],
     locale: str,
-    personal: bool = True,
 ) -> tuple[SlateItem, ...]:
     """The first `n` proposals that are for sale, varied. Exactly `n` come back while `n` of them are for sale.
 
     :param titles: of products that reasons may name
-    :param personal: False for a slate that strangers may read: nothing in it then tells what the customer did
     """
     eligible = [proposal for proposal in proposals if proposal.product_id in for_sale]
     chosen = spread([for_sale[proposal.product_id].category for proposal in eligible], n)
+    words = REASONS.get(locale, REASONS["en"])
     return tuple(
-        _item(eligible[place], for_sale[eligible[place].product_id], titles=titles, locale=locale, personal=personal)
+        _item(eligible[place], for_sale[eligible[place].product_id], reason=_reason(eligible[place], titles, words))
         for place in chosen
     )
+
+
+def told_to_strangers(item: SlateItem, *, locale: str) -> SlateItem:
+    """The item without anything that tells what a customer did."""
+    if not item.personal:
+        return item
+    return replace(item, reason=REASONS.get(locale, REASONS["en"])["chosen"], source="chosen", score=0.0)
 
 
 def spread(categories: Sequence[Hashable], n: int) -> list[int]:
@@ -115,9 +126,7 @@ def spread(categories: Sequence[Hashable], n: int) -> list[int]:
     return taken + passed[: n - len(taken)]
 
 
-def _item(proposal: Proposal, product: Product, *, titles: Mapping[str, str], locale: str, personal: bool) -> SlateItem:
-    words = REASONS.get(locale, REASONS["en"])
-    told = personal or proposal.source in PUBLIC_SOURCES
+def _item(proposal: Proposal, product: Product, *, reason: str) -> SlateItem:
     return SlateItem(
         product_id=product.product_id,
         title=product.title,
@@ -125,9 +134,10 @@ def _item(proposal: Proposal, product: Product, *, titles: Mapping[str, str], lo
         image_url=product.image_url,
         price=product.price,
         currency=product.currency,
-        reason=_reason(proposal, titles, words) if told else words["chosen"],
-        source=proposal.source if told else "chosen",
-        score=round(proposal.score, 4) if told else 0.0,
+        reason=reason,
+        source=proposal.source,
+        score=round(proposal.score, 4),
+        personal=proposal.personal,
     )
 
 

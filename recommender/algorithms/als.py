@@ -49,7 +49,7 @@ class Als(Algorithm):
         products = np.flatnonzero(counts >= FEWEST)
         kept = np.isin(interactions.products, products)
         if not kept.any():
-            return cls._of(np.zeros(0, np.int64), np.zeros((0, FACTORS), np.float32))
+            return cls.empty()
         columns = np.searchsorted(products, interactions.products[kept])
         matrix = sp.csr_matrix(
             (interactions.weights()[kept], (interactions.customers[kept], columns)),
@@ -63,6 +63,11 @@ class Als(Algorithm):
             )
             fitted.fit(matrix, show_progress=False)
         return cls._of(products, fitted.item_factors)
+
+    @classmethod
+    def empty(cls) -> Self:
+        """One that knows no product, and so proposes none."""
+        return cls._of(np.zeros(0, np.int64), np.zeros((0, FACTORS), np.float32))
 
     @classmethod
     def _of(cls, products: Ints, factors: NDArray[np.float32]) -> Self:
@@ -86,15 +91,15 @@ class Als(Algorithm):
             return NOTHING
         return base.best(self.products, np.where(self._wanted(ask), scores, 0), size=ask.size)
 
-    def nearest(self, products: Ints, history: History) -> Ints:
-        """For each product, the one in this history it resembles most; -1 where nothing can be said."""
+    def nearest(self, products: Ints, among: Ints) -> Ints:
+        """For each product, the one of `among` it goes with best; -1 where nothing can be said."""
         rows, known = self._rows(products)
-        past, seen = self._rows(np.unique(history.products))
-        past = past[seen]
+        others, there = self._rows(np.unique(among))
+        others = others[there]
         found = np.full(len(products), -1, np.int64)
-        if len(past) and known.any():
-            alike = self._directions(rows[known]) @ self._directions(past).T
-            found[known] = self.products[past[np.argmax(alike, axis=1)]]
+        if len(others) and known.any():
+            alike = self._directions(rows[known]) @ self._directions(others).T
+            found[known] = self.products[others[np.argmax(alike, axis=1)]]
         return found
 
     def _suits(self, history: History) -> NDArray[np.float32] | None:
@@ -115,7 +120,8 @@ class Als(Algorithm):
         if not known.any():
             return None
         middle = self._directions(rows[known]).sum(axis=0)
-        return (self.factors @ middle) / self.lengths
+        likeness: NDArray[np.float32] = (self.factors @ middle) / self.lengths
+        return likeness
 
     def _directions(self, rows: Ints) -> NDArray[np.float32]:
         return self.factors[rows] / self.lengths[rows, None]

@@ -1,0 +1,20 @@
+"""Lets pages of any site call the paths that take a public key."""
+
+from flask import Response, request
+
+
+def any_origin(response: Response) -> Response:
+    """An `after_request`: such paths know their caller by the key alone, so any site may call. What a pre-flight asks
+    for is granted as asked, since SDKs add headers of their own."""
+    headers = response.headers
+    headers["Access-Control-Allow-Origin"] = request.headers.get("Origin", "*")
+    headers["Vary"] = "Origin"
+    if "Origin" in request.headers:
+        headers["Access-Control-Allow-Credentials"] = "true"
+    if request.method == "OPTIONS":
+        headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+        headers["Access-Control-Allow-Headers"] = request.headers.get(
+            "Access-Control-Request-Headers", "Authorization, Content-Type"
+        )
+        headers["Access-Control-Max-Age"] = "86400"
+    return response

@@ -1,0 +1,206 @@
+"""`Recommender`: the live model, kept fresh; one request to one slate, in milliseconds."""
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import numpy as np
+import sqlalchemy as sa
+
+from foundation import database
+from foundation.database import Database
+from recommender import for_sale, past, registry, slate, unfitted
+from recommender.algorithms.base import Ask, Kind
+from recommender.model import Model, Ranking, Visit
+from recommender.shown import Shelf, Shown
+from recommender.slate import Product, Proposal, SlateItem
+
+log = logging.getLogger(__name__)
+
+FRESH = timedelta(seconds=30)
+"""How often the pointer is read: a model published is served everywhere after this."""
+
+UNFITTED_FRESH = timedelta(minutes=5)
+UNFITTED = "popular"
+"""What `model` says while none is published."""
+
+SIZE = 200
+"""Candidates each algorithm gives, as in the trials that judge the model."""
+
+MANY = 2_000
+"""How deep to look where the first few are not for sale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A slate wanted: for whom (an id of ours, else a handle the shop knows), where, around which products."""
+
+    placement: str
+    customer_id: int | None = None
+    user_id: str | None = None
+    anonymous_id: str | None = None
+    products: tuple[str, ...] = ()
+    n: int = 12
+    store_id: str | None = None
+    category: str | None = None
+    exclude: tuple[str, ...] = ()
+    record: bool = True
+    locale: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Slate:
+    """Products shown at once. By its id, what was clicked and bought is traced back to it."""
+
+    slate_id: UUID
+    model: str
+    items: tuple[SlateItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """What serves: a published model, or none and its stand-in."""
+
+    model_id: int | None
+    model: Model
+    loaded_at: datetime
+
+
+class Recommender:
+    """Answers from the live model. Safe for many threads: a model is a value, and a new one takes its place at once."""
+
+    def __init__(self, db: Database) -> None:
+        self._shelf = Shelf(db)
+        self._live: _Live | None = None
+        self._checked_at: datetime | None = None
+        self._refused: int | None = None
+        self._loading = threading.Lock()
+
+    def recommend(self, conn: sa.Connection, request: Request, *, now: datetime) -> Slate:
+        """The slate for one request: exactly `n` products while so many are eligible."""
+        live = self._fresh(conn, now)
+        known = past.read(
+            conn,
+            customer_id=request.customer_id,
+            user_id=request.user_id,
+            anonymous_id=request.anonymous_id,
+            now=now,
+        )
+        visit = live.model.visit(known.past, request.products)
+        items = _items(conn, live.model, visit, request=request)
+        made = Slate(database.new_id(), UNFITTED if live.model_id is None else str(live.model_id), items)
+        if request.record:
+            self._shelf.put(_as_shown(made, request, customer_id=known.customer_id, model_id=live.model_id, now=now))
+        return made
+
+    def recommend_many(self, conn: sa.Connection, requests: Sequence[Request], *, now: datetime) -> list[Slate]:
+        """A slate for each request, in their order."""
+        return [self.recommend(conn, request, now=now) for request in requests]
+
+    def flush(self) -> None:
+        """Writes every slate shown so far."""
+        self._shelf.flush()
+
+    def close(self) -> None:
+        """Writes every slate shown so far and stops the writer."""
+        self._shelf.close()
+
+    # ----------------------------------------------------------------------------------------- the live model
+    def _fresh(self, conn: sa.Connection, now: datetime) -> _Live:
+        """The live model. One thread at a time looks whether it is still the one; others go on with what is here."""
+        if self._live is not None and self._checked_at is not None and now - self._checked_at < FRESH:
+            return self._live
+        if self._loading.acquire(blocking=self._live is None):
+            try:
+                self._live = self._looked_up(conn, now)
+                self._checked_at = now
+            finally:
+                self._loading.release()
+        if self._live is None:
+            raise AssertionError("the lock was taken and nothing loaded")
+        return self._live
+
+    def _looked_up(self, conn: sa.Connection, now: datetime) -> _Live:
+        live_id, live = registry.live_id(conn), self._live
+        if live is not None and live_id is not None and live.model_id == live_id:
+            return live
+        if live_id is not None and live_id != self._refused:
+            try:
+                return _Live(live_id, registry.load(conn, live_id), now)
+            except registry.Damaged:
+                self._refused = live_id
+                log.exception("model refused", extra={"model_id": live_id})
+        if live is not None and (live.model_id is not None or now - live.loaded_at < UNFITTED_FRESH):
+            return live
+        return _Live(None, unfitted.counted(conn, now=now), now)
+
+
+# ------------------------------------------------------------------------------------------------- the slate
+def _items(conn: sa.Connection, model: Model, visit: Visit, *, request: Request) -> tuple[SlateItem, ...]:
+    """Ranked, looked up in the shop, composed. First a few, which nearly always do; then many; then the whole shop."""
+    barred = {*request.exclude, *request.products}
+    within = model.within(request.category) if request.category else None
+    there: list[Proposal] = []
+    for most in (slate.AHEAD * request.n, MANY):
+        ranking = model.rank(visit.history, Ask(visit.context, within=within, size=max(SIZE, most)))
+        proposals = _proposals(model, visit, ranking=ranking, most=most, barred=barred)
+        looked = for_sale.look_up(conn, _named(proposals), store_id=request.store_id, category=request.category)
+        there = [proposal for proposal in proposals if proposal.product_id in looked.for_sale]
+        if len(there) >= request.n:
+            break
+    else:
+        for product in _others(conn, model, visit, request=request, found=there):
+            looked.for_sale[product.product_id] = product
+            there.append(Proposal(product.product_id, "new", 0.0))
+    return slate.compose(there, looked.for_sale, n=request.n, titles=looked.titles, locale=request.locale)
+
+
+def _proposals(model: Model, visit: Visit, *, ranking: Ranking, most: int, barred: set[str]) -> list[Proposal]:
+    """The ranking with the shop's ids and what reasons are made of."""
+    chosen = ranking.products[:most]
+    around = len(visit.context) > 0
+    goes_with = model.als.nearest(chosen, visit.context if around else visit.history.products)
+    names = model.names(chosen, visit)
+    partners = [model.product_ids[number] if number >= 0 else None for number in goes_with.tolist()]
+    done = visit.history.products == chosen[:, None]
+    orders = (done & (visit.history.kinds == Kind.ORDER)).sum(axis=1)
+    strongest = np.where(done, visit.history.kinds, 0).max(axis=1, initial=0)
+    return [
+        Proposal(
+            product_id=product_id,
+            source=source,
+            score=float(ranking.scores[row]),
+            personal=source == "history" or (source == "als" and not around),
+            orders=int(orders[row]),
+            strongest=Kind(int(strongest[row])),
+            goes_with=partners[row] if source == "als" else None,
+        )
+        for row, (product_id, source) in enumerate(zip(names, ranking.sources, strict=False))
+        if product_id not in barred
+    ]
+
+
+def _named(proposals: Sequence[Proposal]) -> set[str]:
+    """Every product to look up: what is proposed, and what its reason may name."""
+    found = {proposal.product_id for proposal in proposals}
+    return found | {proposal.goes_with for proposal in proposals if proposal.goes_with}
+
+
+def _others(
+    conn: sa.Connection, model: Model, visit: Visit, *, request: Request, found: Sequence[Proposal]
+) -> list[Product]:
+    """What else the shop has. What was bought a moment ago comes back only where there would be nothing at all."""
+    barred = {*request.exclude, *request.products}
+    taken = barred | {proposal.product_id for proposal in found}
+    bought = model.names(model.history.just_bought(visit.history), visit)
+    place = {"store_id": request.store_id, "category": request.category}
+    others = for_sale.others(conn, without=taken | set(bought), n=request.n - len(found), **place)
+    return others if others or found else for_sale.others(conn, without=barred, n=request.n, **place)
+
+
+def _as_shown(made: Slate, request: Request, *, customer_id: int | None, model_id: int | None, now: datetime) -> Shown:
+    items = [{"product_id": item.product_id, "source": item.source, "score": item.score} for item in made.items]
+    return Shown(made.slate_id, now, customer_id, request.placement, model_id, items)

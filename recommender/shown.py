@@ -1,0 +1,129 @@
+"""What was shown, written in the background: a slate waits for no disk.
+
+A thread of this process writes what gathered, five times a second. A clean stop loses nothing; `kill -9` loses at most
+the slates of the last 200 ms, which were shown but cannot then be judged. When too many wait, the caller writes.
+"""
+
+import atexit
+import logging
+import queue
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from foundation.database import Database, Json, Time
+from recommender.tables import slates
+from shop.tables import customers
+
+log = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 0.2
+MOST_WAITING = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One slate as it was shown."""
+
+    id: UUID
+    shown_at: datetime
+    customer_id: int | None
+    placement: str
+    model_id: int | None
+    items: list[dict[str, Any]]
+
+
+class Shelf:
+    """Slates on their way to the database."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._waiting: queue.SimpleQueue[Shown] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._writing = threading.Lock()
+        self._starting = threading.Lock()
+        self._writer: threading.Thread | None = None
+
+    def put(self, shown: Shown) -> None:
+        """Takes a slate. Returns at once, unless too many wait."""
+        self._waiting.put(shown)
+        if self._writer is None:
+            self._start()
+        if self._waiting.qsize() > MOST_WAITING:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes all that wait; when this returns they are in the database."""
+        with self._writing:
+            batch: list[Shown] = []
+            while len(batch) < MOST_WAITING and not self._waiting.empty():
+                batch.append(self._waiting.get())
+            if batch:
+                self._write(batch)
+
+    def close(self) -> None:
+        """Writes all that wait and stops."""
+        self._stop.set()
+        if self._writer is not None:
+            self._writer.join()
+        self.flush()
+
+    def _start(self) -> None:
+        """The thread starts with the first slate, so in the process that serves, not in one that forks it."""
+        with self._starting:
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._run, name="slates", daemon=True)
+                self._writer.start()
+                atexit.register(self.close)
+
+    def _run(self) -> None:
+        while not self._stop.wait(PAUSE_SECONDS):
+            try:
+                self.flush()
+            except Exception:
+                log.exception("slates not written")
+
+    def _write(self, batch: Sequence[Shown]) -> None:
+        try:
+            write(self._db, batch)
+        except sa.exc.OperationalError:
+            for shown in batch:
+                self._waiting.put(shown)  # the database is away: they wait for it
+            raise
+
+
+def write(db: Database, batch: Sequence[Shown]) -> None:
+    """Writes slates in one statement. One of a customer erased meanwhile is left out. Manages its own transaction."""
+    given = (
+        sa.func.jsonb_to_recordset(sa.bindparam("rows", type_=Json))
+        .table_valued(
+            sa.column("id", sa.UUID),
+            sa.column("shown_at", Time),
+            sa.column("customer_id", sa.BigInteger),
+            sa.column("placement", sa.Text),
+            sa.column("model_id", sa.BigInteger),
+            sa.column("items", Json),
+            name="given",
+        )
+        .render_derived(with_types=True)
+    )
+    still_there = sa.select(customers.c.id).where(customers.c.id == given.c.customer_id).with_for_update(key_share=True)
+    rows = [
+        {
+            "id": str(shown.id),
+            "shown_at": shown.shown_at.isoformat(),
+            "customer_id": shown.customer_id,
+            "placement": shown.placement,
+            "model_id": shown.model_id,
+            "items": shown.items,
+        }
+        for shown in batch
+    ]
+    chosen = sa.select(given).where(given.c.customer_id.is_(None) | still_there.exists())
+    with db.begin() as conn:
+        conn.execute(sa.insert(slates).from_select([column.name for column in slates.c], chosen), {"rows": rows})
