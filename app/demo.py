@@ -1,0 +1,155 @@
+"""The demo shop, Maison Aubier: a retailer's storefront at `/demo/` as Relance meets them, with its tracker inside."""
+
+import hashlib
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from flask import Blueprint, Flask, Response, abort, redirect, render_template, request, send_from_directory, url_for
+from werkzeug.exceptions import NotFound
+from werkzeug.wrappers import Response as BaseResponse
+
+from app import demo_basket, demo_checkout, demo_pages, demo_till, demo_visit, parts, security
+from app.tables import api_keys
+from campaigns import timeline
+from shop import catalogue, customers, stores
+
+PAGE = 25
+MOST_CARDS = 20
+IMAGES = Path(__file__).parent / "static" / "demo" / "images"
+
+bp = Blueprint("demo", __name__, url_prefix="/demo")
+bp.before_request(demo_visit.admit)
+bp.after_request(demo_visit.write_cookie)
+bp.after_request(demo_pages.harden)
+bp.context_processor(demo_pages.context)
+bp.register_blueprint(demo_checkout.bp)
+bp.register_blueprint(demo_till.bp)
+
+
+def register(app: Flask) -> None:
+    """Opens the shop, in demo mode only."""
+    if app.extensions["relance"].config.demo:
+        app.register_blueprint(bp)
+
+
+def ensure(conn: sa.Connection, var_dir: Path, *, now: datetime) -> str:
+    """The write key of the shop's tracker: the one it has if it still works, else a new one, kept under `var/`."""
+    path = demo_pages.key_path(var_dir)
+    if path.exists():
+        key = str(json.loads(path.read_text())["write_key"])
+        works = (api_keys.c.key_hash == hashlib.sha256(key.encode()).digest()) & api_keys.c.revoked_at.is_(None)
+        if conn.scalar(sa.select(sa.func.count()).where(works)):
+            return key
+    key = security.create_key(conn, kind=security.Kind.WRITE, name="Demo shop", channel="web", now=now)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    os.chmod(path, 0o600)
+    path.write_text(json.dumps({"write_key": key}))
+    return key
+
+
+# ------------------------------------------------------------------------------------------------- pages
+@bp.get("/")
+def home() -> str:
+    """The front page."""
+    now, there, visit = datetime.now(UTC), parts.current_parts(), demo_visit.current()
+    with there.db.begin() as conn:
+        basket = demo_basket.load(conn, visit.lines, now=now)
+        loved = [] if demo_visit.agreed() else demo_pages.slate(conn, "home", now=now, n=10)
+        near = demo_pages.slate(conn, "store", now=now, n=10, store=demo_pages.store_id())
+    return render_template("demo/home.html", basket=basket, loved=loved, near=near)
+
+
+@bp.get("/department/<slug>")
+def department(slug: str) -> str:
+    """The products of a department or of one of its categories, a page at a time."""
+    found = next((one for one in demo_pages.departments() if one.slug == slug), None)
+    if found is None:
+        abort(404)
+    category = request.args.get("category", "")
+    if category and category not in dict(found.categories):
+        abort(404)
+    path = f"{found.name} > {category}" if category else found.name
+    with parts.current_parts().db.begin() as conn:
+        products = catalogue.search(conn, category=path, after=_after(), limit=PAGE + 1)
+    return render_template("demo/department.html", found=found, category=category, **_page(products))
+
+
+@bp.get("/search")
+def search() -> str:
+    """The products whose name holds every word."""
+    words = request.args.get("q", "").replace("\0", "")[:100].strip()
+    with parts.current_parts().db.begin() as conn:
+        products = catalogue.search(conn, words, after=_after(), limit=PAGE + 1) if words else []
+    return render_template("demo/search.html", words=words, **_page(products))
+
+
+def _after() -> str | None:
+    return request.args.get("after", "").replace("\0", "") or None
+
+
+def _page(products: list[catalogue.Product]) -> dict[str, object]:
+    """One more than a page was asked for, to know whether another follows."""
+    shown = [demo_pages.Card(product, product.brand or "") for product in products[:PAGE]]
+    return {"cards": shown, "more": shown[-1].product.product_id if len(products) > PAGE else None}
+
+
+@bp.get("/product/<product_id>")
+def product(product_id: str) -> str:
+    """One product, whether it is on the shelf here, and what goes with it."""
+    now = datetime.now(UTC)
+    with parts.current_parts().db.begin() as conn:
+        found = catalogue.get_many(conn, [product_id.replace("\0", "")]).get(product_id)
+        if found is None:
+            abort(404)
+        here = product_id in stores.in_stock(conn, [product_id], store_id=demo_pages.store_id())
+        goes_with = []
+        if not demo_visit.agreed():
+            goes_with = demo_pages.slate(conn, "product", now=now, n=10, products=[product_id])
+    return render_template("demo/product.html", product=found, here=here, goes_with=goes_with)
+
+
+@bp.post("/cards")
+def cards() -> str:
+    """The cards of a slate the browser asked Relance for, as this shop draws them."""
+    given = request.get_json(silent=True)
+    wanted = [
+        (str(one.get("product_id")).replace("\0", ""), str(one.get("reason") or "")[:200])
+        for one in (given if isinstance(given, list) else [])[:MOST_CARDS]
+        if isinstance(one, dict)
+    ]
+    with parts.current_parts().db.begin() as conn:
+        return render_template("demo/cards.html", cards=demo_pages.cards(conn, wanted))
+
+
+@bp.post("/language")
+def language() -> BaseResponse:
+    """The visitor's choice of language, and back to the page it was made on."""
+    demo_visit.remember(demo_visit.speaking(request.form.get("locale", "")))
+    back = request.form.get("back", "")
+    return redirect(back if back.startswith("/demo/") else url_for("demo.home"), code=303)
+
+
+@bp.get("/behind")
+def behind() -> str:
+    """What Relance has just heard of this visitor: an aid for whoever tries the demo, not part of a shop."""
+    visit = demo_visit.current()
+    with parts.current_parts().db.begin() as conn:
+        customer_id = customers.find(conn, user_id=visit.user_id, anonymous_id=demo_visit.anonymous_id())
+        moments = timeline.page(conn, customer_id, limit=3) if customer_id else []
+    return render_template("demo/behind.html", customer_id=customer_id, moments=moments)
+
+
+@bp.errorhandler(404)
+def missing(_: NotFound) -> tuple[str, int]:
+    """What the shop does not have."""
+    return render_template("demo/missing.html"), 404
+
+
+@bp.get("/images/<name>")
+def image(name: str) -> Response:
+    """A drawing: `.svg` for pages, `.png` for mail."""
+    return send_from_directory(IMAGES, name, max_age=86400)

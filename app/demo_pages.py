@@ -1,0 +1,204 @@
+"""What every page of the demo shop is given: its words, its tracker's key, its departments, its product cards."""
+
+import json
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import sqlalchemy as sa
+from flask import Response, current_app
+
+from app import demo_basket, demo_pictures, demo_visit, demo_words, parts
+from foundation import format
+from recommender import serving
+from shop import catalogue, stores
+from shop.catalogue import Product
+from shop.stores import Store
+
+KEY_FILE = "demo.json"
+REMEMBERED_SECONDS = 300
+IN_MENU = ("Grocery", "Produce", "Meat", "Deli", "Pastry", "Floral", "Seafood", "Nutrition")
+"""Departments a customer looks for first; the others follow by size."""
+
+_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Department:
+    """One department and the categories under it, each with how many products are for sale."""
+
+    name: str
+    slug: str
+    picture: str
+    count: int
+    categories: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A product as it is shown among others, with the reason it is there."""
+
+    product: Product
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The shop's plan, which changes with a feed and not with a visit."""
+
+    departments: tuple[Department, ...]
+    stores: tuple[Store, ...]
+    read_at: float
+
+
+def harden(response: Response) -> Response:
+    """The shop's own policy: nothing inline, nobody else's hosts."""
+    if response.mimetype == "text/html":
+        response.headers["Content-Security-Policy"] = _POLICY
+        response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def context() -> dict[str, Any]:
+    """What the templates may use."""
+    locale = demo_visit.locale()
+    base_url = parts.current_parts().config.base_url
+    plan = _plan()
+    return {
+        "t": partial(demo_words.say, locale=locale),
+        "locale": locale,
+        "locales": demo_words.LOCALES,
+        "money": lambda minor: format.money(minor, demo_basket.CURRENCY, locale),
+        "number": partial(format.number, locale=locale),
+        "percent": lambda hundredths: format.percent(hundredths / 10_000, locale, digits=0),
+        "visit": demo_visit.current(),
+        "agreed": demo_visit.agreed(),
+        "write_key": write_key(),
+        "departments": plan.departments,
+        "department": partial(demo_words.department, locale=locale),
+        "picture": demo_basket.picture,
+        "tracked": lambda product: _tracked(product, base_url),
+        "cart_event": partial(demo_basket.event, base_url=base_url),
+        "store": plan.stores[0] if plan.stores else None,
+        "store_count": len(plan.stores),
+        "free_from": re.sub(r"[.,]00", "", format.money(demo_basket.FREE_FROM, demo_basket.CURRENCY, locale)),
+        "bag_count": sum(demo_visit.current().lines.values()),
+    }
+
+
+def _tracked(product: Product, base_url: str) -> dict[str, Any]:
+    """A product as the tracker tells it, with the basket it would go into."""
+    said = demo_basket.properties(product, base_url=base_url)
+    cart_id = demo_visit.current().cart_id
+    return said | {"cart_id": cart_id} if cart_id else said
+
+
+def write_key() -> str:
+    """The tracker's key as `demo.ensure` left it; empty before."""
+    path = key_path(parts.current_parts().config.var)
+    return str(json.loads(path.read_text())["write_key"]) if path.exists() else ""
+
+
+def key_path(var: Path) -> Path:
+    """Where the shop keeps its key."""
+    return var / KEY_FILE
+
+
+def departments() -> tuple[Department, ...]:
+    """Every department with something for sale."""
+    return _plan().departments
+
+
+def store_id() -> str | None:
+    """The shop around the corner."""
+    plan = _plan()
+    return plan.stores[0].store_id if plan.stores else None
+
+
+def find_store(wanted: str | None) -> Store | None:
+    """The store of this id, else the one around the corner."""
+    known = {store.store_id: store for store in _plan().stores}
+    return known.get(wanted or "") or next(iter(known.values()), None)
+
+
+def _plan() -> _Plan:
+    known = cast("_Plan | None", current_app.extensions.get("demo_plan"))
+    if known is None or not known.departments or time.monotonic() - known.read_at > REMEMBERED_SECONDS:
+        with parts.current_parts().db.begin() as conn:
+            found = _departments(catalogue.categories(conn))
+            known = _Plan(found, tuple(stores.list_all(conn)), time.monotonic())
+        current_app.extensions["demo_plan"] = known
+    return known
+
+
+def _departments(counts: Mapping[str, int]) -> tuple[Department, ...]:
+    grouped: dict[str, dict[str, int]] = {}
+    for path, count in counts.items():
+        name, _, rest = path.partition(" > ")
+        under = grouped.setdefault(name, {})
+        category = rest.partition(" > ")[0]
+        under[category] = under.get(category, 0) + count
+    found = (_department(name, under) for name, under in grouped.items())
+    return tuple(sorted(found, key=lambda one: (_rank(one.name), -one.count)))
+
+
+def _department(name: str, under: Mapping[str, int]) -> Department:
+    categories = _by_size(under)
+    first = categories[0][0] if categories else None
+    picture = demo_pictures.picture(name, None)
+    if picture == demo_pictures.DEFAULT:
+        picture = demo_pictures.picture(name, first)
+    return Department(name, demo_words.slug(name), picture, sum(under.values()), categories)
+
+
+def _by_size(counts: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(((name, n) for name, n in counts.items() if name), key=lambda item: -item[1]))
+
+
+def _rank(name: str) -> int:
+    return IN_MENU.index(name) if name in IN_MENU else len(IN_MENU)
+
+
+def slate(
+    conn: sa.Connection,
+    placement: str,
+    *,
+    now: datetime,
+    n: int,
+    customer_id: int | None = None,
+    products: Sequence[str] = (),
+    store: str | None = None,
+) -> list[Card]:
+    """What the shop shows by itself: for a visitor who was not asked yet, or on a till."""
+    request = serving.Request(
+        customer_id=customer_id,
+        placement=placement,
+        products=tuple(products),
+        n=n,
+        store_id=store,
+        record=False,
+        locale=demo_visit.locale(),
+    )
+    found = parts.current_parts().recommender.recommend(conn, request, now=now)
+    return cards(conn, ((item.product_id, item.reason) for item in found.items))
+
+
+def cards(conn: sa.Connection, wanted: Iterable[tuple[str, str]]) -> list[Card]:
+    """Cards for these products and reasons, in their order, without those that are not for sale."""
+    reasons = dict(wanted)
+    known = catalogue.get_many(conn, reasons)
+    return [Card(known[one], reason) for one, reason in reasons.items() if one in known and known[one].active]
