@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from foundation import database
-from shop.tables import event_counts, refused_events, sources
+from shop.tables import event_counts, events, products, refused_events, sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +61,39 @@ def refused(conn: sa.Connection, *, before: int | None = None, limit: int = 50) 
     if before is not None:
         query = query.where(refused_events.c.id < before)
     return database.read(conn, query.order_by(refused_events.c.id.desc()).limit(limit), Refused)
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """One event as it came in, with the product's title if it concerns one."""
+
+    occurred_at: datetime
+    name: str
+    customer_id: int | None
+    channel: str
+    product_id: str | None
+    title: str | None
+    order_id: str | None
+
+
+def latest(conn: sa.Connection, *, limit: int) -> Sequence[Latest]:
+    """The events that came in last, newest first; only the last minute that had any is looked at."""
+    last = conn.scalar(sa.select(sa.func.max(event_counts.c.minute)))
+    if last is None:
+        return []
+    recent = sa.select(events).where(events.c.received_at >= last).order_by(events.c.received_at.desc()).limit(limit)
+    found = recent.subquery()
+    query = (
+        sa.select(
+            found.c.occurred_at,
+            found.c.name,
+            found.c.customer_id,
+            found.c.channel,
+            found.c.product_id,
+            products.c.title,
+            found.c.order_id,
+        )
+        .outerjoin(products, products.c.product_id == found.c.product_id)
+        .order_by(found.c.received_at.desc())
+    )
+    return database.read(conn, query, Latest)

@@ -233,6 +233,7 @@ events = sa.Table(
     sa.Column("properties", Json, nullable=False),
     sa.Column("context", Json, nullable=False),
     sa.Index("events_customer_id_occurred_at_idx", "customer_id", "occurred_at"),
+    sa.Index("events_received_at_idx", "received_at", postgresql_using="brin"),
 )
 
 event_counts = sa.Table(

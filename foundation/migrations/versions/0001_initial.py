@@ -292,6 +292,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('key', name=op.f('events_pkey'))
     )
     op.create_index('events_customer_id_occurred_at_idx', 'events', ['customer_id', 'occurred_at'], unique=False)
+    op.create_index('events_received_at_idx', 'events', ['received_at'], unique=False, postgresql_using='brin')
     op.create_table('identities',
     sa.Column('kind', sa.Text(), nullable=False, comment='user_id anonymous_id email phone card device'),
     sa.Column('value', sa.Text(), nullable=False, comment='normalised'),
@@ -612,6 +613,7 @@ def downgrade() -> None:
     op.drop_table('identity_claims')
     op.drop_index('identities_customer_id_idx', table_name='identities')
     op.drop_table('identities')
+    op.drop_index('events_received_at_idx', table_name='events', postgresql_using='brin')
     op.drop_index('events_customer_id_occurred_at_idx', table_name='events')
     op.drop_table('events')
     op.drop_table('consents')
