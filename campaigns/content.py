@@ -16,7 +16,7 @@ from campaigns.definitions import CartAbandonment
 from campaigns.phrases import Phrases
 from campaigns.rules import Policy
 from foundation import format
-from recommender.serving import SlateItem
+from recommender.slate import SlateItem
 from shop.baskets import Cart, CartLine
 from shop.catalogue import Product
 

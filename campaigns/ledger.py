@@ -221,6 +221,13 @@ def total(parts: Mapping[str, Sum]) -> Sum:
     return Sum(*(sum(getattr(part, name) for part in parts.values()) for name in Sum.__slots__))
 
 
+def waiting(conn: sa.Connection, campaign_id: int) -> int:
+    """How many customers are on their way through a campaign: whom launching, pausing or cancelling concerns."""
+    enrolments = tables.enrolments
+    where = (enrolments.c.campaign_id == campaign_id) & (enrolments.c.state == "waiting")
+    return conn.scalar(sa.select(sa.func.count()).select_from(enrolments).where(where)) or 0
+
+
 def reasons(conn: sa.Connection, *, campaign_id: int | None = None) -> list[tuple[str, int]]:
     """Why messages were not sent or failed, the commonest first."""
     counted = (

@@ -46,7 +46,7 @@ class Recommends(Protocol):
     """Who fills the product slot: `recommender.serving.Recommender`."""
 
     def recommend_many(
-        self, conn: sa.Connection, requests: Sequence[serving.Request], now: datetime
+        self, conn: sa.Connection, requests: Sequence[serving.Request], *, now: datetime
     ) -> Sequence[serving.Slate]: ...
 
 
@@ -258,7 +258,7 @@ def _slates(
         )
         for case in asking
     ]
-    slates = recommender.recommend_many(conn, requests, now) if requests else []
+    slates = recommender.recommend_many(conn, requests, now=now) if requests else []
     return {case.message.id: slate for case, slate in zip(asking, slates, strict=True)}
 
 

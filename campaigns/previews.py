@@ -100,7 +100,7 @@ def _slate(
         locale=definition.words_for(locale)[0],
         record=False,
     )
-    return next(iter(recommender.recommend_many(conn, [request], now)), None)
+    return next(iter(recommender.recommend_many(conn, [request], now=now)), None)
 
 
 def _cart(conn: sa.Connection, customer_id: int | None, now: datetime) -> Cart:
