@@ -40,11 +40,11 @@ class Job:
 
 def timetable(parts: Parts) -> list[Job]:
     """What runs when. The names are those of the console's health page."""
-    db = parts.db
+    db, sending = parts.db, parts.sending()
     return [
         Job("admit", every(5), lambda now: enrolments.admit_due(db, now=now)),
         Job("advance", every(5), lambda now: enrolments.advance_due(db, now=now)),
-        Job("deliver", every(2), lambda now: messages.deliver_due(db, parts.sending(), now=now)),
+        Job("deliver", every(2), lambda now: messages.deliver_due(db, sending, now=now)),
         Job("sweep", every(10), lambda now: messages.sweep(db, now=now)),
         Job("credit", every(15), lambda now: conversions.credit_new_orders(db, now=now)),
         Job("train", nightly(hour=3, minute=10), lambda now: train()),

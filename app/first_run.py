@@ -7,23 +7,15 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from app import demo, demo_data, tables, users
+from app import demo, demo_data, demo_login, tables, users
 from app.parts import Parts
 from campaigns import plans
-from foundation.config import kept_secret
 from recommender import training
-
-DEMO_USER = "demo@maison-aubier.example"
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int | None], None]
 Track = Callable[[str], Progress]
 """Starts a progress line with its title; gives the function that moves it."""
-
-
-def demo_password(var: Path) -> str:
-    """The demo user's password, made once for this installation."""
-    return kept_secret(var / "demo-password")
 
 
 def prepare(parts: Parts, *, track: Track) -> None:
@@ -38,7 +30,7 @@ def prepare(parts: Parts, *, track: Track) -> None:
 def _is_ready(parts: Parts) -> bool:
     """The demo user is written last, so whoever has one has all the rest."""
     with parts.db.begin() as conn:
-        return conn.scalar(sa.select(sa.func.count()).where(tables.users.c.email == DEMO_USER)) == 1
+        return conn.scalar(sa.select(sa.func.count()).where(tables.users.c.email == demo_login.USER)) == 1
 
 
 def _load_shop(parts: Parts, track: Track) -> None:
@@ -55,7 +47,12 @@ def _open(parts: Parts) -> None:
     now = datetime.now(UTC)
     with parts.db.begin() as conn:
         demo.ensure(conn, parts.config.var, now=now)
-        plans.ensure_demo(conn, now=now, base_url=parts.config.base_url)
+        plans.ensure_demo(conn, now=now, demo=True)
         users.create(
-            conn, email=DEMO_USER, name="Inès Moreau", role="admin", password=demo_password(parts.config.var), now=now
+            conn,
+            email=demo_login.USER,
+            name="Inès Moreau",
+            role="admin",
+            password=demo_login.password(parts.config.var),
+            now=now,
         )

@@ -5,8 +5,9 @@ from typing import cast
 
 from flask import current_app
 
-from campaigns import links
+from campaigns import links, messages
 from campaigns.channels import base, connect
+from campaigns.journal import Journal
 from foundation import postgres
 from foundation.config import Config
 from foundation.database import Database
@@ -24,6 +25,16 @@ class Parts:
     recommender: serving.Recommender
     links: links.Links
     email: base.Channel
+
+    def sending(self) -> messages.Sending:
+        """What the sender needs beside the database."""
+        return messages.Sending(
+            email=self.email,
+            recommender=self.recommender,
+            links=self.links,
+            journal=Journal(self.config.var / "journal"),
+            sender=self.config.email_from,
+        )
 
 
 def build(config: Config) -> Parts:

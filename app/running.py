@@ -18,7 +18,7 @@ from types import FrameType
 
 import click
 
-from app import first_run
+from app import demo_login, first_run
 from app.parts import Parts, build
 from foundation.config import Config
 from foundation.errors import Invalid
@@ -194,7 +194,7 @@ def _say_where(config: Config, *, seconds: float) -> None:
     for name, path in places:
         click.echo(f"  {name:<9} {config.base_url}{path}")
     if config.demo:
-        click.echo(f"  {'Sign in':<9} {first_run.DEMO_USER}   password {first_run.demo_password(config.var)}")
+        click.echo(f"  {'Sign in':<9} {demo_login.USER}   password {demo_login.password(config.var)}")
         click.echo("\nLeave a basket in the shop: a minute later its relaunch is in the mailbox.")
     else:
         click.echo("\nFirst user: .venv/bin/flask user create you@example.com --role admin")

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from app import first_run, i18n, security, users
-from app.console import frame, roles
+from app import demo_login, i18n, security, users
+from app.console import frame
 from app.parts import current_parts
 from foundation.config import LOCALES
 
@@ -69,5 +69,5 @@ def _onward() -> str:
 
 def _door(*, fault: str = "") -> str:
     config = current_parts().config
-    demo = (first_run.DEMO_USER, first_run.demo_password(config.var)) if config.demo else None
+    demo = (demo_login.USER, demo_login.password(config.var)) if config.demo else None
     return render_template("console/sign-in.html", fault=fault, demo=demo, email=request.form.get("email", ""))
