@@ -8,12 +8,12 @@ import logging
 from base64 import b64decode
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask import Blueprint, Response, abort, redirect, render_template, request
+from flask import Blueprint, Response, abort, current_app, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import i18n, robots
@@ -47,6 +47,12 @@ def robots_txt() -> Response:
     return Response("User-agent: *\nDisallow: /\n", mimetype="text/plain")
 
 
+@bp.get("/tracker.js")
+def tracker() -> Response:
+    """The storefront's tracker, for a shop on any host."""
+    return current_app.send_static_file("tracker.js")
+
+
 # ---------------------------------------------------------------------------------------------- clicks, opens
 @bp.get("/c/<token>")
 def click(token: str) -> BaseResponse:
@@ -68,9 +74,12 @@ def _target(found: links.Click) -> str:
 
 
 def _count(found: links.Click) -> None:
-    machine = robots.is_machine(request.method, request.user_agent.string, request.headers)
     with current_parts().db.begin() as conn:
-        feedback.clicked(conn, found.message_id, found.n, machine=machine, now=datetime.now(UTC))
+        feedback.clicked(conn, found.message_id, found.n, machine=_by_machine(), now=datetime.now(UTC))
+
+
+def _by_machine() -> bool:
+    return robots.is_machine(request.method, request.user_agent.string, dict(request.headers))
 
 
 @bp.get("/o/<token>")
@@ -79,9 +88,8 @@ def opened(token: str) -> Response:
     message_id = current_parts().links.read_open(token)
     if message_id is not None:
         try:
-            machine = robots.is_machine(request.method, request.user_agent.string, request.headers)
             with current_parts().db.begin() as conn:
-                feedback.opened(conn, message_id, machine=machine, now=datetime.now(UTC))
+                feedback.opened(conn, message_id, machine=_by_machine(), now=datetime.now(UTC))
         except Exception:
             log.exception("open not recorded", extra={"message_id": str(message_id)})
     return Response(PIXEL, mimetype="image/gif")
@@ -234,6 +242,6 @@ def _page(name: str, message_id: UUID, **values: Any) -> str:
     )
 
 
-def _nowhere() -> Any:
+def _nowhere() -> NoReturn:
     """A link that was not made here, or no longer leads anywhere: a page that says nothing more."""
     abort(404)

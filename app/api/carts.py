@@ -8,7 +8,7 @@ from flask import Blueprint
 from app import security
 from app.api.endpoint import Amount, Reply, operation
 from foundation.errors import NotFound
-from shop import carts, customers, money
+from shop import baskets, carts, customers, money
 
 bp = Blueprint("api_carts", __name__, url_prefix="/v1")
 bp.before_request(security.require_key(security.Kind.SECRET))
@@ -51,7 +51,7 @@ def get_cart(conn: sa.Connection, cart: str) -> CartReply:
     return cart_reply(found, owner.user_id if owner else None)
 
 
-def cart_reply(cart: carts.Cart, customer: str | None) -> CartReply:
+def cart_reply(cart: baskets.Cart, customer: str | None) -> CartReply:
     """A cart as it is answered, amounts as decimal numbers."""
     return CartReply(
         cart_id=cart.cart_id,
@@ -67,7 +67,7 @@ def cart_reply(cart: carts.Cart, customer: str | None) -> CartReply:
     )
 
 
-def _line(line: carts.CartLine, currency: str | None) -> CartLineReply:
+def _line(line: baskets.CartLine, currency: str | None) -> CartLineReply:
     return CartLineReply(
         product_id=line.product_id,
         quantity=line.quantity,

@@ -60,7 +60,7 @@ class Slate(Reply):
 
 
 @bp.get("/v1/recommendations")
-@operation("Products for a customer", tag="Recommendations", kinds=(security.Kind.SECRET, security.Kind.WRITE))
+@operation("Products for a customer", tag="recommendations", kinds=(security.Kind.SECRET, security.Kind.WRITE))
 def recommend(conn: sa.Connection, query: Wanted, now: datetime) -> Slate:
     """Never empty while one product is for sale. A write key gets home, product and cart slates of the visitor it names
     by anonymous id; what would tell of a customer's past is left out, and `customer` with it is not looked up."""

@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
 import app as front
 from app import parts, security
+from campaigns import promotions
 from foundation.config import Config
-from foundation.database import Database
+from foundation.database import Database, new_id
+from shop import tables
 
+NOW = datetime.now(UTC)
 ENVIRON = {"RELANCE_SECRET_KEY": "a secret of the tests that is long enough"}
 
 
@@ -68,3 +72,30 @@ def call(client: FlaskClient, make_key: Callable[..., str]) -> Callable[..., Any
         return client.open(path, method=method, headers=headers, **options)
 
     return ask
+
+
+@pytest.fixture
+def ada(db: Database) -> int:
+    """A customer the shop calls `ada`."""
+    with db.begin() as conn:
+        person = {"user_id": "ada", "email": "ada@example.com", "traits": {"vip": True}}
+        made = conn.execute(
+            sa.insert(tables.customers)
+            .values(**person, created_at=NOW, updated_at=NOW)
+            .returning(tables.customers.c.id)
+        ).scalar_one()
+        handle = {"kind": "user_id", "value": "ada", "customer_id": made, "origin_id": made, "first_seen_at": NOW}
+        conn.execute(sa.insert(tables.identities).values(**handle))
+        return int(made)
+
+
+@pytest.fixture
+def code(db: Database, ada: int) -> str:
+    """A code of ten percent in her hands."""
+    with db.begin() as conn:
+        terms = promotions.OfferTerms(name="ten", kind="percentage", value=1000, prefix="TEN")
+        offer = promotions.create_offer(conn, terms, now=NOW)
+        message_id = new_id()
+        held = promotions.reserve(conn, offer, {ada: message_id}, zone=UTC, now=NOW)
+        promotions.issue(conn, [message_id], now=NOW)
+        return held[ada].shown

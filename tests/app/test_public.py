@@ -1,0 +1,289 @@
+"""Pages behind signed links: clicks, opens, unsubscribing, preferences, restored baskets, barcodes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+
+import app as front
+from app import parts, robots
+from campaigns import policy, tables
+from foundation.database import Database, new_id
+from shop import consent
+from shop import tables as shop_tables
+
+NOW = datetime.now(UTC)
+FIREFOX = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
+
+
+@dataclass(frozen=True)
+class Mail:
+    """One mail in a customer's hands."""
+
+    message_id: UUID
+    customer_id: int
+    cart_ref: int
+
+
+@pytest.fixture
+def mail(db: Database) -> Mail:
+    """A mail with four links: the shop, another site, a script, and one of ours."""
+    with db.begin() as conn:
+        policy.save(conn, replace(policy.load(conn), link_hosts=("shop.example",)), now=NOW)
+        return _mail(conn)
+
+
+def _mail(conn: sa.Connection) -> Mail:
+    person = {"user_id": "ada", "email": "ada@example.com", "traits": {}, "created_at": NOW, "updated_at": NOW}
+    customer_id = _insert(conn, shop_tables.customers, person)
+    handle = {"kind": "user_id", "value": "ada", "customer_id": customer_id, "origin_id": customer_id}
+    conn.execute(sa.insert(shop_tables.identities).values(**handle, first_seen_at=NOW))
+    cart = {"cart_id": "c-1", "customer_id": customer_id, "origin_id": customer_id, "state": "open", "lines": []}
+    shown = {"value": 0, "channel": "web", "url": "https://www.shop.example/basket?x=1"}
+    cart_ref = _insert(conn, shop_tables.carts, {**cart, **shown, "created_at": NOW, "touched_at": NOW})
+    plan = {"name": "basket", "state": "sending", "definition": {}, "created_at": NOW, "updated_at": NOW}
+    campaign_id = _insert(conn, tables.campaigns, plan)
+    message_id = new_id()
+    message = {"campaign_id": campaign_id, "step": "mail", "channel": "email", "customer_id": customer_id}
+    times = {"queued_at": NOW, "not_before": NOW, "expires_at": NOW, "accepted_at": NOW}
+    message |= {"entry_key": "c-1", "state": "accepted"}
+    conn.execute(sa.insert(tables.messages).values(id=message_id, **message, **times))
+    links = ["https://shop.example/p/1?a=b", "https://evil.example/", "javascript:alert(1)", "/demo/"]
+    content = {"address": "ada@example.com", "sender": "s@shop.example", "subject": "s", "html": "h", "text": "t"}
+    content |= {"headers": {}, "links": links, "rendered_at": NOW}
+    conn.execute(sa.insert(tables.message_contents).values(message_id=message_id, **content))
+    return Mail(message_id, customer_id, cart_ref)
+
+
+def _insert(conn: sa.Connection, table: sa.Table, values: dict[str, Any]) -> int:
+    return int(conn.execute(sa.insert(table).values(**values).returning(table.c.id)).scalar_one())
+
+
+@pytest.fixture
+def path(installation: parts.Parts) -> Callable[..., str]:
+    """The path of a signed link: `path("click", message_id, 0)`."""
+
+    def of(name: str, *values: Any, **named: Any) -> str:
+        address = urlsplit(getattr(installation.links, name)(*values, **named))
+        return address.path
+
+    return of
+
+
+def names(db: Database) -> list[str]:
+    with db.begin() as conn:
+        return list(conn.scalars(sa.select(shop_tables.events.c.name)))
+
+
+# --------------------------------------------------------------------------------------------------- clicks
+def test_a_click_is_counted_and_leads_where_the_mail_said(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str]
+) -> None:
+    link = path("click", mail.message_id, 0)
+    answer = client.get(link, headers=FIREFOX)
+    target = urlsplit(answer.headers["Location"])
+    assert (answer.status_code, target.netloc, target.path) == (302, "shop.example", "/p/1")
+    assert parse_qs(target.query) == {"a": ["b"], "mt": [link.removeprefix("/c/")]}
+    assert answer.headers["Referrer-Policy"] == "no-referrer" and "no-store" in answer.headers["Cache-Control"]
+    assert "Set-Cookie" not in answer.headers
+    assert names(db) == ["Message Clicked"]
+
+
+@pytest.mark.parametrize("n", [1, 2, 4, -1, 10**12])
+def test_a_click_never_leads_to_a_site_that_is_not_the_shop_s(
+    client: FlaskClient, mail: Mail, path: Callable[..., str], n: int
+) -> None:
+    answer = client.get(path("click", mail.message_id, n), headers=FIREFOX)
+    assert answer.status_code == 404 and "Location" not in answer.headers
+
+
+def test_a_click_leads_on_even_when_it_cannot_be_recorded(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str]
+) -> None:
+    with db.begin() as conn:
+        conn.execute(sa.text("ALTER TABLE messages RENAME COLUMN last_clicked_at TO gone"))
+    try:
+        assert client.get(path("click", mail.message_id, 0), headers=FIREFOX).status_code == 302
+    finally:
+        with db.begin() as conn:
+            conn.execute(sa.text("ALTER TABLE messages RENAME COLUMN gone TO last_clicked_at"))
+
+
+@pytest.mark.parametrize(
+    "change", [lambda t: t[:-1], lambda t: t[1:], lambda t: t + "x", lambda t: "", lambda t: "%00"]
+)
+def test_a_changed_token_leads_nowhere(
+    client: FlaskClient, mail: Mail, path: Callable[..., str], change: Callable[[str], str]
+) -> None:
+    for name, *values in (("click", mail.message_id, 0), ("unsubscribe", mail.message_id)):
+        _, kind, token = path(name, *values).split("/")
+        answer = client.get(f"/{kind}/{change(token)}", headers=FIREFOX)
+        assert answer.status_code == 404 and "Location" not in answer.headers
+
+
+def test_a_token_of_one_purpose_opens_no_other_door(client: FlaskClient, mail: Mail, path: Callable[..., str]) -> None:
+    token = path("open", mail.message_id).removeprefix("/o/")
+    assert client.post(f"/u/{token}").status_code == 404
+
+
+def test_machines_are_led_on_but_not_counted(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str]
+) -> None:
+    link = path("click", mail.message_id, 0)
+    assert client.head(link, headers=FIREFOX).status_code == 302
+    assert client.get(link, headers={"User-Agent": "Mozilla/5.0 (compatible; Googlebot/2.1)"}).status_code == 302
+    assert client.get(link, headers={**FIREFOX, "Sec-Purpose": "prefetch"}).status_code == 302
+    with db.begin() as conn:
+        assert conn.scalar(sa.select(tables.messages.c.first_clicked_at)) is None
+
+
+def test_people_are_not_taken_for_machines() -> None:
+    iphone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Version/18.5 Mobile Safari"
+    assert not robots.is_machine("GET", iphone, {})
+    assert not robots.is_machine("GET", FIREFOX["User-Agent"], {})
+
+
+# ---------------------------------------------------------------------------------------------------- opens
+@pytest.mark.parametrize(("agreed", "kept"), [(True, True), (False, False)])
+def test_an_open_is_kept_only_with_consent(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str], agreed: bool, kept: bool
+) -> None:
+    if agreed:
+        _say(db, mail, purpose="analytics", state="granted")
+    answer = client.get(path("open", mail.message_id), headers=FIREFOX)
+    assert (answer.status_code, answer.mimetype) == (200, "image/gif")
+    with db.begin() as conn:
+        assert (conn.scalar(sa.select(tables.messages.c.opened_at)) is not None) is kept
+
+
+def test_the_picture_comes_whatever_the_token(client: FlaskClient) -> None:
+    assert client.get("/o/nonsense", headers=FIREFOX).mimetype == "image/gif"
+
+
+def _say(db: Database, mail: Mail, *, purpose: str, state: str) -> None:
+    said = {"customer_id": mail.customer_id, "channel": "email", "purpose": purpose, "state": state}
+    with db.begin() as conn:
+        consent.record(conn, **said, at=NOW, source="test", now=NOW)
+
+
+# ------------------------------------------------------------------------------------------- unsubscribing
+def _state(db: Database, mail: Mail) -> str:
+    with db.begin() as conn:
+        return str(consent.states(conn, [mail.customer_id], channel="email")[mail.customer_id])
+
+
+def test_looking_at_the_page_unsubscribes_nobody(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str]
+) -> None:
+    answer = client.get(path("unsubscribe", mail.message_id), headers=FIREFOX)
+    assert answer.status_code == 200 and "<form" in answer.text
+    assert "ada@example.com" not in answer.text
+    assert _state(db, mail) == "unknown"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": "List-Unsubscribe=One-Click", "content_type": "application/x-www-form-urlencoded"},
+        {"data": {"List-Unsubscribe": "One-Click"}, "content_type": "multipart/form-data"},
+        {},
+    ],
+)
+def test_a_post_unsubscribes_at_once(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str], body: dict[str, Any]
+) -> None:
+    for _ in range(2):
+        answer = client.post(path("unsubscribe", mail.message_id), **body)
+        assert answer.status_code == 200
+        assert "Set-Cookie" not in answer.headers and "Location" not in answer.headers
+    assert _state(db, mail) == "denied"
+    with db.begin() as conn:
+        hashed = consent.address_hash("email", "ada@example.com")
+        assert consent.suppressed(conn, "email", [hashed]) == {hashed}
+
+
+# ---------------------------------------------------------------------------------------------- preferences
+def test_choices_are_kept_with_the_words_that_were_read(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str]
+) -> None:
+    _say(db, mail, purpose="marketing", state="granted")
+    page = path("preferences", mail.message_id)
+    assert client.get(page).text.count(" checked") == 1
+    answer = client.post(page, data={"sms:marketing": "granted", "nonsense": "1"})
+    assert answer.status_code == 200 and answer.text.count(" checked") == 1
+    with db.begin() as conn:
+        log = {
+            (said.channel, said.state): said
+            for said in consent.history(conn, mail.customer_id)
+            if said.source == "preferences"
+        }
+    assert set(log) == {("email", "denied"), ("sms", "granted")}
+    assert log["sms", "granted"].text == "Text messages: Rare, and never at night."
+    assert log["sms", "granted"].proof == {"message": str(mail.message_id)}
+
+
+def test_stopping_everything_is_one_press(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str]
+) -> None:
+    _say(db, mail, purpose="marketing", state="granted")
+    client.post(path("preferences", mail.message_id), data={"act": "stop", "email:marketing": "granted"})
+    with db.begin() as conn:
+        assert set(consent.standing(conn, mail.customer_id).values()) == {"denied"}
+
+
+def test_who_unsubscribed_may_come_back(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str]
+) -> None:
+    client.post(path("unsubscribe", mail.message_id))
+    client.post(path("preferences", mail.message_id), data={"email:marketing": "granted"})
+    with db.begin() as conn:
+        assert consent.suppressed(conn, "email", [consent.address_hash("email", "ada@example.com")]) == set()
+    assert _state(db, mail) == "granted"
+
+
+def test_pages_speak_the_language_of_the_browser(client: FlaskClient, mail: Mail, path: Callable[..., str]) -> None:
+    page = path("unsubscribe", mail.message_id)
+    assert 'lang="en"' in client.get(page, headers={"Accept-Language": "en"}).text
+    french = client.get(page, headers={"Accept-Language": "fr-FR,fr;q=0.9"}).text
+    assert 'lang="fr"' in french and "Se désinscrire" in french
+
+
+# ------------------------------------------------------------------------------------------ basket and code
+def test_a_restored_basket_opens_in_the_shop_with_its_code(
+    client: FlaskClient, mail: Mail, path: Callable[..., str]
+) -> None:
+    link = path("restore", mail.cart_ref, code="TEN1234", message_id=mail.message_id)
+    target = urlsplit(client.get(f"{link}?mt=abc").headers["Location"])
+    assert (target.netloc, target.path) == ("www.shop.example", "/basket")
+    assert parse_qs(target.query) == {"x": ["1"], "cart": ["c-1"], "code": ["TEN1234"], "mt": ["abc"]}
+
+
+def test_a_basket_without_a_page_of_its_own_opens_in_the_demo_or_nowhere(
+    installation: parts.Parts, client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str]
+) -> None:
+    with db.begin() as conn:
+        conn.execute(sa.update(shop_tables.carts).values(url=None))
+    link = path("restore", mail.cart_ref, code=None, message_id=mail.message_id)
+    assert client.get(link).status_code == 404
+    demo = front.create_app(replace(installation, config=replace(installation.config, demo=True)))
+    assert demo.test_client().get(link).headers["Location"] == "http://localhost/demo/basket?cart=c-1"
+
+
+def test_a_basket_that_is_gone_opens_nowhere(client: FlaskClient, mail: Mail, path: Callable[..., str]) -> None:
+    assert client.get(path("restore", 10**6, code=None, message_id=mail.message_id)).status_code == 404
+
+
+def test_a_code_is_drawn_for_tills(client: FlaskClient, path: Callable[..., str]) -> None:
+    answer = client.get(path("code_image", "TEN-1234"))
+    assert answer.mimetype == "image/png" and answer.data.startswith(b"\x89PNG")
+    assert client.get("/p/code/nonsense.png").status_code == 404
+
+
+def test_nothing_here_is_for_search_engines(client: FlaskClient) -> None:
+    assert "Disallow: /" in client.get("/robots.txt").text
