@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from app import demo_basket, demo_orders, demo_pages, demo_visit, demo_words, parts
+from app import demo_basket, demo_orders, demo_pages, demo_visit, demo_phrases, parts
 from app.demo_basket import Basket
 from app.demo_orders import Person
 from foundation import format
@@ -44,6 +44,8 @@ def basket() -> str | BaseResponse:
         last = []
         if held.lines and not demo_visit.agreed():
             last = demo_pages.slate(conn, "cart", now=now, n=5, products=list(visit.lines))
+    if held.verdict and held.verdict.reason not in (None, "minimum"):
+        demo_visit.remember(replace(visit, code=None))  # said once; only a fuller basket could make a code good
     said = request.args.get("restored", "")
     return render_template("demo/basket.html", basket=held, last=last, refused=why_not(held), restored=said)
 
@@ -72,31 +74,27 @@ def add() -> str | BaseResponse:
 
 @bp.post("/basket/remove")
 def remove() -> str | BaseResponse:
-    """A piece out of it, or with `all` every piece."""
-    return _changed(lambda pieces: 0 if request.form.get("all") else pieces - 1)
+    """A piece out of it."""
+    return _changed(lambda pieces: pieces - 1)
 
 
 def _changed(change: demo_visit.Change) -> str | BaseResponse:
     """Answers the drawer when the page asked for it, else goes to the basket."""
     product_id = request.form.get("product_id", "").replace("\0", "")
     demo_visit.remember(demo_visit.current().with_line(product_id, change))
-    return _drawer_or_basket()
-
-
-@bp.post("/basket/code")
-def code() -> str | BaseResponse:
-    """A promo code is tried, or with an empty one taken away."""
-    given = request.form.get("code", "").replace("\0", "").strip()[:60]
-    demo_visit.remember(replace(demo_visit.current(), code=given or None))
-    return _drawer_or_basket()
-
-
-def _drawer_or_basket() -> str | BaseResponse:
     if request.headers.get("X-Fragment") != "drawer":
         return redirect(url_for("demo.checkout.basket"), code=303)
     with parts.current_parts().db.begin() as conn:
         held = _basket(conn, now=datetime.now(UTC))
-    return render_template("demo/drawer.html", basket=held, refused=why_not(held))
+    return render_template("demo/drawer.html", basket=held)
+
+
+@bp.post("/basket/code")
+def code() -> BaseResponse:
+    """A promo code is tried, or with an empty one taken away."""
+    given = request.form.get("code", "").replace("\0", "").strip()[:60]
+    demo_visit.remember(replace(demo_visit.current(), code=given or None))
+    return redirect(url_for("demo.checkout.basket"), code=303)
 
 
 def why_not(held: Basket) -> str:
@@ -105,7 +103,7 @@ def why_not(held: Basket) -> str:
     if verdict is None or verdict.valid:
         return ""
     minimum = verdict.offer.minimum if verdict.offer else 0
-    return demo_words.say(
+    return demo_phrases.say(
         f"code.{verdict.reason}",
         locale,
         missing=format.money(max(minimum - held.subtotal, 0), demo_basket.CURRENCY, locale),
@@ -175,7 +173,7 @@ def _identify(conn: sa.Connection, person: Person, *, now: datetime) -> None:
 
 
 def _keep_agreement(conn: sa.Connection, person: Person, *, now: datetime) -> None:
-    text = demo_words.say("consent.email", demo_visit.locale())
+    text = demo_phrases.say("consent.email", demo_visit.locale())
     address = (request.remote_addr or "").rpartition(".")[0]
     proof = {
         "url": request.base_url,
@@ -206,7 +204,7 @@ def pay() -> str | BaseResponse:
     if not held.lines:
         return redirect(url_for("demo.checkout.basket"), code=303)
     order_id = f"W-{secrets.token_hex(4).upper()}"
-    return render_template("demo/pay.html", basket=held, refused=why_not(held), order_id=order_id)
+    return render_template("demo/pay.html", basket=held, order_id=order_id)
 
 
 @bp.post("/checkout/pay")

@@ -13,7 +13,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from flask import Response, current_app
 
-from app import demo_basket, demo_pictures, demo_visit, demo_words, parts
+from app import demo_basket, demo_pictures, demo_visit, demo_phrases, parts
 from foundation import format
 from recommender import serving
 from shop import catalogue, stores
@@ -79,9 +79,9 @@ def context() -> dict[str, Any]:
     base_url = parts.current_parts().config.base_url
     plan = _plan()
     return {
-        "t": partial(demo_words.say, locale=locale),
+        "t": partial(demo_phrases.say, locale=locale),
         "locale": locale,
-        "locales": demo_words.LOCALES,
+        "locales": demo_phrases.LOCALES,
         "money": lambda minor: format.money(minor, demo_basket.CURRENCY, locale),
         "number": partial(format.number, locale=locale),
         "percent": lambda hundredths: format.percent(hundredths / 10_000, locale, digits=0),
@@ -89,7 +89,7 @@ def context() -> dict[str, Any]:
         "agreed": demo_visit.agreed(),
         "write_key": write_key(),
         "departments": plan.departments,
-        "department": partial(demo_words.department, locale=locale),
+        "department": partial(demo_phrases.department, locale=locale),
         "picture": demo_basket.picture,
         "tracked": lambda product: _tracked(product, base_url),
         "cart_event": partial(demo_basket.event, base_url=base_url),
@@ -162,7 +162,7 @@ def _department(name: str, under: Mapping[str, int]) -> Department:
     picture = demo_pictures.picture(name, None)
     if picture == demo_pictures.DEFAULT:
         picture = demo_pictures.picture(name, first)
-    return Department(name, demo_words.slug(name), picture, sum(under.values()), categories)
+    return Department(name, demo_phrases.slug(name), picture, sum(under.values()), categories)
 
 
 def _by_size(counts: Mapping[str, int]) -> tuple[tuple[str, int], ...]:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import itsdangerous
 from flask import Response, abort, g, request
 
-from app import demo_words, parts
+from app import demo_phrases, parts
 
 COOKIE = "maison-aubier"
 KEPT_SECONDS = 90 * 86400
@@ -69,7 +69,7 @@ def remember(visit: Visit) -> Visit:
 def speaking(chosen: str) -> Visit:
     """The current visit in another language; in the same one if it is none of ours."""
     visit = current()
-    return replace(visit, locale=chosen) if chosen in demo_words.LOCALES else visit
+    return replace(visit, locale=chosen) if chosen in demo_phrases.LOCALES else visit
 
 
 def write_cookie(response: Response) -> Response:
@@ -89,8 +89,8 @@ def write_cookie(response: Response) -> Response:
 
 def locale() -> str:
     """The language the visitor chose, else the browser's, else the installation's."""
-    chosen = current().locale or request.accept_languages.best_match(demo_words.LOCALES)
-    return chosen if chosen in demo_words.LOCALES else parts.current_parts().config.locale
+    chosen = current().locale or request.accept_languages.best_match(demo_phrases.LOCALES)
+    return chosen if chosen in demo_phrases.LOCALES else parts.current_parts().config.locale
 
 
 def agreed() -> bool:

@@ -14,7 +14,7 @@
      relance.anonymousId()                    this visitor's id, null before consent
      relance.userId()                         who was identified last, null if nobody
      relance.recommend(options)               a promise of {slate_id, items}; options: placement, product, n, store,
-                                              category, exclude; it knows the visitor by itself
+                                              category, exclude, locale; it knows the visitor by itself
      relance.flush()                          sends now what is waiting
 
    What is called before consent is dropped. Events wait half a second and go together; what cannot be delivered is
@@ -166,8 +166,7 @@
   function recommend(options) {
     if (!allowed()) return Promise.resolve({ slate_id: null, items: [] });
     var query = new URLSearchParams();
-    if (userId()) query.set("customer", userId());
-    else query.set("anonymous", anonymousId());
+    query.set("anonymous", anonymousId()); // a public key may not name customers; identify() has tied them together
     Object.keys(options || {}).forEach(function (name) {
       [].concat(options[name]).forEach(function (value) { if (value !== undefined && value !== "") query.append(name, value); });
     });

@@ -61,7 +61,7 @@
   document.addEventListener("submit", function (event) {
     var form = event.target;
     if (form.dataset.track) tell(form);
-    if (form.dataset.fragment !== "drawer" || !drawer.showModal) return;
+    if (form.dataset.fragment !== "drawer" || form.closest("[data-reload]") || !drawer.showModal) return;
     event.preventDefault();
     var data = new FormData(form);
     if (event.submitter && event.submitter.name) data.set(event.submitter.name, event.submitter.value);
