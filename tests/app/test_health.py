@@ -1,0 +1,77 @@
+"""What a load balancer and Prometheus are told."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+
+import app as front
+from app import parts
+from foundation import jobs
+from foundation.database import Database
+from shop import tables
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def beating(db: Database) -> None:
+    """A scheduler that is alive."""
+    jobs.beat(db, "scheduler", started_at=NOW, now=NOW)
+
+
+@pytest.mark.usefixtures("beating")
+def test_an_installation_that_works_is_well(client: FlaskClient) -> None:
+    answer = client.get("/health")
+    assert (answer.status_code, answer.json["status"], answer.json["reasons"]) == (200, "ok", [])
+
+
+def test_a_scheduler_that_never_ran_is_a_reason(client: FlaskClient) -> None:
+    answer = client.get("/health")
+    assert answer.status_code == 503
+    assert [reason.split(":")[0] for reason in answer.json["reasons"]] == ["scheduler"]
+
+
+def test_a_scheduler_gone_silent_is_a_reason(client: FlaskClient, db: Database) -> None:
+    jobs.beat(db, "scheduler", started_at=NOW, now=NOW - timedelta(minutes=2))
+    assert client.get("/health").status_code == 503
+
+
+@pytest.fixture
+def newer_program(db: Database) -> Iterator[None]:
+    """A database that an older program left behind."""
+    with db.begin() as conn:
+        head = conn.scalar(sa.text("UPDATE alembic_version SET version_num = 'older' RETURNING version_num"))
+    assert head == "older"
+    yield
+    with db.begin() as conn:
+        conn.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+
+
+@pytest.mark.usefixtures("beating", "newer_program")
+def test_a_schema_that_is_behind_is_a_reason(client: FlaskClient) -> None:
+    answer = client.get("/health")
+    assert answer.status_code == 503 and "flask migrate" in answer.json["reasons"][0]
+
+
+def test_a_database_that_does_not_answer_is_a_reason(installation: parts.Parts) -> None:
+    down = Database("postgresql+psycopg://nobody@127.0.0.1:1/none")
+    answer = front.create_app(replace(installation, db=down)).test_client().get("/health")
+    assert (answer.status_code, answer.json["reasons"]) == (503, ["database: does not answer"])
+
+
+@pytest.mark.usefixtures("beating")
+def test_metrics_are_read_from_the_database(client: FlaskClient, db: Database) -> None:
+    with db.begin() as conn:
+        source = sa.insert(tables.sources).values(name='a "shop"', channel="web", created_at=NOW)
+        source_id = conn.execute(source.returning(tables.sources.c.id)).scalar_one()
+        counts = {"minute": NOW, "source_id": source_id, "name": "Product Viewed", "accepted": 3, "refused": 1}
+        conn.execute(sa.insert(tables.event_counts).values(**counts))
+    jobs.run(db, "admit", lambda _: "nothing to do")
+    text = client.get("/metrics").text
+    assert 'relance_events_last_hour{outcome="accepted",source="a \\"shop\\""} 3.0' in text
+    assert 'relance_job_failures_in_a_row{job="admit"} 0.0' in text
+    assert "relance_scheduler_silence_seconds" in text
