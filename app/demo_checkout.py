@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from app import demo_basket, demo_orders, demo_pages, demo_visit, demo_phrases, parts
+from app import demo_basket, demo_orders, demo_pages, demo_phrases, demo_visit, parts
 from app.demo_basket import Basket
 from app.demo_orders import Person
 from foundation import format

@@ -13,7 +13,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from flask import Response, current_app
 
-from app import demo_basket, demo_pictures, demo_visit, demo_phrases, parts
+from app import demo_basket, demo_phrases, demo_pictures, demo_visit, parts
 from foundation import format
 from recommender import serving
 from shop import catalogue, stores
@@ -22,7 +22,7 @@ from shop.stores import Store
 
 KEY_FILE = "demo.json"
 REMEMBERED_SECONDS = 300
-IN_MENU = ("Grocery", "Produce", "Meat", "Deli", "Pastry", "Floral", "Seafood", "Nutrition")
+IN_MENU = ("Fruit and vegetables", "Bakery", "Grocery", "Butcher", "Fishmonger", "Delicatessen", "Cellar", "Flowers")
 """Departments a customer looks for first; the others follow by size."""
 
 _POLICY = "; ".join(

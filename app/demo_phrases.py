@@ -1,114 +1,261 @@
-"""The words of the demo shop: readable titles from a till's abbreviations, names of people and of towns. Pure.
-
-Titles and categories are those of the data, written out. People and stores are invented: the data is anonymous.
-"""
+"""What the demo shop says, in English and in French. Pure."""
 
 import re
-from functools import cache
 
-_SPELLED_OUT = {
-    "refrgratd": "refrigerated", "refrig": "refrigerated", "frzn": "frozen", "frz": "frozen", "frsh": "fresh",
-    "drnk": "drink", "drnks": "drinks", "drnking": "drinking", "sft": "soft", "crbntd": "carbonated", "btl": "bottle",
-    "mx": "mix", "mxs": "mixes", "mixs": "mixes", "dnr": "dinner", "dnrs": "dinners", "brkfst": "breakfast",
-    "whlsm": "wholesome", "sngl": "single", "sgl": "single", "srv": "serve", "sv": "serve", "veg": "vegetables",
-    "wtr": "water", "wate": "water", "mneral": "mineral", "pnt": "peanut", "btr": "butter", "sald": "salad",
-    "drsng": "dressing", "sndwch": "sandwich", "sprd": "spread", "pkld": "pickled", "bkd": "baked", "fd": "food",
-    "bg": "bag", "trsh": "trash", "tiss": "tissue", "handke": "handkerchiefs", "cleang": "cleaning", "snks": "snacks",
-    "ckys": "cookies", "crkr": "crackers", "cndy": "candy", "bn": "beans", "dsh": "dishes", "jce": "juice",
-    "conc": "concentrate", "pwdr": "powder", "crystl": "crystal", "flvrd": "flavoured", "flvr": "flavour",
-    "hygn": "hygiene", "fem": "feminine", "sply": "supplies", "pkgd": "packaged", "pkg": "packaged", "pk": "pack",
-    "misc": "various", "prem": "premium", "chix": "chicken", "chick": "chicken", "whl": "whole", "bnls": "boneless",
-    "tort": "tortilla", "sw": "sweet", "gds": "goods", "crmd": "creamed", "oz": "ounces", "sod": "soda", "clu": "club",
-    "hbc": "care", "wt": "weight", "choc": "chocolate", "chococlate": "chocolate", "coco": "cocoa", "reg": "regular",
-    "suppplies": "supplies", "disposible": "disposable", "sweetners": "sweeteners", "sherbts": "sherbets",
-    "specilaty": "speciality", "memorablilia": "memorabilia", "excp": "except", "mlt": "malt", "mw": "microwave",
-    "incl": "including", "ex": "extra", "ns": "", "fs": "", "ss": "", "iws": "", "gol": "", "vend": "", "mach": "",
-    "beeralemalt": "beer, ale and malt", "saucessalsapicantee": "sauces, salsa, picante", "ndairy": "non-dairy",
-    "ndry": "non-dairy", "coff": "coffee", "snk": "snack", "sand": "sandwich", "sandwic": "sandwiches",
-    "occas": "occasions", "supplemen": "", "et": "etc.", "prooo": "proof", "pwrdr": "powder", "applncs": "appliances",
-}  # fmt: skip
+from foundation import format
+
+LOCALES = ("en", "fr")
+
+_SAID = {
+    # frame
+    "title": ("Maison Aubier, market hall since 1926", "Maison Aubier, halle gourmande depuis 1926"),
+    "skip": ("Skip to content", "Aller au contenu"),
+    "promise.one": (
+        "Free delivery from {amount}. Collect in 2 h.",
+        "Livraison offerte dès {amount}. Retrait en 2 h.",
+    ),
+    "promise": (
+        "Free delivery from {amount}. Collect in 2 h from {n} shops.",
+        "Livraison offerte dès {amount}. Retrait en 2 h dans {n} magasins.",
+    ),
+    "menu": ("Menu", "Menu"),
+    "departments": ("Departments", "Rayons"),
+    "search": ("Search", "Chercher"),
+    "search.label": ("What are you looking for?", "Que cherchez-vous ?"),
+    "basket": ("Basket", "Panier"),
+    "basket.items.one": ("Basket, 1 item", "Panier, 1 article"),
+    "basket.items": ("Basket, {n} items", "Panier, {n} articles"),
+    "items.one": ("1 item", "1 article"),
+    "items": ("{n} items", "{n} articles"),
+    "account": ("Your account", "Votre compte"),
+    "account.of": ("{name}, your account", "{name}, votre compte"),
+    "close": ("Close", "Fermer"),
+    "cookies.choose": ("Your cookies", "Vos cookies"),
+    "till": ("The till", "La caisse"),
+    "fictional": (
+        "Maison Aubier does not exist. It shows Relance at work.",
+        "Maison Aubier n’existe pas. Elle montre Relance à l’œuvre.",
+    ),
+    # consent
+    "cookies.title": ("May we remember your tastes?", "Pouvons-nous retenir vos goûts ?"),
+    "cookies.text": (
+        "With your agreement we keep what you look at, to suggest what suits you and to hold your basket. "
+        "Nothing is kept before you answer.",
+        "Avec votre accord, nous gardons ce que vous regardez pour vous proposer ce qui vous va et tenir votre panier "
+        "au chaud. Rien n’est gardé avant votre réponse.",
+    ),
+    "cookies.yes": ("Accept", "Accepter"),
+    "cookies.no": ("Refuse", "Refuser"),
+    # home
+    "hero.over": ("Autumn at table", "Automne à table"),
+    "hero.title": ("The season of slow suppers", "La saison des plats qui mijotent"),
+    "hero.text": (
+        "Roots from the market, good broth and fresh bread: all it takes to fill the pot.",
+        "Des racines du marché, un bon bouillon, du pain frais : de quoi remplir la cocotte.",
+    ),
+    "hero.act": ("See the market stall", "Voir les primeurs"),
+    "strip.title": ("Your basket is keeping warm.", "Votre panier est au chaud."),
+    "strip.title.of": ("{name}, your basket is keeping warm.", "{name}, votre panier est au chaud."),
+    "strip.text": ("{titles}: {total}.", "{titles} : {total}."),
+    "strip.act": ("Back to it", "Reprendre"),
+    "slot.you": ("For you", "Pour vous"),
+    "slot.you.of": ("For you, {name}", "Pour vous, {name}"),
+    "slot.loved": ("Loved this week", "Aimés cette semaine"),
+    "slot.store": ("Right now at {store}", "En ce moment à {store}"),
+    "slot.store.text": ("on the shelf today", "en rayon aujourd’hui"),
+    "slot.with": ("Goes well with it", "Va bien avec"),
+    "slot.last": ("One last thing", "Un dernier détail"),
+    "previous": ("Previous", "Précédents"),
+    "next": ("Next", "Suivants"),
+    "products.in.one": ("1 product", "1 produit"),
+    "products.in": ("{n} products", "{n} produits"),
+    # listing and search
+    "more": ("More products", "Voir la suite"),
+    "all": ("All", "Tout"),
+    "found.none": ("Nothing on our shelves is called that.", "Rien sur nos étals ne porte ce nom."),
+    "found.for": ("Results for “{words}”", "Résultats pour « {words} »"),
+    "search.title": ("Search", "Chercher"),
+    # product
+    "add": ("Add to basket", "Ajouter au panier"),
+    "add.short": ("Add", "Ajouter"),
+    "add.named": ("Add {title} to basket", "Ajouter {title} au panier"),
+    "brand": ("Brand", "Marque"),
+    "size": ("Size", "Format"),
+    "reference": ("Reference", "Référence"),
+    "in.store": ("on the shelf, ready in 2 h", "en rayon, retrait dans 2 h"),
+    "not.in.store": ("not on the shelf today", "pas en rayon aujourd’hui"),
+    "delivery": ("Delivered tomorrow, free from {amount}", "Livré demain, offert dès {amount}"),
+    "not.sold": ("No longer for sale", "N’est plus en vente"),
+    "without.price": ("price at the counter", "prix au comptoir"),
+    "missing.title": ("This shelf is empty", "Cette étagère est vide"),
+    "missing.text": (
+        "What stood here has moved or was never ours.",
+        "Ce qui était ici a déménagé, ou n’a jamais été à nous.",
+    ),
+    # basket
+    "basket.title": ("Your basket", "Votre panier"),
+    "basket.empty": ("Your basket is empty. The market is open.", "Votre panier est vide. Le marché est ouvert."),
+    "basket.empty.act": ("Start shopping", "Faire le marché"),
+    "basket.restored": ("Here it is, as you left it.", "Le voici, tel que vous l’aviez laissé."),
+    "basket.restored.code": (
+        "Here it is, as you left it, with your code.",
+        "Le voici, tel que vous l’aviez laissé, avec votre code.",
+    ),
+    "basket.gone": (
+        "This basket was already ordered or emptied.",
+        "Ce panier a déjà été commandé, ou vidé.",
+    ),
+    "basket.said.one": ("Basket: 1 item, {total}", "Panier : 1 article, {total}"),
+    "basket.said": ("Basket: {n} items, {total}", "Panier : {n} articles, {total}"),
+    "less": ("One {title} less", "Un {title} de moins"),
+    "one.more": ("One {title} more", "Un {title} de plus"),
+    "remove": ("Remove", "Retirer"),
+    "piece": ("{price} each", "{price} pièce"),
+    "code": ("Promo code", "Code promo"),
+    "code.use": ("Apply", "Appliquer"),
+    "code.remove": ("Remove the code", "Retirer le code"),
+    "subtotal": ("Subtotal", "Sous-total"),
+    "your.code": ("Your code", "Votre code"),
+    "shipping": ("Delivery", "Livraison"),
+    "shipping.free": ("free", "offerte"),
+    "total": ("Total", "Total"),
+    "checkout": ("Check out", "Passer commande"),
+    "basket.see": ("See the basket", "Voir le panier"),
+    # codes
+    "code.unknown": (
+        "We do not know this code. Check its letters.",
+        "Nous ne connaissons pas ce code. Vérifiez ses lettres.",
+    ),
+    "code.used": ("This code has already been used.", "Ce code a déjà été utilisé."),
+    "code.expired": ("This code has expired.", "Ce code a expiré."),
+    "code.not_started": ("This code is not valid yet.", "Ce code n’est pas encore valable."),
+    "code.currency": ("This code is for another currency.", "Ce code vaut dans une autre monnaie."),
+    "code.minimum": ("{missing} short: valid from {minimum}.", "Il manque {missing} : valable dès {minimum}."),
+    "offer.percentage": ("{share} off", "{share} de remise"),
+    "offer.amount": ("{amount} off", "{amount} de remise"),
+    "offer.free_shipping": ("Free delivery", "Livraison offerte"),
+    "offer.minimum": ("from {minimum}", "dès {minimum}"),
+    "offer.once": ("Works once.", "Une seule fois."),
+    # checkout
+    "step.details": ("1. You", "1. Vous"),
+    "step.pay": ("2. Order", "2. Commande"),
+    "details.title": ("Where shall we bring it?", "Où vous livrons-nous ?"),
+    "first_name": ("First name", "Prénom"),
+    "last_name": ("Last name", "Nom"),
+    "email": ("E-mail", "E‑mail"),
+    "email.fault": ("Write an address such as name@example.com.", "Écrivez une adresse comme nom@exemple.fr."),
+    "name.fault": ("Tell us your first name.", "Dites-nous votre prénom."),
+    "consent.email": (
+        "Yes, Maison Aubier may write to me by e-mail: my basket, ideas and offers chosen from what I buy. "
+        "I can stop with one click in every message.",
+        "Oui, Maison Aubier peut m’écrire par e‑mail : mon panier, des idées et des offres choisies d’après "
+        "mes achats. Je peux arrêter d’un clic dans chaque message.",
+    ),
+    "continue": ("Continue", "Continuer"),
+    "pay.title": ("One last look", "Un dernier coup d’œil"),
+    "pay.who": ("For {name}, {email}", "Pour {name}, {email}"),
+    "pay.change": ("Change", "Modifier"),
+    "pay.act": ("Place the order", "Commander"),
+    "pay.none": (
+        "Nothing is charged: this is a demo shop.",
+        "Rien n’est débité : c’est une boutique de démonstration.",
+    ),
+    "thanks.title": ("Thank you, {name}", "Merci, {name}"),
+    "thanks.text": ("Order {order} is being prepared.", "La commande {order} se prépare."),
+    "thanks.act": ("Back to the shop", "Retour à la boutique"),
+    # sign in
+    "signin.title": ("Who is at the door?", "Qui est là ?"),
+    "signin.text": (
+        "In this demo nobody has a password. Borrow a regular, or write an address.",
+        "Dans cette démonstration, personne n’a de mot de passe. Empruntez un habitué, ou écrivez une adresse.",
+    ),
+    "signin.regulars": ("Regulars", "Les habitués"),
+    "signin.email": ("Or with an address", "Ou avec une adresse"),
+    "signin.act": ("Come in", "Entrer"),
+    "signin.as": ("You are {name}.", "Vous êtes {name}."),
+    "signout": ("Leave", "Sortir"),
+    "orders.n.one": ("1 order", "1 commande"),
+    "orders.n": ("{n} orders", "{n} commandes"),
+    # behind the counter
+    "behind": ("Behind the counter", "Derrière le comptoir"),
+    "behind.nobody": ("Relance knows nothing of this visit.", "Relance ne sait rien de cette visite."),
+    "behind.customer": ("This visitor in Relance", "Ce visiteur dans Relance"),
+    "behind.mailbox": ("Mailbox", "Boîte aux lettres"),
+    # till
+    "till.title": ("Till", "Caisse"),
+    "till.who": ("Sophie, till 2", "Sophie, caisse 2"),
+    "till.online": ("Online", "En ligne"),
+    "till.find": ("Card, e-mail, name or code", "Carte, e‑mail, nom ou code"),
+    "till.act": ("Find", "Chercher"),
+    "till.hint": (
+        "Write a code as it stands on the phone, or a customer’s name, e-mail or card.",
+        "Écrivez un code tel qu’il est sur le téléphone, ou le nom, l’e‑mail ou la carte d’un client.",
+    ),
+    "till.valid": ("Valid code", "Code valable"),
+    "till.refused": ("Code refused", "Code refusé"),
+    "till.redeemed": ("Code used", "Code utilisé"),
+    "till.redeemed.text": ("Receipt {order}. It cannot be used again.", "Ticket {order}. Il ne servira plus."),
+    "till.ticket.one": ("Receipt at the till, 1 item", "Ticket en caisse, 1 article"),
+    "till.ticket": ("Receipt at the till, {n} items", "Ticket en caisse, {n} articles"),
+    "till.discount": ("Discount", "Remise"),
+    "till.pay": ("To pay", "À payer"),
+    "till.redeem": ("Use the code on this receipt", "Utiliser le code sur ce ticket"),
+    "till.sell": ("Ring up this receipt", "Encaisser ce ticket"),
+    "till.sold": ("Paid", "Payé"),
+    "till.sold.text": ("Receipt {order}, {total}.", "Ticket {order}, {total}."),
+    "till.none": ("Nobody goes by that name.", "Personne ne porte ce nom."),
+    "till.found": ("Customers", "Clients"),
+    "till.cart": ("Online basket", "Panier en ligne"),
+    "till.cart.none": ("No basket waiting online.", "Aucun panier en attente en ligne."),
+    "till.codes": ("Codes in hand", "Codes en main"),
+    "till.show": ("To show, in stock here", "À montrer, en stock ici"),
+    "till.mail.yes": ("E-mail yes", "E‑mail oui"),
+    "till.mail.no": ("E-mail no", "E‑mail non"),
+    "till.quantity": ("Quantity {n}", "Quantité {n}"),
+    "till.here": ("here", "ici"),
+    "till.not.here": ("not here", "pas ici"),
+    "till.of.customer": ("For {name}", "Pour {name}"),
+    "till.choose": ("Choose", "Choisir"),
+    "till.store": ("Shop", "Magasin"),
+    "till.no.ticket": ("Choose a customer with a basket, or scan a product.", "Choisissez un client qui a un panier."),
+}
+
 _DEPARTMENTS = {
-    "GROCERY": "Grocery", "DRUG GM": "Home and care", "PRODUCE": "Fruit and vegetables", "NUTRITION": "Organic",
-    "COSMETICS": "Beauty", "DELI": "Delicatessen", "MEAT-PCKGD": "Charcuterie", "MEAT": "Butcher",
-    "PASTRY": "Bakery", "FLORAL": "Flowers", "SEAFOOD-PCKGD": "Smoked and frozen fish", "SPIRITS": "Cellar",
-    "SEAFOOD": "Fishmonger", "GARDEN CENTER": "Garden", "RESTAURANT": "Kitchen", "SALAD BAR": "Salad bar",
-    "CHEF SHOPPE": "Caterer", "FROZEN GROCERY": "Frozen", "TRAVEL & LEISURE": "Leisure", "PHOTO & VIDEO": "Photo",
-}  # fmt: skip
-_NOT_FOR_SALE = frozenset(
-    ("COUPON", "FUEL", "MISCELLANEOUS", "CNTRL/STORE SUP", "PROD-WHS SALES", "GM MERCH EXP", "POSTAL CENTER")
-)
-_NOT_ADVERTISED = frozenset(
-    ("CIGARETTES", "CIGARS", "TOBACCO OTHER", "COUPON/MISC ITEMS", "COUPONS/STORE & MFG", "BOTTLE DEPOSITS", "TICKETS")
-)
+    "Grocery": "Épicerie",
+    "Home and care": "Maison et soin",
+    "Fruit and vegetables": "Primeurs",
+    "Organic": "Bio",
+    "Beauty": "Beauté",
+    "Delicatessen": "Traiteur",
+    "Charcuterie": "Charcuterie",
+    "Butcher": "Boucherie",
+    "Bakery": "Boulangerie",
+    "Flowers": "Fleurs",
+    "Smoked and frozen fish": "Fumés et surgelés",
+    "Cellar": "Cave",
+    "Fishmonger": "Poissonnerie",
+    "Garden": "Jardin",
+    "Kitchen": "Cuisine",
+    "Salad bar": "Bar à salades",
+    "Caterer": "Plats du chef",
+    "Frozen": "Surgelés",
+    "Leisure": "Loisirs",
+    "Toys": "Jouets",
+}
 
 
-@cache
-def words(text: str) -> str:
-    """`ICE - CRUSHED/CUBED` is `ice, crushed/cubed`."""
-    text = re.sub(r"\([^)]*$", "", text.lower())
-    text = re.sub(r"\s*(?: - |:|;)\s*", ", ", text)
-    text = re.sub(r"[a-z]+", lambda found: _SPELLED_OUT.get(found.group(), found.group()), text)
-    text = re.sub(r"\s*&\s*", " and ", text)
-    text = re.sub(r"\(\s*\)|\s+(?=[,)])|(?<=\()\s+", "", text)
-    return " ".join(text.split()).strip(" ,-/.&")
+def say(key: str, locale: str, **values: object) -> str:
+    """The words for a key with its values put in, spaced as the language wants."""
+    one = f"{key}.one"
+    text = _SAID[one if str(values.get("n")) == "1" and one in _SAID else key][LOCALES.index(locale)].format(**values)
+    return format.typeset(text, locale)
 
 
-def title(product_type: str | None, category: str | None, *, size: str | None) -> str:
-    """What a product is called: its type, or its category, and its size."""
-    name = words(product_type or category or "various")
-    return " ".join(part for part in (name[:1].upper() + name[1:], size) if part)
+def department(name: str, locale: str) -> str:
+    """A department as the shop calls it; the data's own name where there is no better."""
+    return _DEPARTMENTS.get(name, name) if locale == "fr" else name
 
 
-def path(department: str, category: str | None) -> str:
-    """`Grocery > Frozen ice`."""
-    shelf = words(category or "")
-    top = _DEPARTMENTS.get(department) or department.capitalize()
-    return f"{top} > {shelf[:1].upper()}{shelf[1:]}" if shelf else top
-
-
-def for_sale(department: str, category: str | None) -> bool:
-    """Whether a shop would show it: not petrol, vouchers or what the till books by itself; nor tobacco."""
-    return department not in _NOT_FOR_SALE and category is not None and category not in _NOT_ADVERTISED
-
-
-FRENCH_FIRST = (
-    "Camille Léa Manon Chloé Inès Jade Louise Alice Emma Rose Anna Julie Marie Sophie Claire Hélène Nathalie Isabelle "
-    "Sylvie Monique Lucas Hugo Louis Gabriel Arthur Jules Adam Raphaël Paul Antoine Nicolas Thomas Julien Pierre "
-    "François Michel Philippe Olivier Mehdi Karim"
-).split()
-FRENCH_LAST = (
-    "Martin Bernard Dubois Thomas Robert Richard Petit Durand Leroy Moreau Simon Laurent Lefebvre Michel Garcia David "
-    "Bertrand Roux Vincent Fournier Morel Girard André Mercier Dupont Lambert Bonnet François Martinez Legrand Garnier "
-    "Faure Rousseau Blanc Guérin Muller Henry Roussel Nicolas Perrin Morin Mathieu Clément Gauthier Dumont Lopez "
-    "Fontaine Chevalier Robin Masson Benali Diallo"
-).split()
-ENGLISH_FIRST = (
-    "Olivia Amelia Isla Ava Ivy Freya Lily Grace Sophie Emily Charlotte Hannah Lucy Sarah Rachel Priya Oliver George "
-    "Noah Arthur Harry Leo Jack Charlie Oscar Henry James William Daniel Samuel Adam Rohan"
-).split()
-ENGLISH_LAST = (
-    "Smith Jones Taylor Brown Williams Wilson Johnson Davies Patel Robinson Wright Thompson Evans Walker White Roberts "
-    "Green Hall Wood Jackson Clarke Khan Lewis Harris Turner Hill Cooper Ward Morris Moore Baker Edwards Hughes Bell"
-).split()
-TOWNS = (
-    ("Paris", 48.857, 2.352), ("Marseille", 43.297, 5.37), ("Lyon", 45.764, 4.836), ("Toulouse", 43.605, 1.444),
-    ("Nice", 43.71, 7.262), ("Nantes", 47.218, -1.554), ("Montpellier", 43.611, 3.877), ("Strasbourg", 48.573, 7.752),
-    ("Bordeaux", 44.838, -0.579), ("Lille", 50.629, 3.057), ("Rennes", 48.117, -1.678), ("Reims", 49.258, 4.032),
-    ("Toulon", 43.124, 5.928), ("Saint-Étienne", 45.44, 4.387), ("Le Havre", 49.494, 0.108), ("Dijon", 47.322, 5.041),
-    ("Grenoble", 45.188, 5.724), ("Angers", 47.478, -0.563), ("Nîmes", 43.837, 4.36), ("Aix", 43.53, 5.447),
-    ("Clermont", 45.777, 3.087), ("Le Mans", 48.006, 0.199), ("Brest", 48.39, -4.486), ("Tours", 47.394, 0.685),
-    ("Amiens", 49.894, 2.296), ("Annecy", 45.899, 6.129), ("Limoges", 45.833, 1.261), ("Metz", 49.119, 6.176),
-    ("Perpignan", 42.699, 2.895), ("Besançon", 47.238, 6.024), ("Orléans", 47.903, 1.909), ("Rouen", 49.443, 1.099),
-    ("Mulhouse", 47.75, 7.336), ("Caen", 49.183, -0.371), ("Nancy", 48.692, 6.184), ("Avignon", 43.949, 4.806),
-    ("Poitiers", 46.58, 0.34), ("La Rochelle", 46.16, -1.151), ("Pau", 43.295, -0.371), ("Antibes", 43.58, 7.125),
-    ("Cannes", 43.552, 7.017), ("Calais", 50.951, 1.859), ("Colmar", 48.079, 7.358), ("Quimper", 47.996, -4.097),
-    ("Valence", 44.933, 4.892), ("Bourges", 47.081, 2.399), ("Troyes", 48.297, 4.074), ("Chambéry", 45.564, 5.917),
-    ("Niort", 46.323, -0.464), ("Lorient", 47.748, -3.37), ("Beauvais", 49.43, 2.081), ("Arles", 43.677, 4.628),
-    ("Laval", 48.073, -0.77), ("Vannes", 47.658, -2.76), ("Bayonne", 43.493, -1.475), ("Albi", 43.929, 2.148),
-    ("Chartres", 48.447, 1.489), ("Tarbes", 43.233, 0.078), ("Angoulême", 45.648, 0.156), ("Évreux", 49.024, 1.151),
-    ("Blois", 47.586, 1.336), ("Brive", 45.159, 1.533), ("Mâcon", 46.307, 4.828), ("Auxerre", 47.798, 3.573),
-    ("Saumur", 47.26, -0.077), ("Dieppe", 49.922, 1.077), ("Épinal", 48.174, 6.449), ("Cahors", 44.448, 1.441),
-    ("Rodez", 44.35, 2.575), ("Vichy", 46.127, 3.426), ("Nevers", 46.989, 3.159), ("Moulins", 46.566, 3.333),
-    ("Aurillac", 44.926, 2.444), ("Gap", 44.559, 6.079), ("Ajaccio", 41.919, 8.739), ("Bastia", 42.697, 9.451),
-)  # fmt: skip
-QUARTERS = ("Centre", "Gare", "Marché", "République", "Les Halles", "Nord", "Bellevue")
+def slug(name: str) -> str:
+    """A name as it stands in an address."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
