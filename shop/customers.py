@@ -39,7 +39,7 @@ def resolve(conn: sa.Connection, events: Sequence[Event], *, now: datetime) -> l
     if not graph.changed and _still(_lock(conn, _ids(graph, placed)), graph, placed):
         _describe(conn, events, placed, now)
         return [_placed(place, {}) for place in placed]
-    conn.execute(sa.select(sa.func.pg_advisory_xact_lock(merging.GRAPH_LOCK)))
+    database.driver(conn).execute("SELECT pg_advisory_xact_lock(%s)", [merging.GRAPH_LOCK])
     graph = _load(conn, named)
     placed = [graph.place(event) for event in events]
     _lock(conn, _ids(graph, placed), against_reference=bool(graph.merges))
@@ -91,18 +91,17 @@ _WEAK = (Kind.USER_ID, Kind.ANONYMOUS_ID, Kind.DEVICE)
 def _load(conn: sa.Connection, named: Collection[Handle]) -> Graph:
     graph = Graph()
     driver = database.driver(conn)
-    columns = [[handle.kind for handle in named], [handle.value for handle in named]]
-    for kind, value, customer, quarantined, user_id in driver.execute(_LOAD, columns):
+    held = driver.execute(_LOAD, _columns(named))
+    given = [handle for handle in named if handle.kind not in _WEAK]
+    claims = driver.execute(_LOAD_CLAIMS, _columns(given)) if given else ()
+    for kind, value, customer, quarantined, user_id in held:
         handle = Handle(kind, value)
         graph.holders[handle] = customer
         graph.user_ids[customer] = user_id
         if quarantined:
             graph.quarantined.add(handle)
-    given = [handle for handle in named if handle.kind not in _WEAK]
-    if given:
-        columns = [[handle.kind for handle in given], [handle.value for handle in given]]
-        for kind, value, customer in driver.execute(_LOAD_CLAIMS, columns):
-            graph.claims.setdefault(Handle(kind, value), set()).add(customer)
+    for kind, value, customer in claims:
+        graph.claims.setdefault(Handle(kind, value), set()).add(customer)
     return graph
 
 

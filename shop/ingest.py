@@ -31,6 +31,15 @@ def ingest(conn: sa.Connection, events: Sequence[Event], *, refused: Sequence[Re
 
     `refused` is what parsing turned away: it is counted and kept with its reasons, beside what is refused here.
     """
+    with database.driver(conn).pipeline():
+        return _ingest(conn, events, refused, now=now)
+
+
+def _ingest(conn: sa.Connection, events: Sequence[Event], refused: Sequence[Refusal], *, now: datetime) -> Outcome:
+    """In pipeline mode a statement whose answer nobody reads yet costs no round trip."""
+    # Plans are cached while tables are small; without this a new installation would read its tables from end to end
+    # for every batch until the next ANALYZE.
+    database.driver(conn).execute("SET LOCAL enable_seqscan = off")
     fresh = _unseen(conn, events)
     placed = customers.resolve(conn, fresh, now=now) if fresh else []
     refused = [*refused, *_refusals(fresh, placed)]

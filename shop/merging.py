@@ -84,9 +84,9 @@ def _evidence(merge: Merge, filled: Sequence[str]) -> str:
 
 def _fill_gaps(conn: sa.Connection, pairs: Sequence[tuple[int, int]]) -> list[list[str]]:
     """What the winner does not say of itself it takes from the loser. Returns what was taken, by merge."""
-    involved = {customer for pair in pairs for customer in pair}
-    rows = conn.execute(sa.select(customers).where(customers.c.id.in_(involved))).mappings()
-    said = {row["id"]: {name: row[name] for name in (*handles.COLUMNS, "traits")} for row in rows}
+    involved = sorted({customer for pair in pairs for customer in pair})
+    rows = database.driver(conn).execute(_SAID, [involved])
+    said = {row[0]: dict(zip((*handles.COLUMNS, "traits"), row[1:], strict=True)) for row in rows}
     filled = []
     for winner, loser in pairs:
         mine, theirs = said[winner], said[loser]
@@ -96,9 +96,20 @@ def _fill_gaps(conn: sa.Connection, pairs: Sequence[tuple[int, int]]) -> list[li
         mine["traits"] = theirs["traits"] | mine["traits"]
     changed = sorted({winner for (winner, _), taken in zip(pairs, filled, strict=True) if taken})
     if changed:
-        statement = sa.update(customers).where(customers.c.id == sa.bindparam("row_id"))
-        conn.execute(statement, [{"row_id": customer, **said[customer]} for customer in changed])
+        columns = [[said[customer][name] for customer in changed] for name in handles.COLUMNS]
+        traits = [orjson.dumps(said[customer]["traits"]).decode() for customer in changed]
+        database.driver(conn).execute(_FILL, [changed, *columns, traits])
     return filled
+
+
+_SAID = f"SELECT id, {', '.join(handles.COLUMNS)}, traits FROM customers WHERE id = ANY(%b)"
+_FILL = (
+    "UPDATE customers SET "
+    + ", ".join(f"{name} = said.{name}" for name in handles.COLUMNS)
+    + ", traits = said.traits::jsonb FROM unnest(%b::bigint[], "
+    + ", ".join("%b::smallint[]" if name == "birth_year" else "%b::text[]" for name in handles.COLUMNS)
+    + f", %b::text[]) AS said (id, {', '.join(handles.COLUMNS)}, traits) WHERE customers.id = said.id"
+)
 
 
 def _become(conn: sa.Connection, became: Mapping[int, int]) -> None:
