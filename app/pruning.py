@@ -11,6 +11,7 @@ from shop import tables as shop_tables
 KEPT: tuple[tuple[sa.Table, "sa.Column[datetime]", timedelta], ...] = (
     (tables.idempotency, tables.idempotency.c.created_at, timedelta(hours=24)),
     (tables.sessions, tables.sessions.c.created_at, timedelta(days=7)),
+    (tables.rate_limits, tables.rate_limits.c.started_at, timedelta(hours=1)),
     (shop_tables.refused_events, shop_tables.refused_events.c.received_at, timedelta(days=30)),
     (shop_tables.event_counts, shop_tables.event_counts.c.minute, timedelta(days=30)),
 )
