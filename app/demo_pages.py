@@ -159,9 +159,9 @@ def _departments(counts: Mapping[str, int]) -> tuple[Department, ...]:
 def _department(name: str, under: Mapping[str, int]) -> Department:
     categories = _by_size(under)
     first = categories[0][0] if categories else None
-    picture = demo_pictures.picture(name, None)
+    picture = demo_pictures.picture(None, name)
     if picture == demo_pictures.DEFAULT:
-        picture = demo_pictures.picture(name, first)
+        picture = demo_pictures.picture(None, first)
     return Department(name, demo_phrases.slug(name), picture, sum(under.values()), categories)
 
 

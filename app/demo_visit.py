@@ -48,11 +48,11 @@ class Visit:
 
 def admit() -> None:
     """A blueprint's `before_request`: reads the cookie, turns away forms that came from another site."""
+    g.visit = _read(request.cookies.get(COOKIE))
+    g.visit_changed = False
     origin = request.headers.get("Origin")
     if request.method == "POST" and origin is not None and urlsplit(origin).netloc != request.host:
         abort(403)
-    g.visit = _read(request.cookies.get(COOKIE))
-    g.visit_changed = False
 
 
 def current() -> Visit:
