@@ -1,6 +1,6 @@
 """Customers on their way through campaigns: admitted, advanced, and out again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ enrolments = tables.enrolments
 BATCH = 500
 
 
-def admit_due(db: Database, *, now: datetime) -> str | None:
+def admit_due(db: Database, *, now: datetime, checkpoint: Callable[[str], None] = messages.passing) -> str | None:
     """Enrols the customers of carts gone quiet. Manages its own transactions: one a campaign."""
     with db.begin() as conn:
         running = [plan for plan in plans.every(conn) if plan.state == "sending"]
@@ -27,6 +27,8 @@ def admit_due(db: Database, *, now: datetime) -> str | None:
     for plan in running:
         with db.begin() as conn:
             admitted[plan.name] = admit(conn, plan, now=now)
+            checkpoint("enrolling")
+    checkpoint("enrolled")
     return ", ".join(f"{number} into {name}" for name, number in admitted.items() if number) or None
 
 
@@ -64,7 +66,7 @@ def admit(conn: sa.Connection, plan: Plan, *, now: datetime) -> int:
     )
     names = ("campaign_id", "customer_id", "entry_key", "arm", "state", "entered_at", "wake_at", "cart_ref")
     insert = postgresql.insert(enrolments).from_select(names, chosen).on_conflict_do_nothing()
-    return conn.execute(insert).rowcount
+    return conn.execute(insert, execution_options={"preserve_rowcount": True}).rowcount
 
 
 def _arm(plan: Plan, customer: sa.ColumnElement[int]) -> sa.ColumnElement[str]:

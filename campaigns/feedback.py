@@ -8,10 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from campaigns import own_events, tables
 from campaigns.states import Reason, State, before
+from foundation import database
 from shop import consent, customers
 from shop.vocabulary import Name
 
@@ -76,7 +76,7 @@ def _first_time(conn: sa.Connection, provider: str, report: Report, now: datetim
         "received_at": now,
         "raw": report.raw or {},
     }
-    return conn.execute(postgresql.insert(provider_events).values(row).on_conflict_do_nothing()).rowcount == 1
+    return database.insert_once(conn, provider_events, row)
 
 
 def _apply(conn: sa.Connection, report: Report, now: datetime) -> None:

@@ -50,7 +50,7 @@ class Recommends(Protocol):
     ) -> Sequence[serving.Slate]: ...
 
 
-def _passing(point: str) -> None:
+def passing(point: str) -> None:
     """Nothing happens at a checkpoint, unless a test of crashes puts something there."""
 
 
@@ -66,7 +66,7 @@ class Sending:
     lease: timedelta = timedelta(seconds=60)
     batch: int = 50
     seconds: float = 20.0
-    checkpoint: Callable[[str], None] = _passing
+    checkpoint: Callable[[str], None] = passing
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,12 +320,13 @@ def _wait(receipt: Receipt, attempt: int) -> timedelta:
 
 
 # ------------------------------------------------------------------------------------------- afterwards
-def sweep(db: Database, *, now: datetime) -> str | None:
+def sweep(db: Database, *, now: datetime, checkpoint: Callable[[str], None] = passing) -> str | None:
     """What dead workers, silent providers and time left behind: each rule one UPDATE that may be repeated."""
     swept = {}
     for word, rule in _RULES.items():
         with db.begin() as conn:
             swept[word] = rule(conn, now)
+        checkpoint("swept")
     settle(db, now=now)
     return ", ".join(f"{number} {word}" for word, number in swept.items() if number) or None
 

@@ -157,6 +157,7 @@ def _forbidding(conditions: Conditions, now: datetime) -> dict[Reason, sa.Column
     who = (
         sa.select(sa.func.coalesce(customers.c.merged_into, customers.c.id))
         .where(customers.c.id == messages.c.customer_id)
+        .correlate(messages)
         .scalar_subquery()
     )
     said = sa.exists().where(

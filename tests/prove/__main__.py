@@ -1,0 +1,73 @@
+"""`make prove`: the proofs at full length, against PostgreSQL servers of their own. Prints their figures."""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from foundation import postgres
+from foundation.database import Database
+from tests.prove import proofs
+from tests.prove.audience import Verdict
+
+
+def main() -> None:
+    """Runs all of it and exits 1 if one promise was broken."""
+    asked = argparse.ArgumentParser(prog="python -m tests.prove", description=__doc__)
+    asked.add_argument("--repetitions", type=int, default=200, help="of each crash point (default 200)")
+    asked.add_argument("--messages", type=int, default=10_000, help="under random murder (default 10,000)")
+    asked.add_argument("--database-kills", type=int, default=4, help="of PostgreSQL itself (default 4)")
+    given = asked.parse_args()
+    with tempfile.TemporaryDirectory(prefix="relance-prove-") as name:
+        folder = Path(name)
+        url = postgres.attach(folder / "postgres")
+        Database(url).migrate()
+        sound = all(
+            [
+                *(crashes(url, folder / point, point, given.repetitions) for point in (*proofs.POINTS, "C8")),
+                murder("A2 random murder", proofs.random_murder(url, folder / "a2", size=given.messages)),
+                murder(
+                    "C9 database killed",
+                    proofs.database_murder(folder / "c9", size=6_000, kills=given.database_kills),
+                ),
+            ]
+        )
+    raise SystemExit(0 if sound else 1)
+
+
+def crashes(url: str, folder: Path, point: str, repetitions: int) -> bool:
+    """One crash point, many times."""
+    began, before, after = time.monotonic(), [], []
+    for seed in range(repetitions):
+        prove = proofs.crash_in_webhook if point == "C8" else None
+        home = folder / str(seed)
+        verdicts = prove(url, home, seed=seed) if prove else proofs.crash_at(url, home, point, seed=seed)
+        before.append(verdicts[0])
+        after.append(verdicts[1])
+    return tell(f"{point} x {repetitions}", before, after, seconds=time.monotonic() - began)
+
+
+def murder(name: str, result: proofs.Murder) -> bool:
+    """Random kills."""
+    rate = f", {result.kills} kills, {result.before.audience / result.seconds:.0f} messages/s"
+    return tell(name, [result.before], [result.after], seconds=result.seconds, more=rate)
+
+
+def tell(name: str, before: list[Verdict], after: list[Verdict], *, seconds: float, more: str = "") -> bool:
+    """One line of figures, added up; whether every promise held."""
+    sound = all(one.sound for one in (*before, *after)) and not sum(one.uncertain_accepted for one in after)
+    figures = {
+        "audience": sum(one.audience for one in before),
+        "accepted": sum(one.accepts for one in before),
+        "duplicates": sum(one.duplicates for one in after),
+        "lost": sum(one.lost for one in after),
+        "uncertain": sum(one.uncertain for one in before),
+        "after reports": sum(one.uncertain for one in after),
+    }
+    told = ", ".join(f"{word} {number}" for word, number in figures.items())
+    print(f"{'held  ' if sound else 'BROKEN'} {name}: {told}{more} ({seconds:.0f} s)", flush=True)
+    return sound
+
+
+if __name__ == "__main__":
+    main()

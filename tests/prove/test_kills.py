@@ -1,0 +1,41 @@
+"""Short forms of the proofs that `make prove` runs at length: nobody is mailed twice, nobody is forgotten."""
+
+from pathlib import Path
+
+import pytest
+
+from foundation.database import Database
+from tests.prove import proofs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", proofs.POINTS)
+def test_a_worker_killed_anywhere_mails_nobody_twice_and_forgets_nobody(
+    db: Database, tmp_path: Path, point: str
+) -> None:
+    for seed in range(3):
+        before, after = proofs.crash_at(db.url, tmp_path / str(seed), point, seed=seed)
+        assert before.sound and before.uncertain <= 1, before
+        assert after.sound and after.uncertain_accepted == 0, after
+        if point in ("C5", "C6"):
+            assert before.uncertain == 1 and after.states == {"accepted": 4}
+
+
+@pytest.mark.slow
+def test_reports_lost_to_a_crash_come_again_and_count_once(db: Database, tmp_path: Path) -> None:
+    before, after = proofs.crash_in_webhook(db.url, tmp_path, seed=1, size=3)
+    assert before.sound and before.uncertain == 3
+    assert after.sound and after.states == {"accepted": 3}
+
+
+@pytest.mark.slow
+def test_random_murder_mails_nobody_twice_and_forgets_nobody(db: Database, tmp_path: Path) -> None:
+    result = proofs.random_murder(db.url, tmp_path, size=300, pause=0.3, jitter=0.15)
+    assert result.kills >= 3 and result.before.sound, result
+    assert result.after.sound and result.after.uncertain_accepted == 0, result
+
+
+@pytest.mark.slow
+def test_a_killed_database_forgets_no_intent(tmp_path: Path) -> None:
+    result = proofs.database_murder(tmp_path, size=200, kills=1)
+    assert result.before.sound and result.after.sound, result

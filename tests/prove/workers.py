@@ -1,0 +1,134 @@
+"""Real worker processes that run the timetable, and die where they are told to."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from campaigns import enrolments, feedback, messages
+from campaigns.channels.smtp import Host, SmtpChannel
+from campaigns.feedback import Kind, Report
+from foundation.database import Database
+from tests.campaigns import world
+
+_fork = multiprocessing.get_context("fork")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a worker is told. One second of ours is `speed` seconds of its world, so that waits are short."""
+
+    database_url: str
+    port: int
+    folder: Path
+    began_at: datetime
+    clock: float
+    lease: float = 0.4
+    speed: float = 60.0
+
+    def now(self) -> datetime:
+        return self.began_at + timedelta(seconds=(time.monotonic() - self.clock) * self.speed)
+
+
+def start(work: Callable[..., None], *args: Any) -> BaseProcess:
+    """Runs it in a process of its own."""
+    process = _fork.Process(target=work, args=args, daemon=True)
+    process.start()
+    return process
+
+
+def crashing(point: str, *, passes: int = 1) -> Callable[[str], None]:
+    """A checkpoint that kills its own process, without a word, the n-th time it is passed."""
+    left = [passes]
+
+    def checkpoint(name: str) -> None:
+        left[0] -= name == point
+        if name == point and left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return checkpoint
+
+
+def once(setting: Setting, point: str, passes: int, victim: bool) -> None:
+    """One tick of everything, crashing at `point`; or, as a `victim`, wherever the provider strikes."""
+    if victim:
+        (setting.folder / "victim").write_text(str(os.getpid()))
+    db, checkpoint = Database(setting.database_url), crashing(point, passes=passes)
+    now = setting.now()
+    enrolments.admit_due(db, now=now, checkpoint=checkpoint)
+    enrolments.advance_due(db, now=now)
+    messages.deliver_due(db, _sending(setting, checkpoint), now=now)
+    messages.sweep(db, now=now, checkpoint=checkpoint)
+
+
+def for_ever(setting: Setting) -> None:
+    """Delivers and sweeps until killed."""
+    db, sending, turn = Database(setting.database_url), _sending(setting, messages.passing), 0
+    while True:
+        try:
+            messages.deliver_due(db, sending, now=setting.now())
+            if turn % 20 == 0:
+                messages.sweep(db, now=setting.now())
+        except sa.exc.OperationalError:
+            time.sleep(0.2)  # the database is being killed as well
+        turn += 1
+        time.sleep(0.01)
+
+
+def reporting(setting: Setting, message_ids: list[Any]) -> None:
+    """Takes in the provider's reports and dies before the commit."""
+    db = Database(setting.database_url)
+    with db.begin() as conn:
+        reports = [Report(f"accepted:{one}", Kind.ACCEPTED, setting.now(), message_id=one) for one in message_ids]
+        feedback.reported(conn, "witness", reports, now=setting.now())
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _sending(setting: Setting, checkpoint: Callable[[str], None]) -> messages.Sending:
+    channel = SmtpChannel(Host("127.0.0.1", setting.port))
+    lease = timedelta(seconds=setting.lease)
+    return world.sending(channel, setting.folder, lease=lease, batch=10, seconds=1.0, checkpoint=checkpoint)
+
+
+def unfinished(db: Database) -> int:
+    """How many messages may still move by themselves."""
+    query = "SELECT count(*) FROM messages WHERE state IN ('pending', 'claimed', 'submitting')"
+    while True:
+        try:
+            with db.begin() as conn:
+                return conn.scalar(sa.text(query)) or 0
+        except sa.exc.OperationalError:
+            time.sleep(0.1)  # it was killed and is starting up
+
+
+def setting_for(database_url: str, port: int, folder: Path, **changes: Any) -> Setting:
+    return Setting(database_url, port, folder, datetime.now(UTC), time.monotonic(), **changes)
+
+
+def enrol(setting: Setting) -> None:
+    """Everyone in at once."""
+    db = Database(setting.database_url)
+    enrolments.admit_due(db, now=setting.now())
+    enrolments.advance_due(db, now=setting.now())
+
+
+def kill_database(home: Path) -> None:
+    """Kills the server and every process of it, without a word."""
+    pid_file = next(home.rglob("postmaster.pid"))
+    pid = int(pid_file.read_text().split()[0])
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for one in (pid, *map(int, children)):
+        try:
+            os.kill(one, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
+        time.sleep(0.01)
