@@ -57,14 +57,13 @@ def moment(value: datetime | None) -> str:
 def ago(value: datetime, now: datetime | None = None) -> str:
     """How long since, in the unit a person would use: `il y a 4 s`, `3 h ago`."""
     seconds = max(0, int(((now or datetime.now(UTC)) - value).total_seconds()))
-    for size, phrase in (
-        (86400, i18n.ngettext("%(n)s day ago", "%(n)s days ago", seconds // 86400)),
-        (3600, i18n.gettext("%(n)s h ago", n=seconds // 3600)),
-        (60, i18n.gettext("%(n)s min ago", n=seconds // 60)),
-    ):
-        if seconds >= size:
-            return phrase
-    return i18n.gettext("%(n)s s ago", n=seconds)
+    if seconds < 60:
+        return i18n.gettext("%(n)s s ago", n=seconds)
+    if seconds < 3600:
+        return i18n.gettext("%(n)s min ago", n=seconds // 60)
+    if seconds < 86400:
+        return i18n.gettext("%(n)s h ago", n=seconds // 3600)
+    return i18n.ngettext("%(n)s day ago", "%(n)s days ago", seconds // 86400)
 
 
 def typeset(text: Any) -> str:

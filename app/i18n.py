@@ -34,12 +34,13 @@ def zone() -> tzinfo:
 
 def gettext(message: str, **values: Any) -> str:
     """The message in the reader's language, typeset. Markup in the message stays markup, values are escaped."""
-    return _set(flask_babel.gettext(message), values)
+    return _set(flask_babel.get_translations().ugettext(message), values)
 
 
 def ngettext(one: str, many: str, n: int, **values: Any) -> str:
     """The message for `n` things; `%(n)s` is written as a number of that language."""
-    return _set(flask_babel.ngettext(one, many, n), {"n": format.number(n, locale()), **values})
+    chosen = flask_babel.get_translations().ungettext(one, many, n)
+    return _set(chosen, {"n": format.number(n, locale()), **values})
 
 
 def _set(text: str, values: dict[str, Any]) -> str:

@@ -1,20 +1,35 @@
 """The campaigns: what each does, what it earned, its settings, and how its mail looks for a given customer."""
 
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
 from typing import Any
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from markupsafe import escape
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import filters, i18n, security
+from app.console import charts, forms, mails, roles, words
 from app.console import customers as customer_pages
-from app.console import forms, mails, roles, words
+from app.console import promotions as promotion_pages
 from app.parts import current_parts
 from campaigns import definitions, ledger, plans, policy, previews, promotions, reports
-from foundation.errors import Conflict, Invalid, NotFound
+from campaigns.experiments import Lift
+from campaigns.wording import WordingError
+from foundation import format
+from foundation.errors import Conflict, Invalid
 from shop import customers
 
 bp = Blueprint("campaigns", __name__, url_prefix="/campaigns")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One line of the funnel: how many came so far, as a number and as a share of those treated."""
+
+    word: str
+    number: int
+    share: float
 
 
 @bp.get("")
@@ -23,7 +38,7 @@ def index() -> str:
     """Every campaign with what it earned."""
     with current_parts().db.begin() as conn:
         found = [(plan, reports.campaign(conn, plan.id)) for plan in plans.every(conn)]
-    return render_template("console/campaigns/index.html", found=found, words=words, lift_sentence=lift_sentence)
+    return render_template("console/campaigns/index.html", found=found, words=words, verdict=verdict)
 
 
 @bp.get("/<name>")
@@ -56,7 +71,7 @@ def launch(name: str) -> BaseResponse:
     """Starts it, or takes it up again."""
     with current_parts().db.begin() as conn:
         plans.launch(conn, name, now=datetime.now(UTC))
-    flash(i18n.gettext("It runs. The first baskets are taken up within seconds."))
+    flash(i18n.gettext("It runs. Baskets left behind are taken up within seconds."))
     return redirect(url_for(".show", name=name), code=303)
 
 
@@ -84,12 +99,60 @@ def cancel(name: str) -> BaseResponse:
 @security.require_role(*roles.READ)
 def preview(name: str) -> Response:
     """The mail as the chosen customer would get it; nothing is kept, counted or sent."""
-    now, parts = datetime.now(UTC), current_parts()
-    with parts.db.begin() as conn:
-        shown = previews.render(
-            conn, plans.get(conn, name), request.args.get("customer", type=int), parts=parts, now=now
-        )
+    parts, now = current_parts(), datetime.now(UTC)
+    try:
+        with parts.db.begin() as conn:
+            shown = previews.render(
+                conn,
+                plans.get(conn, name),
+                request.args.get("customer", type=int),
+                recommender=parts.recommender,
+                links=parts.links,
+                sender=parts.config.email_from,
+                locale=request.args.get("in"),
+                now=now,
+            )
+    except (WordingError, Conflict) as refused:
+        said = i18n.gettext("This mail cannot be written:")
+        return mails.answer(f"<p>{escape(said)} {escape(str(refused))}</p>", clickable=False)
     return mails.answer(shown.html, clickable=False)
+
+
+def verdict(lift: Lift) -> words.Word:
+    """What the holdout allows to say: more, less, or nothing yet."""
+    if lift.difference is None:
+        return words.Word(i18n.gettext("No holdout to compare with"), "minus")
+    if not lift.conclusive:
+        return words.Word(i18n.gettext("Not conclusive yet"), "hourglass")
+    return words.Word(i18n.gettext("Established"), "check", "ok" if lift.difference > 0 else "bad")
+
+
+def headline(lift: Lift) -> str:
+    """The one true sentence at the top: what the campaign is proved to do, or that nothing is proved."""
+    if not lift.treated and not lift.held_out:
+        return i18n.gettext("Nobody has left a basket behind since it was launched.")
+    if lift.difference is None:
+        return i18n.gettext("Nobody is held out, so what it causes cannot be said.")
+    points = filters.number(abs(lift.difference) * 100, 1)
+    if not lift.conclusive:
+        return i18n.gettext("Whether it makes people buy is not proved yet.")
+    if lift.difference > 0:
+        return i18n.gettext("It makes people buy: %(points)s points more than those left alone.", points=points)
+    return i18n.gettext("It makes people buy less: %(points)s points below those left alone.", points=points)
+
+
+def explained(lift: Lift) -> str:
+    """The figures behind the headline."""
+    if not lift.treated:
+        return i18n.gettext("Results appear here as soon as it has written to someone.")
+    bought = filters.percent(lift.treated_buyers / lift.treated)
+    treated = filters.number(lift.treated)
+    said = i18n.gettext("Of %(n)s customers written to, %(share)s bought within the window", n=treated, share=bought)
+    if not lift.held_out:
+        return said + "."
+    left = filters.percent(lift.held_out_buyers / lift.held_out)
+    held = filters.number(lift.held_out)
+    return said + i18n.gettext(", against %(share)s of the %(n)s left alone.", share=left, n=held)
 
 
 def _stopped(said: str, flying: int) -> str:
@@ -103,17 +166,67 @@ def _stopped(said: str, flying: int) -> str:
 
 
 def _page(name: str, form: forms.Form) -> str:
-    now, parts = datetime.now(UTC), current_parts()
-    with parts.db.begin() as conn:
+    chosen = request.args.get("customer", type=int)
+    with current_parts().db.begin() as conn:
         plan = plans.get(conn, name)
+        report = reports.campaign(conn, plan.id)
+        person = customers.get_many(conn, [chosen]).get(chosen) if chosen else None
         context: dict[str, Any] = {
             "plan": plan,
-            "report": reports.campaign(conn, plan.id),
+            "report": report,
             "total": ledger.total(ledger.sums(conn, campaign_id=plan.id)),
             "reasons": ledger.reasons(conn, campaign_id=plan.id),
             "offers": promotions.every_offer(conn),
             "policy": policy.load(conn),
+            "waiting": ledger.waiting(conn, plan.id),
         }
     return render_template(
-        "console/campaigns/show.html", form=form, words=words, fields=definitions.FIELDS, now=now, **context
+        "console/campaigns/show.html",
+        form=form,
+        words=words,
+        fields=definitions.FIELDS,
+        locales=definitions.LOCALES,
+        languages={"en": i18n.gettext("English"), "fr": i18n.gettext("French")},
+        stages=_stages(report),
+        verdict=verdict(report.lift),
+        headline=headline(report.lift),
+        explained=explained(report.lift),
+        whisker=_whisker(report.lift),
+        person=person,
+        person_name=customer_pages.name(person) if person else "",
+        **context,
     )
+
+
+def _stages(report: reports.Results) -> list[Stage]:
+    """The way from a basket left behind to an order, each a part of the one before."""
+    counted = (
+        (i18n.gettext("Baskets taken up"), report.enrolled),
+        (i18n.gettext("Written to"), report.planned),
+        (i18n.gettext("Accepted"), report.sent),
+        (i18n.gettext("Clicked"), report.clicked),
+        (i18n.gettext("Ordered after a click"), report.orders),
+    )
+    most = max(1, report.enrolled, report.planned)
+    return [Stage(word, number, number / most) for word, number in counted]
+
+
+def _whisker(lift: Lift) -> charts.Whisker | None:
+    if lift.difference is None or lift.low is None or lift.high is None:
+        return None
+    return charts.whisker(lift.low, lift.difference, lift.high)
+
+
+@bp.context_processor
+def _context() -> dict[str, Any]:
+    return {"hour": hour, "offer_choices": offer_choices}
+
+
+def hour(at: time) -> str:
+    """An hour of a rule, which belongs to no day: `22 h 00`."""
+    return format.time(datetime(2000, 1, 1, at.hour, at.minute, tzinfo=UTC), i18n.locale(), zone=UTC)
+
+
+def offer_choices(offers: list[promotions.Offer]) -> list[tuple[str, str]]:
+    """Offers as a list to choose from: the name, and what it promises."""
+    return [(offer.name, f"{offer.name}, {promotion_pages.promise(offer)}") for offer in offers]

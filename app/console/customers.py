@@ -15,7 +15,7 @@ from app.console import paging, roles, words
 from app.parts import current_parts
 from campaigns import codes, ledger, promotions, timeline
 from recommender import serving
-from shop import carts, catalogue, consent, customers, orders, privacy, profiles
+from shop import baskets, carts, catalogue, consent, customers, orders, privacy
 from shop.vocabulary import CHANNELS
 
 bp = Blueprint("customers", __name__, url_prefix="/customers")
@@ -40,7 +40,7 @@ def index() -> str:
     after = int(key[0]) if key and key[0].isdecimal() else None
     with current_parts().db.begin() as conn:
         found = customers.search(conn, text, limit=paging.SIZE, after=after)
-        figures = profiles.get_many(conn, [customer.id for customer in found])
+        figures = customers.profiles_of(conn, [customer.id for customer in found])
         known = customers.count(conn) if not text else None
     page = "rows" if request.headers.get("HX-Target") == "found" else "index"
     return render_template(
@@ -141,11 +141,11 @@ def name(customer: customers.Customer) -> str:
 def _facts(conn: sa.Connection, customer_id: int) -> dict[str, Any]:
     """What stands beside the line of time."""
     bought = orders.of_customer(conn, customer_id, limit=10)
-    cart = carts.open_of(conn, customer_id)
+    held = [cart for cart in carts.of_customer(conn, customer_id) if cart.state == baskets.State.OPEN and cart.lines]
     shown = [line.product_id for order in bought for line in order.lines]
     return {
-        "profile": profiles.get_many(conn, [customer_id]).get(customer_id),
-        "cart": cart if cart and cart.lines else None,
+        "profile": customers.profiles_of(conn, [customer_id]).get(customer_id),
+        "cart": held[0] if held else None,
         "orders": bought,
         "products": catalogue.get_many(conn, shown),
         "codes": promotions.of_customer(conn, customer_id),

@@ -69,6 +69,7 @@ def context() -> dict[str, Any]:
         "may_change": _may_change,
         "seconds": seconds,
         "shares": shares,
+        "signed": signed,
     }
 
 
@@ -130,6 +131,12 @@ def seconds(value: float | None) -> str:
     if value < 60:
         return i18n.gettext("%(n)s s", n=filters.number(value, 1))
     return i18n.gettext("%(minutes)s min %(seconds)s s", minutes=int(value // 60), seconds=int(value % 60))
+
+
+def signed(difference: float) -> str:
+    """A difference of shares in points, with its sign: `+3.2 pts`."""
+    points = filters.number(difference * 100, 1)
+    return i18n.gettext("%(points)s pts", points=f"+{points}" if difference > 0 else points)
 
 
 def shares(parts: Sequence[int], width: float) -> list[tuple[float, float]]:

@@ -8,8 +8,10 @@ from flask import Blueprint, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
 from app import filters, i18n, security, users
+from app.console import campaigns as campaign_pages
 from app.console import customers as customer_pages
 from app.console import roles, words
+from app.console.words import N_
 from app.parts import current_parts
 from campaigns import ledger, plans, reports
 from foundation import jobs
@@ -52,6 +54,7 @@ def index() -> str | Response:
         found=found,
         now=now,
         words=words,
+        verdict=campaign_pages.verdict,
         **_live(),
     )
 
@@ -139,28 +142,23 @@ def _uncertain(conn: sa.Connection) -> list[Point]:
 
 
 def _campaigns(conn: sa.Connection, now: datetime) -> list[Point]:
-    said = {
-        "paused": (
-            i18n.gettext("“%(name)s” is paused"),
-            i18n.gettext("Its messages wait. Those too late to be of use will not leave."),
-        ),
-        "draft": (
-            i18n.gettext("“%(name)s” has not been launched"),
-            i18n.gettext("Baskets left behind stay without a word."),
-        ),
+    titles = {"paused": N_("“%(name)s” is paused"), "draft": N_("“%(name)s” has not been launched")}
+    texts = {
+        "paused": i18n.gettext("Its messages wait. Those too late to be of use will not leave."),
+        "draft": i18n.gettext("Baskets left behind stay without a word."),
     }
     return [
         Point(
             "pause" if plan.state == "paused" else "circle-dashed",
             "warn" if plan.state == "paused" else "accent",
-            said[plan.state][0] % {"name": plan.name},
-            said[plan.state][1],
+            i18n.gettext(titles[plan.state], name=plan.name),
+            texts[plan.state],
             filters.ago(plan.updated_at, now),
             url_for("console.campaigns.show", name=plan.name),
             i18n.gettext("Open it"),
         )
         for plan in plans.every(conn)
-        if plan.state in said
+        if plan.state in titles
     ]
 
 

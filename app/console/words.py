@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from app import i18n
 
 
-def N_(text: str) -> str:  # noqa: N802 - gettext's own name for "translate later"
+def N_(text: str) -> str:
     """Marks a text for translation where it stands; it is translated when it is shown."""
     return text
 

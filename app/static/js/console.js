@@ -42,3 +42,8 @@ document.addEventListener("change", (event) => {
 
 // What was done is said, then gets out of the way.
 setTimeout(() => document.querySelectorAll(".flash .toast").forEach((said) => said.remove()), 6000);
+
+// A page nobody looks at asks for nothing.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (document.hidden) event.preventDefault();
+});
