@@ -151,6 +151,7 @@ GROUP BY customer_id ORDER BY customer_id
 ON CONFLICT (customer_id) DO UPDATE SET {profiles.GAIN}
 """
 _COUNTS = """
+WITH heard AS (UPDATE sources SET last_event_at = %(now)s WHERE id = %(source)s)
 INSERT INTO event_counts AS mine (minute, source_id, name, accepted, repeated)
 SELECT date_trunc('minute', %(now)s::timestamptz), %(source)s, name, count(fresh.key), count(*) - count(fresh.key)
 FROM grouped LEFT JOIN fresh USING (key) WHERE chunk = %(chunk)s GROUP BY name ORDER BY name

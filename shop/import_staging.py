@@ -66,7 +66,7 @@ def checked(block: Block, *, orders: bool, now: Any) -> tuple[pa.Table, list[Ref
     check = Checked(block)
     for name in ORDER_REQUIRED if orders else EVENT_REQUIRED:
         check.require(name)
-    name = pa.array([str(Name.ORDER_COMPLETED)] * check.size) if orders else check.ids("event")
+    name = pa.array([str(Name.ORDER_COMPLETED)] * check.size, pa.string()) if orders else check.ids("event")
     price, exact, currency = check.prices()
     columns = {
         "name": name,
