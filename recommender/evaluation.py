@@ -169,9 +169,9 @@ def evaluate(
     for row, case in enumerate(cases):
         proposed = model.propose(case.history, ask)
         for name, blend in blends.items():
-            _fill(shown[name][row], model.combine(proposed, blend).products)
+            _fill(shown[name][row], proposed.ranked(blend).products)
         barred = model.history.just_bought(case.history)
-        _fill(shown[SERVED][row], served(model, model.combine(proposed, model.blend, barred=barred).products, longest))
+        _fill(shown[SERVED][row], served(model, proposed.ranked(model.blend, barred=barred).products, longest))
         step()
     truths = [case.truth for case in cases]
     return [

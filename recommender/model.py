@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from recommender.algorithms.als import Als
-from recommender.algorithms.base import Ask, Candidates, Flags, Floats, History, Ints, Warmth
+from recommender.algorithms.base import NOTHING, Ask, Flags, Floats, History, Ints
 from recommender.algorithms.history import OwnHistory
 from recommender.algorithms.popularity import Popularity
 
@@ -21,13 +21,33 @@ AROUND: Blend = {"history": 0.1, "als": 1.0, "popularity": 0.3}
 """The blend around a product or a basket: what goes with it matters more than who looks."""
 
 
+SOURCES = (OwnHistory.name, Als.name, Popularity.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Everything proposed to one customer, each product once. `shares[i]` are the scores of algorithm `SOURCES[i]`,
+    which cannot be compared with another's, divided by its best."""
+
+    products: Ints
+    shares: Floats
+
+    def ranked(self, blend: Blend, *, barred: Ints | None = None) -> "Ranking":
+        """Best first; of equals, the lower number."""
+        parts = self.shares * np.array([[blend.get(name, 0.0)] for name in SOURCES])
+        scores = parts.sum(axis=0)
+        kept = np.flatnonzero(scores > 0 if barred is None else (scores > 0) & ~np.isin(self.products, barred))
+        order = kept[np.argsort(-scores[kept], kind="stable")]
+        return Ranking(self.products[order], scores[order], parts[:, order].argmax(axis=0))
+
+
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Products best first, each with its score and the name of the algorithm that did most for it."""
+    """Products best first, each with its score and the algorithm that did most for it, as its place in `SOURCES`."""
 
     products: Ints
     scores: Floats
-    sources: tuple[str, ...]
+    sources: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,44 +80,27 @@ class Model:
     blend: Blend
     numbers: Mapping[str, int] = field(repr=False)
 
-    def propose(self, history: History, ask: Ask) -> dict[str, Candidates]:
-        """What every algorithm that serves this customer proposes."""
-        warmth = Warmth.WARM if history else Warmth.COLD
-        return {
-            algorithm.name: algorithm.candidates(history, ask)
-            for algorithm in (self.history, self.als, self.popularity)
-            if warmth in algorithm.serves or (len(ask.context) and algorithm is self.als)
-        }
+    def propose(self, history: History, ask: Ask) -> Pool:
+        """What every algorithm that serves this customer proposes. Popularity is asked about all of it, and so settles
+        ties."""
+        found = [self.history.candidates(history, ask), NOTHING, self.popularity.candidates(history, ask)]
+        if history or len(ask.context):
+            found[1] = self.als.candidates(history, ask)
+        products, place = np.unique(np.concatenate([each.products for each in found]), return_inverse=True)
+        shares = np.zeros((len(SOURCES), len(products)))
+        shares[-1] = self.popularity.shares(products)
+        start = 0
+        for row, each in enumerate(found):
+            end = start + len(each.products)
+            if end > start:
+                shares[row, place[start:end]] = each.scores / each.scores[0]
+            start = end
+        return Pool(products, shares)
 
     def rank(self, history: History, ask: Ask) -> Ranking:
         """What would be shown, before stock and rules: blended, without what was bought too lately."""
-        proposed = self.propose(history, ask)
         barred = np.concatenate([self.history.just_bought(history), ask.context])
-        return self.combine(proposed, AROUND if len(ask.context) else self.blend, barred=barred)
-
-    def combine(self, proposed: Mapping[str, Candidates], blend: Blend, *, barred: Ints | None = None) -> Ranking:
-        """Every proposed product once. Scores of different algorithms cannot be compared, so each is first divided by
-        that algorithm's best; popularity is asked about every product, and so settles ties."""
-        sources = [name for name in proposed if blend.get(name) and len(proposed[name].products)]
-        if not sources:
-            return Ranking(np.zeros(0, np.int64), np.zeros(0), ())
-        everything = np.concatenate([proposed[name].products for name in sources])
-        products, place = np.unique(everything, return_inverse=True)
-        shares = np.zeros((len(sources), len(products)))
-        start = 0
-        for row, name in enumerate(sources):
-            found = proposed[name]
-            end = start + len(found.products)
-            shares[row, place[start:end]] = blend[name] * found.scores / found.scores[0]
-            start = end
-        if "popularity" in sources:
-            row = sources.index("popularity")
-            shares[row] = np.maximum(shares[row], blend["popularity"] * self.popularity.shares(products))
-        kept = np.arange(len(products)) if barred is None else np.flatnonzero(~np.isin(products, barred))
-        scores = shares.sum(axis=0)
-        order = kept[np.lexsort((products[kept], -scores[kept]))]
-        most = shares.argmax(axis=0)[order]
-        return Ranking(products[order], scores[order], tuple(sources[row] for row in most))
+        return self.propose(history, ask).ranked(AROUND if len(ask.context) else self.blend, barred=barred)
 
     def visit(self, past: Past, context: Sequence[str] = ()) -> Visit:
         """A customer's past and the products she is looking at, in this model's numbers."""

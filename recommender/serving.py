@@ -9,12 +9,13 @@ from uuid import UUID
 
 import numpy as np
 import sqlalchemy as sa
+import threadpoolctl
 
 from foundation import database
 from foundation.database import Database
 from recommender import for_sale, past, registry, slate, unfitted
 from recommender.algorithms.base import Ask, Kind
-from recommender.model import Model, Ranking, Visit
+from recommender.model import SOURCES, Model, Ranking, Visit
 from recommender.shown import Shelf, Shown
 from recommender.slate import Product, Proposal, SlateItem
 
@@ -73,6 +74,7 @@ class Recommender:
     """Answers from the live model. Safe for many threads: a model is a value, and a new one takes its place at once."""
 
     def __init__(self, db: Database) -> None:
+        threadpoolctl.threadpool_limits(1, "blas")  # many requests share the cores; threads within one would fight
         self._shelf = Shelf(db)
         self._live: _Live | None = None
         self._checked_at: datetime | None = None
@@ -164,6 +166,7 @@ def _proposals(model: Model, visit: Visit, *, ranking: Ranking, most: int, barre
     around = len(visit.context) > 0
     goes_with = model.als.nearest(chosen, visit.context if around else visit.history.products)
     names = model.names(chosen, visit)
+    sources = [SOURCES[place] for place in ranking.sources[:most].tolist()]
     partners = [model.product_ids[number] if number >= 0 else None for number in goes_with.tolist()]
     done = visit.history.products == chosen[:, None]
     orders = (done & (visit.history.kinds == Kind.ORDER)).sum(axis=1)
@@ -178,7 +181,7 @@ def _proposals(model: Model, visit: Visit, *, ranking: Ranking, most: int, barre
             strongest=Kind(int(strongest[row])),
             goes_with=partners[row] if source == "als" else None,
         )
-        for row, (product_id, source) in enumerate(zip(names, ranking.sources, strict=False))
+        for row, (product_id, source) in enumerate(zip(names, sources, strict=True))
         if product_id not in barred
     ]
 

@@ -26,7 +26,7 @@ from recommender.algorithms.base import (
 
 FACTORS = 64
 REGULARIZATION = 1.0
-ROUNDS = 10
+ROUNDS = 6
 FEWEST = 5
 """A product touched less often has no factors: it would only learn noise. Popularity and history still know it."""
 
@@ -57,7 +57,7 @@ class Als(Algorithm):
             dtype=np.float32,
         )
         matrix.data += 1  # a confidence: 1 is what a product nobody touched has
-        with threadpoolctl.threadpool_limits(1, "blas"):
+        with threadpoolctl.threadpool_limits(1, "blas"):  # else `implicit` warns that they fight with its own
             fitted = AlternatingLeastSquares(
                 factors=FACTORS, regularization=REGULARIZATION, iterations=ROUNDS, random_state=seed, num_threads=0
             )

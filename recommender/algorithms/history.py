@@ -76,8 +76,9 @@ class OwnHistory(Algorithm):
         products, ages = history.products[orders], history.ages[orders]
         unique, first = np.unique(products[::-1], return_index=True)
         last = ages[::-1][first]
-        days = np.unique(np.stack([products, np.floor(ages).astype(np.int64)]), axis=1)[0]
-        regular = _flagged(self.replenished, unique) | (np.bincount(np.searchsorted(unique, days), minlength=1) > 1)
+        earliest = np.zeros(len(unique))
+        np.maximum.at(earliest, np.searchsorted(unique, products), ages)
+        regular = _flagged(self.replenished, unique) | (earliest - last >= 1)
         lately: Ints = unique[last < np.where(regular, REPLENISHED_AFTER, BOUGHT_RECENTLY)]
         return lately
 
@@ -118,7 +119,7 @@ class _Past:
 
 def _last_orders_apart(interactions: Interactions, *, seed: int) -> _Past:
     orders = interactions.kinds == Kind.ORDER
-    buyers = np.unique(interactions.customers[orders])
+    buyers = base.distinct(interactions.customers[orders])
     asked = np.zeros(interactions.customer_count, bool)
     asked[np.random.default_rng(seed).permutation(buyers)[:SAMPLE]] = True
     last = np.full(interactions.customer_count, np.iinfo(np.int64).min)
@@ -162,7 +163,9 @@ def _replenished(interactions: Interactions) -> Flags:
     """Products that enough of their buyers bought on more than one day; one bought by few is judged by all others."""
     orders = interactions.kinds == Kind.ORDER
     pairs = interactions.customers[orders] * interactions.product_count + interactions.products[orders]
-    visits = np.unique(np.stack([pairs, interactions.times[orders] // DAY]), axis=1)[0]
+    days = interactions.times[orders] // DAY
+    span = int(days.max(initial=0)) + 1
+    visits = base.distinct(pairs * span + days) // span
     pairs, days = np.unique(visits, return_counts=True)
     products = pairs % max(interactions.product_count, 1)
     buyers = np.bincount(products, minlength=interactions.product_count)
