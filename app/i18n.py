@@ -17,7 +17,12 @@ ZONES = frozenset(available_timezones())
 
 def register(app: Flask) -> None:
     """Readies the translations, and gives templates `_`, `gettext` and `ngettext` that set their text well."""
-    flask_babel.Babel(app, locale_selector=_chosen, default_translation_directories="translations")
+    flask_babel.Babel(
+        app,
+        locale_selector=_chosen,
+        default_translation_directories="translations;translations",
+        default_domain="messages;public",
+    )
     app.jinja_env.install_gettext_callables(gettext, ngettext, newstyle=False)  # type: ignore[attr-defined]
 
 

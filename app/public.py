@@ -156,7 +156,7 @@ def _customer(conn: sa.Connection, message_id: UUID) -> int:
 def _choices(conn: sa.Connection, customer_id: int) -> list[Choice]:
     standing = [
         (channel, purpose, consent.states(conn, [customer_id], channel=channel, purpose=purpose)[customer_id])
-        for channel, purpose in _WORDS
+        for channel, purpose in CHOICES
     ]
     return [
         Choice(channel, purpose, *_words(channel, purpose), state == consent.State.GRANTED)
@@ -164,7 +164,7 @@ def _choices(conn: sa.Connection, customer_id: int) -> list[Choice]:
     ]
 
 
-_WORDS = {
+CHOICES = {
     ("email", "marketing"): ("E-mails", "Offers, and a word when you left something in your basket."),
     ("sms", "marketing"): ("Text messages", "Rare, and never at night."),
     ("push", "marketing"): ("Notifications", "On the devices where you allowed them."),
@@ -175,7 +175,7 @@ _WORDS = {
 
 
 def _words(channel: str, purpose: str) -> tuple[str, str]:
-    title, text = _WORDS[channel, purpose]
+    title, text = CHOICES[channel, purpose]
     return str(i18n.gettext(title)), str(i18n.gettext(text))
 
 
@@ -188,7 +188,7 @@ def _keep(conn: sa.Connection, customer_id: int, wanted: set[str], *, message_id
             consent.State.GRANTED if choice.name in wanted else consent.State.DENIED,
             now,
             "preferences",
-            f"{choice.title}: {choice.text}",
+            f"{choice.title}. {choice.text}",
             PREFERENCES_FORM,
             {"message": str(message_id)},
         )

@@ -1,18 +1,21 @@
 """Pages behind signed links: clicks, opens, unsubscribing, preferences, restored baskets, barcodes."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from babel import support
 from flask.testing import FlaskClient
 
 import app as front
-from app import parts, robots
+from app import i18n, parts, public, robots
 from campaigns import policy, tables
 from foundation.database import Database, new_id
 from shop import consent
@@ -224,7 +227,7 @@ def test_choices_are_kept_with_the_words_that_were_read(
             if said.source == "preferences"
         }
     assert set(log) == {("email", "denied"), ("sms", "granted")}
-    assert log["sms", "granted"].text == "Text messages: Rare, and never at night."
+    assert log["sms", "granted"].text == "Text messages. Rare, and never at night."
     assert log["sms", "granted"].proof == {"message": str(mail.message_id)}
 
 
@@ -287,3 +290,13 @@ def test_a_code_is_drawn_for_tills(client: FlaskClient, path: Callable[..., str]
 
 def test_nothing_here_is_for_search_engines(client: FlaskClient) -> None:
     assert "Disallow: /" in client.get("/robots.txt").text
+
+
+def test_every_word_of_these_pages_is_said_in_french() -> None:
+    folder = Path(i18n.__file__).parent / "translations" / "fr" / "LC_MESSAGES"
+    with (folder / "public.mo").open("rb") as compiled:
+        french = support.Translations(compiled)
+    pages = Path(i18n.__file__).parent.parent / "templates" / "public"
+    said = {word for page in pages.glob("*.html") for word in re.findall(r'_\("([^"]+)"\)', page.read_text())}
+    said |= {word for words in public.CHOICES.values() for word in words} - {"Notifications", "E-mails"}
+    assert {word for word in said if french.ugettext(word) == word} == set()
