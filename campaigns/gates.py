@@ -41,7 +41,7 @@ def permit(conn: sa.Connection, provider: str, *, now: datetime) -> Permit:
     return Permit(conn.execute(taken).rowcount == 1, probe=True, until=row.blocked_until, reason=row.reason)
 
 
-def shut(provider: str, *, now: datetime) -> sa.ColumnElement[bool]:
+def shut(provider: sa.ColumnElement[str], *, now: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
     """Whether nothing may be begun, for the WHERE of the intent."""
     closed = (gates.c.breaker != "closed") | (gates.c.blocked_until > now)
     return sa.exists().where(gates.c.provider == provider, closed)

@@ -63,6 +63,7 @@ class Content:
     headers: dict[str, str]
     links: Any
     promo_code: str | None
+    prefix: str | None
     rendered_at: datetime
 
 
@@ -156,7 +157,14 @@ def get(conn: sa.Connection, message_id: UUID) -> Message:
 
 def content(conn: sa.Connection, message_id: UUID) -> Content | None:
     """What was rendered for this message; None while nothing was."""
-    found = database.read(conn, sa.select(contents).where(contents.c.message_id == message_id), Content)
+    codes, offers = tables.promo_codes, tables.offers
+    wanted = (
+        sa.select(contents, offers.c.prefix)
+        .outerjoin(codes, codes.c.code == contents.c.promo_code)
+        .outerjoin(offers, offers.c.id == codes.c.offer_id)
+        .where(contents.c.message_id == message_id)
+    )
+    found = database.read(conn, wanted, Content)
     return found[0] if found else None
 
 

@@ -6,6 +6,7 @@ Leases are counted by the clock of the database alone; what the merchant's world
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -122,37 +123,62 @@ def commit_intent(
 
     One customer's intents take turns, so that two campaigns at once cannot exceed the cap together.
     """
-    conn.execute(sa.select(sa.func.pg_advisory_xact_lock(7264, message.customer_id % 2**31)))
-    forbidden = sa.or_(*_forbidding(conditions, now).values())
-    intent = (
-        sa.update(messages)
-        .where(*_mine(message), messages.c.expires_at > now, ~forbidden)
-        .values(
-            state=State.SUBMITTING,
-            attempt=messages.c.attempt + 1,
-            lease_until=_lease(lease),
-            submitted_at=now,
-            provider=conditions.provider,
-            reason=None,
-            detail=None,
-        )
-        .returning(messages.c.attempt)
-    )
-    attempt: int | None = conn.scalar(intent)
+    conn.execute(_TURN, {"customer": message.customer_id % 2**31})
+    attempt: int | None = conn.scalar(_intent(conditions.probe), {**_given(message, conditions, now), "lease": lease})
     if attempt is not None:
-        conn.execute(sa.insert(attempts).values(message_id=message.id, n=attempt, started_at=now))
+        conn.execute(sa.insert(attempts), {"message_id": message.id, "n": attempt, "started_at": now})
     return attempt
 
 
 def why_not(conn: sa.Connection, message: Claimed, conditions: Conditions, *, now: datetime) -> Reason | None:
     """Which check stopped the intent; None if the lease was lost and the message is no longer ours."""
-    checks = {Reason.TOO_LATE: messages.c.expires_at <= now} | _forbidding(conditions, now)
+    checks = {Reason.TOO_LATE: messages.c.expires_at <= _NOW} | _forbidding(conditions.probe)
     first = sa.case(*((check, reason.value) for reason, check in checks.items()))
-    row = conn.execute(sa.select(first).where(*_mine(message))).one_or_none()
+    row = conn.execute(sa.select(first).where(*_HELD), _given(message, conditions, now)).one_or_none()
     return Reason(row[0]) if row is not None and row[0] else None
 
 
-def _forbidding(conditions: Conditions, now: datetime) -> dict[Reason, sa.ColumnElement[bool]]:
+_TURN = sa.text("SELECT pg_advisory_xact_lock(7264, :customer)")
+_NOW = sa.bindparam("now_", type_=messages.c.expires_at.type)
+_HELD = (
+    messages.c.id == sa.bindparam("message", type_=messages.c.id.type),
+    messages.c.state == State.CLAIMED,
+    messages.c.lease_token == sa.bindparam("token", type_=sa.BigInteger),
+)
+
+
+def _given(message: Claimed, conditions: Conditions, now: datetime) -> dict[str, Any]:
+    return {
+        "message": message.id,
+        "token": message.lease_token,
+        "now_": now,
+        "provider_": conditions.provider,
+        "cart_seen_at": conditions.cart_seen_at,
+        "cap": conditions.cap_messages,
+        "cap_since": conditions.cap_since,
+    }
+
+
+@lru_cache(maxsize=2)
+def _intent(probe: bool) -> sa.Executable:
+    """The statement of T4, written once: it is run for every message."""
+    return (
+        sa.update(messages)
+        .where(*_HELD, messages.c.expires_at > _NOW, ~sa.or_(*_forbidding(probe).values()))
+        .values(
+            state=State.SUBMITTING,
+            attempt=messages.c.attempt + 1,
+            lease_until=sa.func.clock_timestamp() + sa.bindparam("lease", type_=sa.Interval),
+            submitted_at=_NOW,
+            provider=sa.bindparam("provider_", type_=sa.Text),
+            reason=None,
+            detail=None,
+        )
+        .returning(messages.c.attempt)
+    )
+
+
+def _forbidding(probe: bool) -> dict[Reason, sa.ColumnElement[bool]]:
     """What may have changed since the message was decided on, each as a condition on its row."""
     who = (
         sa.select(sa.func.coalesce(customers.c.merged_into, customers.c.id))
@@ -177,21 +203,23 @@ def _forbidding(conditions: Conditions, now: datetime) -> dict[Reason, sa.Column
             tables.campaigns.c.id == messages.c.campaign_id, tables.campaigns.c.state == "sending"
         ),
         Reason.UNSUBSCRIBED: said.where(consents.c.state == "denied"),
-        Reason.NO_CONSENT: ~said.where(consents.c.state == "granted"),
         Reason.SUPPRESSED: sa.exists().where(
             suppressions.c.channel == messages.c.channel, suppressions.c.address_hash == messages.c.address_hash
         ),
+        Reason.NO_CONSENT: ~said.where(consents.c.state == "granted"),
         Reason.BOUGHT: cart.where(carts.c.state == "ordered") | bought,
         Reason.CART_EMPTIED: cart.where(carts.c.state != "open"),
-        Reason.CART_CHANGED: cart.where(carts.c.touched_at > conditions.cart_seen_at),
-        Reason.CAP: received(since=conditions.cap_since) >= conditions.cap_messages,
+        Reason.CART_CHANGED: cart.where(
+            carts.c.touched_at > sa.bindparam("cart_seen_at", type_=carts.c.touched_at.type)
+        ),
+        Reason.CAP: _received() >= sa.bindparam("cap", type_=sa.Integer),
     }
-    if not conditions.probe:
-        checks[Reason.PROVIDER_DOWN] = gates.shut(conditions.provider, now=now)
+    if not probe:
+        checks[Reason.PROVIDER_DOWN] = gates.shut(sa.bindparam("provider_", type_=sa.Text), now=_NOW)
     return checks
 
 
-def received(*, since: datetime) -> sa.ScalarSelect[int]:
+def _received() -> sa.ScalarSelect[int]:
     """How many messages of all campaigns this message's customer got, or may have got."""
     other = messages.alias("others")
     return (
@@ -199,7 +227,7 @@ def received(*, since: datetime) -> sa.ScalarSelect[int]:
         .where(
             other.c.customer_id == messages.c.customer_id,
             other.c.state.in_(COUNTED),
-            other.c.submitted_at > since,
+            other.c.submitted_at > sa.bindparam("cap_since", type_=messages.c.submitted_at.type),
             other.c.id != messages.c.id,
         )
         .correlate(messages)

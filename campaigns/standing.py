@@ -53,6 +53,8 @@ def load(conn: sa.Connection, batch: Sequence[Claimed], *, policy: Policy, now: 
     bought = orders.bought_since(conn, touched)
     got = _received(conn, [message.customer_id for message in batch], since=now - timedelta(days=policy.cap_days))
     since = _consented(conn, ids)
+    plans = {row["campaign_id"]: row["definition"] for row in rows.values()}
+    parsed = {campaign: definitions.parse(definition) for campaign, definition in plans.items()}
     cases = []
     for message in batch:
         row = rows.get(message.id)
@@ -60,7 +62,7 @@ def load(conn: sa.Connection, batch: Sequence[Claimed], *, policy: Policy, now: 
             continue
         customer = row["customer"]
         count, oldest = got.get(message.customer_id, (0, None))
-        definition = definitions.parse(row["definition"])
+        definition = parsed[message.campaign_id]
         standing = eligibility.Standing(
             expires_at=message.expires_at,
             address=row["email"],
@@ -98,6 +100,7 @@ def _around(ids: Sequence[UUID]) -> sa.Select[Any]:
     return (
         sa.select(
             messages.c.id.label("message_id"),
+            messages.c.campaign_id,
             tables.campaigns.c.name,
             tables.campaigns.c.definition,
             person.c.id.label("customer"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from campaigns import codes, tables
+from campaigns import tables
 from shop.tables import consent_log, events, merges, orders, products, sources, stores
 from shop.vocabulary import Name
 
@@ -90,6 +90,7 @@ def _events(customer_id: int) -> Select:
 
 def _messages(customer_id: int) -> Select:
     messages, contents, campaigns = tables.messages, tables.message_contents, tables.campaigns
+    promo_codes, offers = tables.promo_codes, tables.offers
     return (
         sa.select(
             sa.func.coalesce(messages.c.submitted_at, messages.c.resolved_at, messages.c.queued_at).label("at"),
@@ -104,10 +105,13 @@ def _messages(customer_id: int) -> Select:
             messages.c.not_before,
             contents.c.subject,
             contents.c.promo_code,
+            offers.c.prefix,
             tables.enrolments.c.arm,
         )
         .join(campaigns, campaigns.c.id == messages.c.campaign_id)
         .outerjoin(contents, contents.c.message_id == messages.c.id)
+        .outerjoin(promo_codes, promo_codes.c.code == contents.c.promo_code)
+        .outerjoin(offers, offers.c.id == promo_codes.c.offer_id)
         .outerjoin(tables.enrolments, tables.enrolments.c.id == messages.c.enrolment_id)
         .where(messages.c.customer_id == customer_id)
     )
@@ -120,7 +124,7 @@ def _codes(customer_id: int) -> Select:
         sa.select(
             promo_codes.c.redeemed_at.label("at"),
             promo_codes.c.code.label("id"),
-            (offers.c.prefix + "-" + sa.func.right(promo_codes.c.code, codes.BODY)).label("shown"),
+            offers.c.prefix,
             offers.c.name.label("offer"),
             promo_codes.c.order_id,
             promo_codes.c.channel,
