@@ -207,8 +207,9 @@ def restore(token: str) -> BaseResponse:
     with current_parts().db.begin() as conn:
         cart = carts.get(conn, found.cart_ref)
         hosts = policy.load(conn).link_hosts
-    page = cart.url if cart and cart.url else "/demo/basket" if config.demo else None
-    target = links.allowed(page, base_url=config.base_url, hosts=hosts)
+    pages = (cart.url if cart else None, "/demo/basket" if config.demo else None)
+    known = (links.allowed(page, base_url=config.base_url, hosts=hosts) for page in pages)
+    target = next((page for page in known if page), None)
     if cart is None or target is None:
         _nowhere()
     code = {"code": found.code} if found.code else {}

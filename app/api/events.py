@@ -4,95 +4,191 @@ What each SDK really sends differs in headers, paths and encodings, so nothing b
 counts: JSON whatever the `Content-Type` says, and the same answer, exactly 200, once the events are durable.
 """
 
+import binascii
 import json
+import logging
+import secrets
+import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import orjson
-from flask import Blueprint, Response, abort, current_app, request
-from werkzeug.exceptions import RequestEntityTooLarge
+from flask import Blueprint, Flask, Response, abort, request
 
 from app import parts, rate_limits, security
 from app.api import problems
 from foundation.errors import Fault
 from shop import ingest_queue, vocabulary
+from shop.ingest_queue import IngestQueue
 from shop.vocabulary import Event, Refusal, Source
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = logging.getLogger(__name__)
 bp = Blueprint("tracking", __name__)
 
 REQUEST_BYTES = 500_000
+KEY_SECONDS = 30
+KEYS_REMEMBERED = 1000
+BATCH = "batch"
 CALLS = {
-    **{kind: kind for kind in vocabulary.TYPES},
-    "i": "identify",
-    "t": "track",
-    "p": "page",
-    "s": "screen",
-    "g": "group",
-    "a": "alias",
+    **{f"/v1/{kind}": kind for kind in vocabulary.TYPES},
+    "/v1/i": "identify",
+    "/v1/t": "track",
+    "/v1/p": "page",
+    "/v1/s": "screen",
+    "/v1/g": "group",
+    "/v1/a": "alias",
+    **dict.fromkeys(("/v1/batch", "/v1/import", "/v1/b", "/beacon/v1/batch"), BATCH),
 }
-"""Paths of single calls; the browser SDK uses the short ones."""
+"""Where events are posted; the browser SDK uses the short forms."""
 
-BATCHES = ("/v1/batch", "/v1/import", "/v1/b", "/beacon/v1/batch")
 SUCCESS = b'{"success": true}'
+
+
+def register(app: Flask) -> None:
+    """Opens the interface: what browser SDKs ask first as ordinary views, events at a door before them."""
+    app.register_blueprint(bp)
+    app.wsgi_app = Door(app, app.wsgi_app)  # type: ignore[method-assign]
 
 
 class Unreadable(Exception):
     """The body is no JSON of this interface, or too much of it."""
 
 
-# ------------------------------------------------------------------------------------------------- calls
-def single(kind: str) -> Response:
-    """One call. Refused, it is kept with its reason and answered 400."""
-    body = _body()
-    source = _source(body)
-    now = datetime.now(UTC)
-    parsed = vocabulary.parse(body, source=source, received_at=now, kind=kind)
-    if isinstance(parsed, Refusal):
-        parts.current_parts().ingest.put([], refused=[parsed], now=now)
-        return problems.answer(400, detail="The event was refused.", reason=parsed.reason, faults=parsed.faults)
-    parts.current_parts().ingest.put([parsed], now=now)
-    return Response(SUCCESS, 200, mimetype="application/json")
+class UnknownKey(Exception):
+    """Nobody speaks with this key. `often` if the same address has tried too many."""
+
+    def __init__(self, *, often: bool) -> None:
+        super().__init__()
+        self.often = often
 
 
-def batch() -> Response:
-    """Many calls. Those refused are kept with their reasons; the rest is stored."""
-    body = _body()
-    calls = body.get("batch")
-    if not isinstance(calls, list):
-        _source(body)
-        return problems.answer(400, reason="no_batch", faults=[Fault("/batch", "must be a list of calls")])
-    sources = _sources(body, calls)
-    now = datetime.now(UTC)
-    sent_at = vocabulary.moment(body.get("sentAt"))
-    events: list[Event] = []
-    refused: list[Refusal] = []
-    for call, source in zip(calls, sources, strict=True):
-        parsed = vocabulary.parse(call, source=source, received_at=now, sent_at=sent_at)
-        if isinstance(parsed, Event):
-            events.append(parsed)
-        else:
-            refused.append(parsed)
-    parts.current_parts().ingest.put(events, refused=refused, now=now)
-    return Response(SUCCESS, 200, mimetype="application/json")
+# ------------------------------------------------------------------------------------------------- the door
+class Door:
+    """Takes events in before Flask sees them: its request, session and routing would cost more than the event itself."""
+
+    def __init__(self, app: Flask, inner: "WSGIApplication") -> None:
+        self._app = app
+        self._inner = inner
+        self._keys: dict[str, tuple[float, Source]] = {}
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        kind = CALLS.get(environ["PATH_INFO"])
+        if kind is None:
+            return self._inner(environ, start_response)
+        cors = _cors(environ)
+        if environ["REQUEST_METHOD"] == "OPTIONS":
+            start_response("204 No Content", [*cors, *_granted(environ)])
+            return []
+        problem = self._answer(kind, environ)
+        if problem is not None:
+            problem.headers.extend(cors)
+            return problem(environ, start_response)
+        length = str(len(SUCCESS))
+        headers = [("Content-Type", "application/json"), ("Content-Length", length), *cors]
+        start_response("200 OK", headers)
+        return [SUCCESS]
+
+    def _answer(self, kind: str, environ: "WSGIEnvironment") -> Response | None:
+        """What went wrong; None if everything is stored."""
+        if environ["REQUEST_METHOD"] != "POST":
+            return problems.answer(405, headers={"Allow": "POST, OPTIONS"})
+        try:
+            return self._take(kind, environ)
+        except Unreadable as error:
+            return problems.answer(400, detail=str(error), reason="unreadable")
+        except UnknownKey as error:
+            if error.often:
+                return problems.answer(429, headers={"Retry-After": "60"})
+            return problems.answer(401, detail="This write key is not known.", headers={"WWW-Authenticate": "Basic"})
+        except ingest_queue.Overloaded as error:
+            retry = {"Retry-After": str(error.seconds)}
+            return problems.answer(429, detail="Too much is waiting to be stored.", headers=retry)
+        except Exception:
+            number = secrets.token_hex(6)
+            log.exception("events not stored", extra={"error_id": number})
+            return problems.answer(500, detail=f"Something went wrong here. Quote {number} when you ask about it.")
+
+    def _take(self, kind: str, environ: "WSGIEnvironment") -> Response | None:
+        body = _body(environ)
+        calls = body.get(BATCH) if kind == BATCH else [body]
+        if not isinstance(calls, list):
+            self._source(_key(environ, body), environ)
+            return problems.answer(400, reason="no_batch", faults=[Fault("/batch", "must be a list of calls")])
+        sources = self._sources(calls, body, environ)
+        taken = _Taken(calls, sources, datetime.now(UTC), None if kind == BATCH else kind, body)
+        events, refused = taken.parsed()
+        queue: IngestQueue = self._app.extensions["relance"].ingest
+        queue.put(events, refused=refused, now=taken.received_at)
+        if refused and kind != BATCH:
+            (refusal,) = refused
+            return problems.answer(400, detail="The event was refused.", reason=refusal.reason, faults=refusal.faults)
+        return None
+
+    def _sources(
+        self, calls: Sequence[object], body: Mapping[str, Any], environ: "WSGIEnvironment"
+    ) -> Sequence[Source]:
+        """The source of each call: that of the request, unless only the calls themselves carry keys."""
+        text = _key(environ, body)
+        own = [call.get("writeKey") if isinstance(call, dict) else None for call in calls] if text is None else []
+        if not any(own):
+            return [self._source(text, environ)] * len(calls)
+        return [self._source(key, environ) for key in own]
+
+    def _source(self, key: object, environ: "WSGIEnvironment") -> Source:
+        """Who speaks with a key. What was just looked up is remembered, so that a busy caller costs no query."""
+        if not isinstance(key, str) or not key:
+            raise UnknownKey(often=False)
+        remembered = self._keys.get(key)
+        if remembered and remembered[0] > time.monotonic():
+            return remembered[1]
+        with self._app.app_context():
+            found = security.find_key(self._app.extensions["relance"].db, key)
+            if found is None:
+                name = f"refused:{environ.get('REMOTE_ADDR')}"
+                raise UnknownKey(often=not rate_limits.buckets().take(name, per_second=1, burst=60))
+        if len(self._keys) >= KEYS_REMEMBERED:
+            self._keys.clear()
+        self._keys[key] = (time.monotonic() + KEY_SECONDS, found.source)
+        return found.source
 
 
-for _path in BATCHES:
-    bp.post(_path, endpoint=f"batch{_path.replace('/', '_')}")(batch)
-for _word, _kind in CALLS.items():
-    bp.add_url_rule(f"/v1/{_word}", f"call_{_word}", single, defaults={"kind": _kind}, methods=["POST"])
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """The calls of one request and who made them."""
+
+    calls: Sequence[object]
+    sources: Sequence[Source]
+    received_at: datetime
+    kind: str | None
+    body: Mapping[str, Any]
+
+    def parsed(self) -> tuple[list[Event], list[Refusal]]:
+        """Those that can be stored, and those that cannot with their reasons."""
+        events: list[Event] = []
+        refused: list[Refusal] = []
+        sent_at = vocabulary.moment(self.body.get("sentAt"))
+        for call, source in zip(self.calls, self.sources, strict=True):
+            parsed = vocabulary.parse(
+                call, source=source, received_at=self.received_at, sent_at=sent_at, kind=self.kind
+            )
+            if isinstance(parsed, Event):
+                events.append(parsed)
+            else:
+                refused.append(parsed)
+        return events, refused
 
 
 # -------------------------------------------------------------------------------------------------- body
-def _body() -> dict[str, Any]:
-    request.max_content_length = REQUEST_BYTES
-    try:
-        raw = request.get_data(cache=False)
-    except RequestEntityTooLarge:
-        raise Unreadable(f"The request is larger than {REQUEST_BYTES} bytes.") from None
-    encoding = request.headers.get("Content-Encoding", "").strip().lower()
+def _body(environ: "WSGIEnvironment") -> dict[str, Any]:
+    raw = _read(environ)
+    encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
     if encoding in ("gzip", "x-gzip"):
         raw = _unpacked(raw)
     elif encoding not in ("", "identity"):
@@ -101,6 +197,23 @@ def _body() -> dict[str, Any]:
     if not isinstance(body, dict):
         raise Unreadable("The body must be a JSON object.")
     return body
+
+
+def _read(environ: "WSGIEnvironment") -> bytes:
+    """A body sent in chunks has no length; it is read up to the limit."""
+    text = environ.get("CONTENT_LENGTH", "")
+    if text.isdecimal():
+        wanted = int(text)
+    else:
+        wanted = REQUEST_BYTES + 1 if environ.get("HTTP_TRANSFER_ENCODING") else 0
+    if wanted > REQUEST_BYTES and text:
+        raise Unreadable(f"The request is larger than {REQUEST_BYTES} bytes.")
+    raw = b""
+    while len(raw) < wanted and (more := environ["wsgi.input"].read(wanted - len(raw))):
+        raw += more
+    if len(raw) > REQUEST_BYTES:
+        raise Unreadable(f"The request is larger than {REQUEST_BYTES} bytes.")
+    return raw
 
 
 def _unpacked(raw: bytes) -> bytes:
@@ -133,38 +246,55 @@ def _no_constant(word: str) -> None:
 
 
 # --------------------------------------------------------------------------------------------------- key
-def _source(body: Mapping[str, Any]) -> Source:
-    """Who speaks: the key of the header, of the body or, where no header can be sent, of the query."""
-    text = security.presented_key() or body.get("writeKey")
-    if not text and request.path.startswith("/beacon/"):
-        text = request.args.get("writeKey")
-    return _source_of_key(text)
+def _key(environ: "WSGIEnvironment", body: Mapping[str, Any]) -> object:
+    """The key of the header, of the body or, where no header can be sent, of the query; None if there is none."""
+    given = _authorization(environ.get("HTTP_AUTHORIZATION", "")) or body.get("writeKey")
+    if not given and environ["PATH_INFO"].startswith("/beacon/"):
+        given = parse_qs(environ.get("QUERY_STRING", "")).get("writeKey", [None])[0]
+    return given or None
 
 
-def _source_of_key(text: object) -> Source:
-    key = security.find_key(parts.current_parts().db, text) if isinstance(text, str) and text else None
-    if key is None:
-        if not rate_limits.buckets().take(f"refused:{request.remote_addr}", per_second=1, burst=60):
-            abort(429)
-        abort(401)
-    return key.source
+def _authorization(header: str) -> str | None:
+    """The user name of HTTP Basic, or a Bearer token."""
+    scheme, _, given = header.partition(" ")
+    if scheme.lower() == "bearer":
+        return given.strip()
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return binascii.a2b_base64(given.encode()).decode().partition(":")[0]
+    except ValueError:
+        return None
 
 
-def _sources(body: Mapping[str, Any], calls: Iterable[object]) -> list[Source]:
-    """The source of each call: that of the request, unless only the calls themselves carry keys."""
-    calls = list(calls)
-    keys = [call.get("writeKey") if isinstance(call, dict) else None for call in calls]
-    named = security.presented_key() or body.get("writeKey") or request.path.startswith("/beacon/")
-    if named or not any(keys):
-        return [_source(body)] * len(calls)
-    return [_source_of_key(key) for key in keys]
+# -------------------------------------------------------------------------------------------------- CORS
+def _cors(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Any site may call these paths: they take a public key and give nothing back."""
+    origin = environ.get("HTTP_ORIGIN")
+    if not origin:
+        return [("Access-Control-Allow-Origin", "*")]
+    return [
+        ("Access-Control-Allow-Origin", origin),
+        ("Access-Control-Allow-Credentials", "true"),
+        ("Vary", "Origin"),
+    ]
+
+
+def _granted(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a pre-flight asks for is granted as asked: SDKs add headers of their own, and more on a retry."""
+    asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS") or "Authorization, Content-Type"
+    return [
+        ("Access-Control-Allow-Methods", "GET, POST, OPTIONS"),
+        ("Access-Control-Allow-Headers", asked),
+        ("Access-Control-Max-Age", "86400"),
+    ]
 
 
 # ------------------------------------------------------------------------------ what browser SDKs ask first
-@bp.get("/v1/projects/<key>/settings")
+@bp.route("/v1/projects/<key>/settings", methods=["GET", "OPTIONS"])
 def segment_settings(key: str) -> Response:
     """What `@segment/analytics-next` loads before it starts: where to send, and no third parties."""
-    _source_of_key(key)
+    _require(key)
     address = urlsplit(_own_address())
     everything = {"__default": {"enabled": True, "integrations": {}}}
     return _settings(
@@ -192,11 +322,11 @@ def segment_settings(key: str) -> Response:
     )
 
 
-@bp.get("/sourceConfig/")
+@bp.route("/sourceConfig/", methods=["GET", "OPTIONS"])
 def rudder_settings() -> Response:
     """What `@rudderstack/analytics-js` loads before it starts: a source without third parties."""
     key = security.presented_key() or request.args.get("writeKey", "")
-    source = _source_of_key(key)
+    source = _require(key)
     return _settings(
         {
             "source": {
@@ -224,34 +354,23 @@ def _settings(document: Mapping[str, object]) -> Response:
     return Response(orjson.dumps(document), 200, {"Cache-Control": "private, max-age=60"}, mimetype="application/json")
 
 
-# --------------------------------------------------------------------------------------------- CORS, errors
+def _require(key: str) -> Source:
+    found = security.find_key(parts.current_parts().db, key) if key else None
+    if found is None:
+        if not rate_limits.buckets().take(f"refused:{request.remote_addr}", per_second=1, burst=60):
+            abort(429)
+        abort(401)
+    return found.source
+
+
 @bp.before_request
 def _preflight() -> Response | None:
-    return current_app.response_class(status=204) if request.method == "OPTIONS" else None
+    return Response(status=204) if request.method == "OPTIONS" else None
 
 
 @bp.after_request
-def _any_origin(response: Response) -> Response:
-    """Any site may call these paths: they take a public key and give nothing back. SDKs add headers of their own."""
-    headers = response.headers
-    headers["Access-Control-Allow-Origin"] = request.headers.get("Origin", "*")
-    headers["Vary"] = "Origin"
-    if "Origin" in request.headers:
-        headers["Access-Control-Allow-Credentials"] = "true"
+def _open_to_all(response: Response) -> Response:
+    response.headers.extend(_cors(request.environ))
     if request.method == "OPTIONS":
-        headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
-        headers["Access-Control-Allow-Headers"] = request.headers.get(
-            "Access-Control-Request-Headers", "Authorization, Content-Type"
-        )
-        headers["Access-Control-Max-Age"] = "86400"
+        response.headers.extend(_granted(request.environ))
     return response
-
-
-@bp.errorhandler(Unreadable)
-def _unreadable(error: Unreadable) -> Response:
-    return problems.answer(400, detail=str(error), reason="unreadable")
-
-
-@bp.errorhandler(ingest_queue.Overloaded)
-def _overloaded(error: ingest_queue.Overloaded) -> Response:
-    return problems.answer(429, detail="Too much is waiting to be stored.", headers={"Retry-After": str(error.seconds)})

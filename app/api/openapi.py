@@ -17,10 +17,10 @@ bp = Blueprint("openapi", __name__)
 Json = dict[str, Any]
 Mode = Literal["validation", "serialization"]
 
-ABOUT = """Everything the console can read about a customer, a shop's own programs can read here. Send the secret key
-as a Bearer token. Amounts are decimal numbers in their currency; times are ISO 8601 in UTC. A write may carry an
-`Idempotency-Key`: sent again within 24 hours, it is answered the same and done once. Errors are
-`application/problem+json`, with a list of `faults`."""
+ABOUT = """What the console shows of a customer, a shop's own programs can read and change here. Send the secret key as
+a Bearer token. Amounts are decimal numbers in their currency; times are ISO 8601 in UTC. A write that carries an
+Idempotency-Key is done once: sent again within 24 hours, it is answered the same. Errors are application/problem+json
+with a list of faults, each with its place. Unknown fields are refused."""
 
 PROBLEM: Json = {
     "type": "object",
