@@ -52,7 +52,7 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What one customer did, oldest first, with the shop's own product ids, as parallel lists. `ages` are in days."""
+    """What one customer did, in any order, with the shop's own product ids, as parallel lists. `ages` are in days."""
 
     product_ids: Sequence[str] = ()
     kinds: Sequence[int] = ()
@@ -105,15 +105,19 @@ class Model:
     def visit(self, past: Past, context: Sequence[str] = ()) -> Visit:
         """A customer's past and the products she is looking at, in this model's numbers."""
         strangers: dict[str, int] = {}
-
-        def number(product_id: str) -> int:
-            known = self.numbers.get(product_id)
-            return strangers.setdefault(product_id, len(self.product_ids) + len(strangers)) if known is None else known
-
-        products = np.array([number(product_id) for product_id in past.product_ids], np.int64)
-        around = np.array([number(product_id) for product_id in context], np.int64)
+        products = self._numbered(past.product_ids, strangers)
+        around = self._numbered(context, strangers)
         history = History(products, np.array(past.kinds, np.int64), np.array(past.ages, np.float64))
         return Visit(history, around, tuple(strangers))
+
+    def _numbered(self, product_ids: Sequence[str], strangers: dict[str, int]) -> Ints:
+        find = self.numbers.get
+        numbers = [find(product_id, -1) for product_id in product_ids]
+        if -1 in numbers:
+            for place, product_id in enumerate(product_ids):
+                if numbers[place] < 0:
+                    numbers[place] = strangers.setdefault(product_id, len(self.product_ids) + len(strangers))
+        return np.array(numbers, np.int64)
 
     def names(self, products: Ints, visit: Visit) -> list[str]:
         """The shop's own ids of these numbers."""

@@ -301,6 +301,7 @@ orders = sa.Table(
     sa.Column("cart_id", sa.Text),
     sa.Index("orders_customer_id_idx", "customer_id", "ordered_at"),
     sa.Index("orders_received_at_idx", "received_at"),
+    sa.Index("orders_undone_idx", "customer_id", postgresql_where=sa.text("state <> 'completed'")),
 )
 
 order_lines = sa.Table(

@@ -86,7 +86,7 @@ class Interactions:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What one customer did, oldest first. A product the model does not know has a number past the last it knows.
+    """What one customer did, in any order. A product the model does not know has a number past the last it knows.
 
     `ages` are days before the moment of asking.
     """

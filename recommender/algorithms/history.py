@@ -74,11 +74,11 @@ class OwnHistory(Algorithm):
         """What was bought too lately to be proposed: within days, or hours if it is a thing bought regularly."""
         orders = history.kinds == Kind.ORDER
         products, ages = history.products[orders], history.ages[orders]
-        unique, first = np.unique(products[::-1], return_index=True)
-        last = ages[::-1][first]
-        earliest = np.zeros(len(unique))
-        np.maximum.at(earliest, np.searchsorted(unique, products), ages)
-        regular = _flagged(self.replenished, unique) | (earliest - last >= 1)
+        unique, place = np.unique(products, return_inverse=True)
+        first, last = np.zeros(len(unique)), np.full(len(unique), np.inf)
+        np.maximum.at(first, place, ages)
+        np.minimum.at(last, place, ages)
+        regular = _flagged(self.replenished, unique) | (first - last >= 1)
         lately: Ints = unique[last < np.where(regular, REPLENISHED_AFTER, BOUGHT_RECENTLY)]
         return lately
 

@@ -358,6 +358,7 @@ def upgrade() -> None:
     )
     op.create_index('orders_customer_id_idx', 'orders', ['customer_id', 'ordered_at'], unique=False)
     op.create_index('orders_received_at_idx', 'orders', ['received_at'], unique=False)
+    op.create_index('orders_undone_idx', 'orders', ['customer_id'], unique=False, postgresql_where=sa.text("state <> 'completed'"))
     op.create_table('profiles',
     sa.Column('customer_id', sa.BigInteger(), nullable=False),
     sa.Column('first_seen_at', sa.DateTime(timezone=True), nullable=False),
@@ -603,6 +604,7 @@ def downgrade() -> None:
     op.drop_index('promo_codes_customer_id_idx', table_name='promo_codes')
     op.drop_table('promo_codes')
     op.drop_table('profiles')
+    op.drop_index('orders_undone_idx', table_name='orders', postgresql_where=sa.text("state <> 'completed'"))
     op.drop_index('orders_received_at_idx', table_name='orders')
     op.drop_index('orders_customer_id_idx', table_name='orders')
     op.drop_table('orders')
