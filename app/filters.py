@@ -12,7 +12,15 @@ from foundation import format
 def register(app: Flask) -> None:
     """Gives every template these filters."""
     app.jinja_env.filters.update(
-        money=money, number=number, percent=percent, day=day, clock=clock, moment=moment, ago=ago, typeset=typeset
+        money=money,
+        number=number,
+        percent=percent,
+        day=day,
+        clock=clock,
+        moment=moment,
+        ago=ago,
+        capital=capital,
+        typeset=typeset,
     )
 
 
@@ -34,6 +42,11 @@ def percent(share: float | None, digits: int = 1) -> str:
 def day(value: datetime | None, style: str = "short") -> str:
     """The day of a moment, on the reader's clock."""
     return "" if value is None else format.date(value, i18n.locale(), style=style, zone=i18n.zone())
+
+
+def capital(text: str) -> str:
+    """The text beginning with a capital; the rest stays as it is."""
+    return text[:1].upper() + text[1:]
 
 
 def clock(value: datetime | None, seconds: bool = False) -> str:

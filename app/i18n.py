@@ -15,6 +15,11 @@ from foundation.config import LOCALES
 ZONES = frozenset(available_timezones())
 
 
+def N_(text: str) -> str:
+    """Marks a text for translation where it stands; it is translated when it is shown. The name is gettext's own."""
+    return text
+
+
 def register(app: Flask) -> None:
     """Readies the translations, and gives templates `_`, `gettext` and `ngettext` that set their text well."""
     flask_babel.Babel(

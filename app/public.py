@@ -165,12 +165,15 @@ def _choices(conn: sa.Connection, customer_id: int) -> list[Choice]:
 
 
 CHOICES = {
-    ("email", "marketing"): ("E-mails", "Offers, and a word when you left something in your basket."),
-    ("sms", "marketing"): ("Text messages", "Rare, and never at night."),
-    ("push", "marketing"): ("Notifications", "On the devices where you allowed them."),
-    ("ads", "marketing"): ("Advertising elsewhere", "Showing you our products on other sites."),
-    ("any", "personalization"): ("Suggestions for you", "Choosing products from what you viewed and bought."),
-    ("email", "analytics"): ("Knowing whether you read", "Noting that you opened our e-mails."),
+    ("email", "marketing"): (i18n.N_("E-mails"), i18n.N_("Offers, and a word when you left something in your basket.")),
+    ("sms", "marketing"): (i18n.N_("Text messages"), i18n.N_("Rare, and never at night.")),
+    ("push", "marketing"): (i18n.N_("Notifications"), i18n.N_("On the devices where you allowed them.")),
+    ("ads", "marketing"): (i18n.N_("Advertising elsewhere"), i18n.N_("Showing you our products on other sites.")),
+    ("any", "personalization"): (
+        i18n.N_("Suggestions for you"),
+        i18n.N_("Choosing products from what you viewed and bought."),
+    ),
+    ("email", "analytics"): (i18n.N_("Knowing whether you read"), i18n.N_("Noting that you opened our e-mails.")),
 }
 
 

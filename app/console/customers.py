@@ -186,7 +186,7 @@ def day_title(at: datetime) -> str:
         return i18n.gettext("Today")
     if at.date() == today - timedelta(days=1):
         return i18n.gettext("Yesterday")
-    return filters.day(at, "full").capitalize()
+    return filters.capital(filters.day(at, "full"))
 
 
 def sentence(profile: Any) -> str:
@@ -221,7 +221,8 @@ def detail(event: dict[str, Any]) -> str:
         return str(told.get("title") or told.get("path") or told.get("url") or told.get("name") or "")
     if told.get("coupon"):
         return i18n.gettext("code %(code)s", code=told["coupon"])
-    return i18n.gettext("× %(n)s", n=told["quantity"]) if told.get("quantity") else ""
+    counted = told.get("quantity") if event["name"] in ("Product Added", "Product Removed") else None
+    return i18n.gettext("× %(n)s", n=counted) if counted else ""
 
 
 def what(order: orders.Order, products: dict[str, catalogue.Product]) -> str:

@@ -9,7 +9,7 @@ from flask import request
 
 from app import filters, i18n, security, users
 from app.console import charts, words
-from app.console.words import N_
+from app.i18n import N_
 from app.parts import current_parts
 from campaigns import ledger
 from foundation import jobs

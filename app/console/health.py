@@ -7,7 +7,7 @@ from flask import Blueprint, render_template
 
 from app import doctor, i18n, security
 from app.console import roles, words
-from app.console.words import N_
+from app.i18n import N_
 from app.parts import current_parts
 from campaigns import ledger
 from foundation import jobs

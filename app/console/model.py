@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from app import filters, i18n, security
 from app.console import charts, roles, words
 from app.console import customers as customer_pages
-from app.console.words import N_
+from app.i18n import N_
 from app.parts import current_parts
 from foundation.errors import NotFound
 from recommender import registry, runs, serving

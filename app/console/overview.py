@@ -11,7 +11,7 @@ from app import filters, i18n, security, users
 from app.console import campaigns as campaign_pages
 from app.console import customers as customer_pages
 from app.console import roles, words
-from app.console.words import N_
+from app.i18n import N_
 from app.parts import current_parts
 from campaigns import ledger, plans, reports
 from foundation import jobs
@@ -133,10 +133,14 @@ def _uncertain(conn: sa.Connection) -> list[Point]:
             "circle-help",
             "unsure",
             i18n.ngettext("%(n)s message is uncertain", "%(n)s messages are uncertain", total.uncertain),
-            i18n.gettext("They were handed over and no clear answer came. They are never sent again without proof."),
+            i18n.ngettext(
+                "It was handed over and no clear answer came. It is never sent again without proof.",
+                "They were handed over and no clear answer came. They are never sent again without proof.",
+                total.uncertain,
+            ),
             "",
             url_for("console.messages.index", state="uncertain"),
-            i18n.gettext("See them"),
+            i18n.gettext("Have a look"),
         )
     ]
 
@@ -192,7 +196,7 @@ def _refused(conn: sa.Connection, now: datetime) -> list[Point]:
             "triangle-alert",
             "warn",
             i18n.ngettext("%(n)s event was refused", "%(n)s events were refused", refused),
-            i18n.gettext("They are kept with their reason, so that whoever sends them can mend it."),
+            i18n.gettext("What is refused is kept with its reason, so that whoever sends it can mend it."),
             i18n.gettext("within a day"),
             url_for("console.sources.index", _anchor="refused"),
             i18n.gettext("See why"),

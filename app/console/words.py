@@ -3,11 +3,7 @@
 from dataclasses import dataclass
 
 from app import i18n
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation where it stands; it is translated when it is shown."""
-    return text
+from app.i18n import N_
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +40,7 @@ CAMPAIGN = {
 }
 CODE = {
     "reserved": Word(N_("Reserved"), "clock"),
-    "issued": Word(N_("Available"), "ticket-percent", "accent"),
+    "issued": Word(N_("Available"), "ticket-percent", "info"),
     "redeemed": Word(N_("Used"), "check", "ok"),
     "released": Word(N_("Given back"), "undo-2"),
     "expired": Word(N_("Expired"), "hourglass"),
