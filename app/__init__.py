@@ -8,7 +8,6 @@ from app.console import blueprint as console
 from app.parts import Parts
 
 ROOMS = (
-    events,  # write key: the tracking API
     recommendations,  # write or secret key
     customers,  # the rest of the API: secret key
     catalogue,
@@ -30,6 +29,7 @@ def create_app(parts: Parts) -> Flask:
     app.config["SECRET_KEY_FALLBACKS"] = older
     security_headers.register(app)
     problems.register(app)
+    events.register(app)  # write key: the tracking API
     for room in ROOMS:
         app.register_blueprint(room.bp)
     console.register(app)

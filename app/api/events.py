@@ -71,7 +71,7 @@ class UnknownKey(Exception):
 
 # ------------------------------------------------------------------------------------------------- the door
 class Door:
-    """Takes events in before Flask sees them: its request, session and routing would cost more than the event itself."""
+    """Takes events in before Flask sees them: its request and routing would cost more than the event itself."""
 
     def __init__(self, app: Flask, inner: "WSGIApplication") -> None:
         self._app = app
