@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shop import money, rows, vocabulary
-from shop.import_files import Block, Refused
+from shop.import_blocks import Block, Refused
 
 MOMENT = pa.timestamp("us", "UTC")
 

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from foundation import database
 from shop import customers, import_staging, ingest, profiles, vocabulary
-from shop.import_files import Refused
+from shop.import_blocks import Refused
 from shop.vocabulary import Event, Name, Refusal, Source
 
 SLOW_BATCH = 500

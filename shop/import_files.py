@@ -4,7 +4,6 @@ Memory is bounded by the block, never by the file. A row that cannot be read (ra
 over 32 KB, broken JSON) is given back with its line and reason, and the rows around it are kept.
 """
 
-import codecs
 import csv
 import io
 import itertools
@@ -17,41 +16,22 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet as pq
 
 from foundation.errors import Fault, Invalid
-
-BLOCK_BYTES = 8 << 20
-BLOCK_ROWS = 1 << 16
-LONGEST_LINE = 1 << 20
-MOST_COLUMNS = 200
-LONGEST_CELL = 32 * 1024
-
-NOT_UTF8 = "\uffff"
-"""Stands for a byte that is not UTF-8 until its row is refused; Unicode keeps this character out of texts."""
-
-Lines = np.ndarray[Any, np.dtype[np.int64]]
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """One row that was not taken: its line, why, and its cells as they were read."""
-
-    line: int
-    reason: str
-    cells: Sequence[object]
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Some rows of the file. Columns hold trimmed text with null for empty, or the numbers and times of a Parquet
-    file as they are. `done` counts the bytes of the file that have been read."""
-
-    columns: dict[str, pa.Array]
-    lines: Lines
-    refused: tuple[Refused, ...]
-    done: int
+from shop.import_blocks import (
+    BLOCK_BYTES,
+    BLOCK_ROWS,
+    LONGEST_CELL,
+    LONGEST_LINE,
+    MARK,
+    MOST_COLUMNS,
+    NOT_UTF8,
+    Block,
+    Raw,
+    Refused,
+)
+from shop.import_csv import Csv
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +75,7 @@ def open_file(path: Path, *, known: Sequence[str], required: Sequence[str]) -> I
 
 
 # ------------------------------------------------------------------------------------------ what a format gives
-@dataclass(frozen=True, slots=True)
-class _Raw:
-    """A block as its format reads it, before its cells are looked at."""
-
-    columns: dict[str, pa.Array]
-    lines: Lines
-    refused: list[Refused]
-    done: int
-
-
-def _readable(raw: _Raw, wanted: Sequence[str]) -> Block:
+def _readable(raw: Raw, wanted: Sequence[str]) -> Block:
     """The wanted columns, trimmed, without the rows that hold a cell no database could take."""
     columns: dict[str, pa.Array] = {}
     faults: dict[int, str] = {}
@@ -144,7 +114,7 @@ def _plain(column: pa.Array) -> pa.Array:
 
 
 def _decoded(data: bytes) -> str:
-    return data.decode("utf-8", _MARK)
+    return data.decode("utf-8", MARK)
 
 
 def _bad_cells(column: pa.Array) -> list[tuple[int, str]]:
@@ -160,155 +130,6 @@ def _bad_cells(column: pa.Array) -> list[tuple[int, str]]:
         rows = np.flatnonzero(pc.fill_null(mask, False).to_numpy(zero_copy_only=False))
         found += [(int(row), reason) for row in rows]
     return found
-
-
-# ----------------------------------------------------------------------------------------------------------- CSV
-class _Csv:
-    """Rows cut by Arrow's CSV reader (RFC 4180: quotes, doubled quotes, newlines within quotes)."""
-
-    @staticmethod
-    def header(path: Path, optional: Sequence[str]) -> list[str]:
-        with open(path, "rb") as file:
-            first = file.readline(LONGEST_LINE)
-        if len(first) == LONGEST_LINE or first.count(b",") > MOST_COLUMNS:
-            raise Invalid(Fault(path.name, f"has more than {MOST_COLUMNS} columns, or no line ends"))
-        text = first.decode("utf-8-sig")
-        if not text.strip():
-            raise Invalid(Fault(path.name, "has no header row"))
-        return [name.strip() for name in next(csv.reader([text]))]
-
-    @staticmethod
-    def blocks(path: Path, header: Sequence[str]) -> Iterator[_Raw]:
-        with open(path, "rb") as file:
-            counter = _LineCounter()
-            names = [str(number) for number in range(len(header))]
-            try:
-                reader = _csv_reader(_Utf8(file), names, counter)
-                for batch in reader:
-                    yield counter.number(dict(zip(header, batch.columns, strict=True)), done=file.tell())
-            except pa.ArrowInvalid as error:
-                yield counter.rest(f"the file cannot be read from here on: {error}", done=file.tell())
-                return
-            yield counter.rest(None, done=file.tell())
-
-
-def _csv_reader(source: "_Utf8", names: list[str], counter: "_LineCounter") -> pa.csv.CSVStreamingReader:
-    return pa.csv.open_csv(
-        pa.PythonFile(source, mode="r"),
-        read_options=pa.csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=names, skip_rows=1),
-        parse_options=pa.csv.ParseOptions(
-            newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=counter.ragged
-        ),
-        convert_options=pa.csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=False
-        ),
-    )
-
-
-class _LineCounter:
-    """Tells which physical line each row starts on: Arrow counts rows, and a quoted cell may span lines."""
-
-    def __init__(self) -> None:
-        self._ragged: list[tuple[int, int, str]] = []
-        self._next_row = 2
-        self._extra = 0
-
-    def ragged(self, row: Any) -> str:
-        """Arrow's call for a row with the wrong number of cells."""
-        if row.text.strip("\r\n"):
-            reason = f"has {row.actual_columns} cells where the header has {row.expected_columns}"
-            self._ragged.append((row.number, row.text.count("\n"), reason + "\n" + row.text))
-        else:
-            self._ragged.append((row.number, 0, ""))
-        return "skip"
-
-    def number(self, columns: dict[str, pa.Array], *, done: int) -> _Raw:
-        """The block with its lines, and the ragged rows that stood before its last row."""
-        count = len(next(iter(columns.values())))
-        skipped = {row for row, _, _ in self._ragged}
-        rows = np.arange(self._next_row, self._next_row + count + len(skipped), dtype=np.int64)
-        rows = rows[~np.isin(rows, list(skipped))][:count]
-        inner = _newlines_within(columns, count)
-        lines = rows + self._extra + np.cumsum(inner) - inner
-        refused, past = [], 0
-        while self._ragged and self._ragged[0][0] < rows[-1]:
-            row, newlines, text = self._ragged.pop(0)
-            place = int(np.searchsorted(rows, row))
-            line = row + self._extra + int(inner[:place].sum()) + past
-            lines[place:] += newlines
-            past += newlines
-            refused += _ragged_row(line, text)
-        self._next_row = int(rows[-1]) + 1
-        self._extra += int(inner.sum()) + past
-        return _Raw(*_without_blank(columns, lines), refused=refused, done=done)
-
-    def rest(self, fault: str | None, *, done: int) -> _Raw:
-        """What stood after the last good row."""
-        refused = []
-        for row, newlines, text in self._ragged:
-            refused += _ragged_row(row + self._extra, text)
-            self._extra += newlines
-            self._next_row = row + 1
-        if fault:
-            refused.append(Refused(self._next_row + self._extra, fault, ()))
-        return _Raw(columns={}, lines=np.empty(0, dtype=np.int64), refused=refused, done=done)
-
-
-def _ragged_row(line: int, text: str) -> list[Refused]:
-    if not text:
-        return []  # an empty line is no row
-    reason, _, cells = text.partition("\n")
-    return [Refused(line, reason, next(csv.reader(io.StringIO(cells)), []))]
-
-
-def _newlines_within(columns: dict[str, pa.Array], count: int) -> Lines:
-    total = np.zeros(count, dtype=np.int64)
-    for column in columns.values():
-        if pc.any(pc.match_substring(column, "\n")).as_py():
-            total += pc.count_substring(column, "\n").to_numpy(zero_copy_only=False)
-    return total
-
-
-def _without_blank(columns: dict[str, pa.Array], lines: Lines) -> tuple[dict[str, pa.Array], Lines]:
-    """An empty line reaches us as a row of empty cells; it is no row."""
-    filled = np.zeros(len(lines), dtype=bool)
-    for column in columns.values():
-        filled |= pc.not_equal(column, "").to_numpy(zero_copy_only=False)
-        if filled.all():
-            return columns, lines
-    return {name: column.filter(pa.array(filled)) for name, column in columns.items()}, lines[filled]
-
-
-def _mark(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return NOT_UTF8, error.end
-
-
-_MARK = "relance-mark"
-codecs.register_error(_MARK, _mark)
-
-
-class _Utf8(io.RawIOBase):
-    """A file whose bytes that are not UTF-8 are replaced by a mark: one bad cell must not end the reading."""
-
-    def __init__(self, file: io.BufferedReader) -> None:
-        self._file = file
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors=_MARK)
-        if file.read(3) != codecs.BOM_UTF8:
-            file.seek(0)
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes, or a few more where marks were set; empty only at the end."""
-        data = self._file.read(size)
-        text = self._decoder.decode(data, final=not data)
-        while data and not text:
-            data = self._file.read(size)
-            text = self._decoder.decode(data, final=not data)
-        return text.encode()
 
 
 # ----------------------------------------------------------------------------------------------------- JSON lines
@@ -328,7 +149,7 @@ class _JsonLines:
         return list(found | dict.fromkeys(optional))
 
     @staticmethod
-    def blocks(path: Path, header: Sequence[str]) -> Iterator[_Raw]:
+    def blocks(path: Path, header: Sequence[str]) -> Iterator[Raw]:
         with open(path, "rb") as file:
             read, chunk, held = 0, [], 0
             for line in _lines(file):
@@ -348,7 +169,7 @@ def _lines(file: io.BufferedReader) -> Iterator[bytes]:
             line = file.readline(LONGEST_LINE)
 
 
-def _json_block(chunk: list[bytes], header: Sequence[str], *, after: int, done: int) -> _Raw:
+def _json_block(chunk: list[bytes], header: Sequence[str], *, after: int, done: int) -> Raw:
     rows, lines, refused = [], [], []
     for line, data in enumerate(chunk, start=after + 1):
         row = _json_object(data)
@@ -358,7 +179,7 @@ def _json_block(chunk: list[bytes], header: Sequence[str], *, after: int, done: 
         elif data.strip():
             refused.append(Refused(line, str(row), (data[:LONGEST_CELL].decode(errors="replace").strip(),)))
     columns = {name: pa.array([_cell(row.get(name)) for row in rows], pa.string()) for name in header}
-    return _Raw(columns=columns, lines=np.array(lines, dtype=np.int64), refused=refused, done=done)
+    return Raw(columns=columns, lines=np.array(lines, dtype=np.int64), refused=refused, done=done)
 
 
 def _json_object(data: bytes) -> dict[str, Any] | str:
@@ -388,15 +209,15 @@ class _Parquet:
             return list(file.schema_arrow.names)
 
     @staticmethod
-    def blocks(path: Path, header: Sequence[str]) -> Iterator[_Raw]:
+    def blocks(path: Path, header: Sequence[str]) -> Iterator[Raw]:
         size, read = path.stat().st_size, 0
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=BLOCK_BYTES) as file:
             rows = max(1, file.metadata.num_rows)
             for batch in file.iter_batches(batch_size=BLOCK_ROWS):
                 lines = np.arange(read + 1, read + 1 + batch.num_rows, dtype=np.int64)
                 read += batch.num_rows
                 columns = {name: _marked(column) for name, column in zip(header, batch.columns, strict=True)}
-                yield _Raw(columns=columns, lines=lines, refused=[], done=size * read // rows)
+                yield Raw(columns=columns, lines=lines, refused=[], done=size * read // rows)
 
 
 def _marked(column: pa.Array) -> pa.Array:
@@ -410,8 +231,8 @@ def _marked(column: pa.Array) -> pa.Array:
     return column
 
 
-_FORMATS: dict[str, type[_Csv] | type[_JsonLines] | type[_Parquet]] = {
-    ".csv": _Csv,
+_FORMATS: dict[str, type[Csv] | type[_JsonLines] | type[_Parquet]] = {
+    ".csv": Csv,
     ".jsonl": _JsonLines,
     ".ndjson": _JsonLines,
     ".json": _JsonLines,

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from shop import import_columns, rows, vocabulary
+from shop.import_blocks import Block, Refused
 from shop.import_columns import Checked
-from shop.import_files import Block, Refused
 from shop.vocabulary import Name
 
 CHUNK = 5000

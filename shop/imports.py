@@ -23,9 +23,20 @@ import sqlalchemy as sa
 from foundation import database
 from foundation.database import Database
 from foundation.errors import Fault, Invalid
-from shop import catalogue, import_events, import_files, import_people, import_staging, rows, sources, stores
+from shop import (
+    catalogue,
+    import_blocks,
+    import_events,
+    import_files,
+    import_people,
+    import_staging,
+    rows,
+    sources,
+    stores,
+)
 from shop.feeds import RowResult
-from shop.import_files import Block, ImportFile, Refused
+from shop.import_blocks import Block, Refused
+from shop.import_files import ImportFile
 
 IMPORT_LOCK = 7263003
 ROWS_AT_ONCE = 2000
@@ -232,5 +243,5 @@ class _RefusedFile:
 
 def _harmless(cell: object) -> str:
     """The cell as a spreadsheet may show it: never a formula, never a NUL."""
-    text = "" if cell is None else str(cell).replace("\0", "").replace(import_files.NOT_UTF8, "\ufffd")
+    text = "" if cell is None else str(cell).replace("\0", "").replace(import_blocks.NOT_UTF8, "\ufffd")
     return f"'{text}" if text.startswith(FORMULA) else text

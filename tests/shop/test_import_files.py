@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from foundation.errors import Invalid
-from shop import import_files
+from shop import import_blocks, import_files
 
 KNOWN = ("a", "b", "c")
 
@@ -53,7 +53,7 @@ def test_lines_stay_right_over_block_borders(tmp_path: Path) -> None:
     lines = ["a,b,c"] + [f"{n},ragged" if n % 7 == 3 else f"{n},{wide},c" for n in range(2, 60_000)]
     path = write(tmp_path / "f.csv", "\n".join(lines))
     good, bad = read(path)
-    assert path.stat().st_size > import_files.BLOCK_BYTES
+    assert path.stat().st_size > import_blocks.BLOCK_BYTES
     assert all(int(row["a"]) == line for line, row in good)
     assert [line for line, _ in bad] == [n for n in range(2, 60_000) if n % 7 == 3]
     assert len(good) + len(bad) == 59_998
