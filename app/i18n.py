@@ -20,6 +20,11 @@ def N_(text: str) -> str:
     return text
 
 
+def ngettext_later(one: str, many: str) -> tuple[str, str]:
+    """Marks a text and its plural for translation where they stand."""
+    return one, many
+
+
 def register(app: Flask) -> None:
     """Readies the translations, and gives templates `_`, `gettext` and `ngettext` that set their text well."""
     flask_babel.Babel(

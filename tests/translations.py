@@ -54,7 +54,8 @@ def update() -> None:
     for text in texts():
         before = kept.get(text.id) if text.id else None
         if text.id:
-            catalogue.add(text.id, before.string if before else "")
+            same = before is not None and isinstance(before.id, tuple) == isinstance(text.id, tuple)
+            catalogue.add(text.id, before.string if before and same else ("", "") if text.pluralizable else "")
     PO.parent.mkdir(parents=True, exist_ok=True)
     with PO.open("wb") as file:
         write_po(file, catalogue, no_location=True, sort_output=True, width=120)

@@ -203,8 +203,8 @@ def _stages(report: reports.Results) -> list[Stage]:
     counted = (
         (i18n.gettext("Baskets taken up"), report.enrolled),
         (i18n.gettext("Written to"), report.planned),
-        (i18n.gettext("Accepted"), report.sent),
-        (i18n.gettext("Clicked"), report.clicked),
+        (i18n.gettext("Sent, accepted"), report.sent),
+        (i18n.gettext("Clicks"), report.clicked),
         (i18n.gettext("Ordered after a click"), report.orders),
     )
     most = max(1, report.enrolled, report.planned)

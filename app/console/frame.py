@@ -70,6 +70,8 @@ def context() -> dict[str, Any]:
         "seconds": seconds,
         "shares": shares,
         "signed": signed,
+        "counted": counted,
+        "arm": lambda key: i18n.gettext(words.ARMS.get(key, key)),
     }
 
 
@@ -137,6 +139,12 @@ def signed(difference: float) -> str:
     """A difference of shares in points, with its sign: `+3.2 pts`."""
     points = filters.number(difference * 100, 1)
     return i18n.gettext("%(points)s pts", points=f"+{points}" if difference > 0 else points)
+
+
+def counted(part: str, n: int) -> str:
+    """The word for so many messages of one part of the ledger; French agrees in number."""
+    one, many = words.PARTS[part]
+    return i18n.ngettext(one, many, n)
 
 
 def shares(parts: Sequence[int], width: float) -> list[tuple[float, float]]:

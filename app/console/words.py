@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from app import i18n
 from app.i18n import N_
+from app.i18n import ngettext_later as ngettext
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,18 @@ ALGORITHM = {
     "popularity": N_("Best-sellers"),
     "history": N_("Buys it again"),
     "als": N_("Shared tastes"),
+}
+ARMS = {
+    "treated": N_("in the group written to; who is left alone is drawn by chance"),
+    "holdout": N_("left alone, drawn by chance, to compare with"),
+}
+PARTS = {
+    "planned": ngettext("planned", "planned"),
+    "accepted": ngettext("accepted", "accepted"),
+    "not_sent": ngettext("not sent, with its reason", "not sent, with their reason"),
+    "failed": ngettext("failed", "failed"),
+    "uncertain": ngettext("uncertain", "uncertain"),
+    "waiting": ngettext("waiting", "waiting"),
 }
 ROLES = {"admin": N_("Administrator"), "marketer": N_("Marketer"), "analyst": N_("Analyst"), "store": N_("Shop")}
 
