@@ -73,8 +73,8 @@ class Operation:
     tag: str
     kinds: tuple[str, ...]
     query: type[pydantic.BaseModel] | None
-    body: Any
-    reply: Any
+    body: "pydantic.TypeAdapter[Any] | None"
+    reply: "pydantic.TypeAdapter[Any]"
 
 
 def operation(
@@ -87,9 +87,10 @@ def operation(
 
     def decorate(view: View) -> Callable[..., Response]:
         hints = get_type_hints(view, include_extras=True)
-        described = Operation(summary, tag, kinds, hints.get("query"), body or hints.get("body"), hints["return"])
+        shape = body or hints.get("body")
+        reader = pydantic.TypeAdapter(shape) if shape else None
+        described = Operation(summary, tag, kinds, hints.get("query"), reader, pydantic.TypeAdapter(hints["return"]))
         wants_now = "now" in inspect.signature(view).parameters
-        reply = pydantic.TypeAdapter(described.reply)
 
         @functools.wraps(view)
         def answer(**path: str) -> Response:
@@ -98,7 +99,7 @@ def operation(
             now = datetime.now(UTC)
             given = {**path, **_read(described), **({"now": now} if wants_now else {})}
             with parts.current_parts().db.begin() as conn:
-                return _once(conn, lambda: _dump(reply, view(conn, **given)), now=now)
+                return _once(conn, lambda: _dump(described.reply, view(conn, **given)), now=now)
 
         answer.operation = described  # type: ignore[attr-defined]
         return answer
@@ -111,7 +112,7 @@ def _read(described: Operation) -> dict[str, object]:
     if described.query is not None:
         given["query"] = parse(described.query, _arguments(described.query))
     if described.body is not None:
-        given["body"] = _parsed_body(described.body)
+        given["body"] = _body(described.body)
     return given
 
 
@@ -135,9 +136,9 @@ def parse(model: type[pydantic.BaseModel], values: dict[str, object]) -> pydanti
         raise Invalid(*_faults(error)) from None
 
 
-def _parsed_body(shape: Any) -> object:
+def _body(reader: "pydantic.TypeAdapter[Any]") -> object:
     try:
-        return pydantic.TypeAdapter(shape).validate_json(request.get_data())
+        return reader.validate_json(request.get_data())
     except pydantic.ValidationError as error:
         raise Invalid(*_faults(error)) from None
 

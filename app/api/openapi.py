@@ -72,7 +72,7 @@ def _by_tag(described: Json) -> Iterator[tuple[str, list[tuple[str, str, Json]]]
 def describe(app: Flask, base_url: str) -> Json:
     """The document of this application: each of its views made by `operation`, and the tracking calls."""
     found = list(_operations(app))
-    shapes = [(name, mode, pydantic.TypeAdapter(shape)) for name, mode, shape in _shapes(found)]
+    shapes = list(_shapes(found))
     schemas, definitions = pydantic.TypeAdapter.json_schemas(shapes, ref_template="#/components/schemas/{model}")
     paths: Json = {}
     for path, method, operation in found:
@@ -101,35 +101,25 @@ def _template(rule: Rule) -> str:
     return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
 
 
-def _shapes(found: list[tuple[str, str, Operation]]) -> Iterator[tuple[str, Mode, Any]]:
+def _shapes(found: list[tuple[str, str, Operation]]) -> Iterator[tuple[str, Mode, "pydantic.TypeAdapter[Any]"]]:
     for path, method, operation in found:
-        for part, mode, shape in (
-            ("query", "validation", operation.query),
-            ("body", "validation", operation.body),
-            ("reply", "serialization", operation.reply),
-        ):
-            if shape is not None and shape is not type(None):
-                yield f"{method} {path} {part}", mode, shape  # type: ignore[misc]
+        if operation.body is not None:
+            yield f"{method} {path} body", "validation", operation.body
+        yield f"{method} {path} reply", "serialization", operation.reply
 
 
 def _operation(path: str, method: str, operation: Operation, schemas: Any) -> Json:
-    def schema(part: str) -> Json | None:
-        for mode in ("validation", "serialization"):
-            if found := schemas.get((f"{method} {path} {part}", mode)):
-                return dict(found)
-        return None
-
     described: Json = {
         "operationId": re.sub(r"\W+", "_", f"{method.lower()}{path}").strip("_"),
         "summary": operation.summary,
         "tags": [operation.tag],
         "security": [{"secretKey": []}, *([{"writeKey": []}] if "write" in operation.kinds else [])],
         "parameters": [*_path_parameters(path), *_query_parameters(operation)],
-        "responses": _responses(schema("reply")),
+        "responses": _responses(schemas[f"{method} {path} reply", "serialization"]),
     }
     if method in WRITES:
         described["parameters"].append(_IDEMPOTENCY)
-    if body := schema("body"):
+    if body := schemas.get((f"{method} {path} body", "validation")):
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     return described
 
@@ -164,7 +154,7 @@ def _query_parameters(operation: Operation) -> list[Json]:
 def _responses(reply: Json | None) -> Json:
     problem = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
     good: Json = {"204": {"description": "Done."}}
-    if reply:
+    if reply and reply.get("type") != "null":
         good = {"200": {"description": "Done.", "content": {"application/json": {"schema": reply}}}}
     refusals = {
         "401": "No key, or an unknown one.",
