@@ -1,6 +1,7 @@
 """A message's words: merge fields, cart lines, promo code, product slot, links replaced; HTML and text, then frozen."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
@@ -98,7 +99,7 @@ def render(occasion: Occasion, signed: links.Links) -> dict[str, Any]:
         unsubscribe=signed.unsubscribe(occasion.message_id),
         at=occasion.now,
     )
-    subject = " ".join(texts["subject"].split())
+    subject = _one_line(texts["subject"])
     parts = (occasion.address, occasion.sender, subject, html, text, *headers.values())
     return {
         "address": occasion.address,
@@ -113,6 +114,11 @@ def render(occasion: Occasion, signed: links.Links) -> dict[str, Any]:
         "rendered_at": occasion.now,
         "payload_hash": hashlib.sha256("\0".join(parts).encode()).digest(),
     }
+
+
+def _one_line(text: str) -> str:
+    """Plain spaces and line ends made one; the typographer's spaces stay."""
+    return re.sub(r"[ \t\r\n]+", " ", text).strip()
 
 
 def _filled(name: str, source: str, fields: Mapping[str, object]) -> str:
@@ -182,7 +188,7 @@ def _page(occasion: Occasion, texts: Mapping[str, str], *, tracked: _Tracked, lo
         if since
         else say.why.format(left=left)
     )
-    paragraphs = [" ".join(part.split()) for part in texts["intro"].split("\n\n")]
+    paragraphs = [_one_line(part) for part in texts["intro"].split("\n\n")]
     return {
         "locale": locale,
         "subject": texts["subject"],
@@ -218,7 +224,7 @@ def _line(occasion: Occasion, line: CartLine, *, tracked: _Tracked, locale: str,
         url = links.allowed(line.url, base_url=base_url, hosts=hosts)
         image = links.allowed(line.image_url, base_url=base_url, hosts=hosts)
     return {
-        "title": _title(occasion, line),
+        "title": format.typeset(_title(occasion, line), locale),
         "detail": say.quantity.format(n=format.number(line.quantity, locale)),
         "price": "" if price is None else format.money(price * line.quantity, occasion.cart.currency, locale),
         "url": tracked.to(url),
@@ -268,7 +274,7 @@ def _code(occasion: Occasion, signed: links.Links, *, locale: str, say: Phrases)
 def _product(item: SlateItem, policy: Policy, *, tracked: _Tracked, locale: str) -> dict[str, Any]:
     base_url = tracked.links.base_url
     return {
-        "title": item.title[:TITLE_LENGTH],
+        "title": format.typeset(item.title[:TITLE_LENGTH], locale),
         "reason": format.typeset(item.reason, locale),
         "price": "" if item.price is None else format.money(item.price, item.currency, locale),
         "url": tracked.to(links.leading(item.url, base_url=base_url, hosts=policy.link_hosts)),

@@ -151,13 +151,13 @@ DEMO_WORDS = {
     "en": {
         "subject": _TITLE_EN,
         "heading": _TITLE_EN,
-        "intro": "You chose {{ cart.first_title }} on {{ cart.left_on }}. We have kept your basket"
+        "intro": "You chose “{{ cart.first_title }}” on {{ cart.left_on }}. We have kept your basket"
         "{% if code.saving %}, and the code below saves you {{ code.saving }} until {{ code.expires }}{% endif %}.",
     },
     "fr": {
         "subject": _TITLE_FR,
         "heading": _TITLE_FR,
-        "intro": "Vous aviez choisi {{ cart.first_title }} {{ cart.left_on }}. Nous avons gardé votre panier"
+        "intro": "Vous aviez choisi « {{ cart.first_title }} » {{ cart.left_on }}. Nous avons gardé votre panier"
         "{% if code.saving %}, et le code plus bas vous fait gagner {{ code.saving }} jusqu'au {{ code.expires }}"
         "{% endif %}.",
     },

@@ -106,17 +106,21 @@ def _walk(node: nodes.Node) -> Iterator[nodes.Node]:
 def _fault(node: nodes.Node) -> str | None:
     if not isinstance(node, _ALLOWED):
         return f"uses {type(node).__name__.lower()}, which is not available in messages"
-    if isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
-        return f"asks for {node.attr}, which is not a field"
+    if isinstance(node, nodes.Name | nodes.Getattr):
+        return _hidden(node.name if isinstance(node, nodes.Name) else node.attr)
     if isinstance(node, nodes.Getitem) and not _plain_key(node.arg):
         return "asks for a field by a computed name"
-    if isinstance(node, nodes.Filter) and node.name not in FILTERS:
-        return f"uses the filter {node.name}; there are: {', '.join(FILTERS)}"
-    if isinstance(node, nodes.Test) and node.name not in TESTS:
-        return f"uses the test {node.name}; there are: {', '.join(TESTS)}"
-    if isinstance(node, nodes.For) and node.recursive:
-        return "has a recursive loop"
-    return None
+    if isinstance(node, nodes.Filter | nodes.Test):
+        known = FILTERS if isinstance(node, nodes.Filter) else TESTS
+        kind = type(node).__name__.lower()
+        return None if node.name in known else f"uses the {kind} {node.name}; there are: {', '.join(known)}"
+    recursive = isinstance(node, nodes.For) and node.recursive
+    return "has a recursive loop" if recursive else None
+
+
+def _hidden(name: str) -> str | None:
+    hidden = name.startswith("_") or name in ("self", "super")
+    return f"asks for {name}, which is not a field" if hidden else None
 
 
 def _plain_key(key: nodes.Node) -> bool:

@@ -1,0 +1,283 @@
+"""What the sender does when something is in the way."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from campaigns import enrolments, experiments, messages, plans, policy, reports, rules, tables
+from campaigns.channels.base import Mail, Outcome, Receipt
+from foundation.database import Database
+from foundation.errors import Conflict, Invalid
+from shop import consent
+from tests.campaigns import world
+
+HOUR = timedelta(hours=1)
+
+
+class Carrier:
+    """A provider that answers what it is told to, and keeps what it was handed."""
+
+    provider = "carrier"
+
+    def __init__(self) -> None:
+        self.answer: Callable[[Mail], Receipt] = lambda mail: Receipt(mail.message_id, Outcome.ACCEPTED)
+        self.handed: list[Mail] = []
+
+    def deliver(self, batch: Sequence[Mail]) -> list[Receipt]:
+        self.handed += batch
+        return [self.answer(mail) for mail in batch]
+
+    def always(self, outcome: Outcome, **more: Any) -> None:
+        self.answer = lambda mail: Receipt(mail.message_id, outcome, "because", **more)
+
+
+@pytest.fixture
+def carrier() -> Carrier:
+    return Carrier()
+
+
+@pytest.fixture
+def sending(db: Database, carrier: Carrier, tmp_path: Path, now: datetime) -> Iterator[messages.Sending]:
+    with db.begin() as conn:
+        world.stock_shop(conn, now=now)
+        world.launch(conn, now=now)
+    yield world.sending(carrier, tmp_path)
+
+
+def enrol(db: Database, *users: str, now: datetime, **traits: Any) -> datetime:
+    """Carts left behind, and an hour and a minute later everyone is on the way. Gives that moment."""
+    with db.begin() as conn:
+        for user in users:
+            world.make_customer(conn, user, at=now, **traits)
+            world.leave_cart(conn, user, at=now)
+    due = now + HOUR + timedelta(minutes=1)
+    enrolments.admit_due(db, now=due)
+    enrolments.advance_due(db, now=due)
+    return due
+
+
+def states(db: Database) -> list[tuple[str, str | None]]:
+    with db.begin() as conn:
+        rows = conn.execute(sa.select(tables.messages.c.state, tables.messages.c.reason))
+        return sorted((tuple(row) for row in rows), key=str)
+
+
+def test_a_message_with_a_missing_field_fails_with_its_name_and_nothing_is_sent(
+    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+) -> None:
+    words = {"fr": {"subject": "Bonjour {{ customer.first_name }}", "heading": "h", "intro": "i"}}
+    with db.begin() as conn:
+        plans.update(conn, plans.DEMO, definition={"words": words, "offer": "WELCOME-BACK"}, now=now)
+    due = enrol(db, "nameless", now=now)
+    messages.deliver_due(db, sending, now=due)
+    with db.begin() as conn:
+        detail = conn.scalar(sa.select(tables.messages.c.detail))
+        code = conn.scalar(sa.select(tables.promo_codes.c.state))
+    assert carrier.handed == [] and states(db) == [("failed", "content")]
+    assert detail == "subject: first_name is missing" and code == "released"
+
+
+def test_values_of_customers_and_products_are_escaped(
+    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+) -> None:
+    due = enrol(db, "mallory", now=now, first_name="<script>alert(1)</script>{{ 7*7 }}")
+    messages.deliver_due(db, sending, now=due)
+    assert "<script>" not in carrier.handed[0].html and "&lt;script&gt;" in carrier.handed[0].html
+    assert "{{ 7*7 }}" in carrier.handed[0].html and len(carrier.handed[0].html) < 100 * 1024
+
+
+def test_a_cart_line_of_a_stranger_leads_nowhere(
+    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+) -> None:
+    with db.begin() as conn:
+        world.make_customer(conn, "victim", at=now)
+        world.say(
+            conn, "victim", "Product Added", at=now, cart_id="c", product_id="bait", name="Win", price="1.00",
+            url="https://evil.example/phish", image_url="https://evil.example/p.png",
+        )  # fmt: skip
+    due = enrol(db, now=now)
+    messages.deliver_due(db, sending, now=due)
+    with db.begin() as conn:
+        addresses = conn.scalar(sa.select(tables.message_contents.c.links))
+    assert "evil" not in carrier.handed[0].html + str(addresses)
+
+
+def test_the_holdout_is_enrolled_as_python_says_and_gets_nothing(
+    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+) -> None:
+    with db.begin() as conn:
+        definition = {"words": plans.DEMO_WORDS, "holdout_percent": 50}
+        plans.update(conn, plans.DEMO, definition=definition, now=now)
+    due = enrol(db, *(f"u{number}" for number in range(20)), now=now)
+    messages.deliver_due(db, sending, now=due)
+    with db.begin() as conn:
+        rows = conn.execute(sa.select(tables.enrolments)).mappings().all()
+        results = reports.campaign(conn, rows[0]["campaign_id"])
+    for row in rows:
+        assert row["arm"] == experiments.assign(plans.DEMO, row["customer_id"], holdout_percent=50)
+    held_out = sum(row["arm"] == "holdout" for row in rows)
+    assert 0 < held_out < 20 and len(carrier.handed) == 20 - held_out
+    assert (results.enrolled, results.held_out, results.planned) == (20, held_out, 20 - held_out)
+
+
+def test_a_cart_is_taken_up_once_and_an_old_one_never(db: Database, sending: messages.Sending, now: datetime) -> None:
+    enrol(db, "camille", now=now)
+    with db.begin() as conn:
+        world.make_customer(conn, "old", at=now - timedelta(days=9))
+        world.leave_cart(conn, "old", at=now - timedelta(days=9))
+    assert enrolments.admit_due(db, now=now + 2 * HOUR) is None
+
+
+def test_the_cap_holds_over_campaigns_and_days(
+    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+) -> None:
+    with db.begin() as conn:
+        policy.save(conn, rules.Policy(quiet_from=None, quiet_until=None, cap_messages=1), now=now)
+        plans.create(conn, "second", definition={"words": plans.DEMO_WORDS}, now=now)
+        plans.launch(conn, "second", now=now)
+    due = enrol(db, "camille", now=now)
+    messages.deliver_due(db, sending, now=due)
+    assert len(carrier.handed) == 1
+    assert states(db) == [("accepted", None), ("pending", "cap")] or states(db) == [
+        ("accepted", None),
+        ("skipped", "cap"),
+    ]
+
+
+def test_a_pause_holds_and_a_cancel_ends(
+    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+) -> None:
+    due = enrol(db, "a", "b", now=now)
+
+    def pause_after_first(mail: Mail) -> Receipt:
+        with db.begin() as conn:
+            assert plans.pause(conn, plans.DEMO, now=due) == 1
+        return Receipt(mail.message_id, Outcome.ACCEPTED)
+
+    carrier.answer = pause_after_first
+    messages.deliver_due(db, sending, now=due)
+    assert len(carrier.handed) == 1
+    assert states(db) == [("accepted", None), ("pending", "campaign_paused")]
+    with db.begin() as conn:
+        assert plans.cancel(conn, plans.DEMO, now=due) == 0
+        with pytest.raises(Conflict):
+            plans.launch(conn, plans.DEMO, now=due)
+    messages.deliver_due(db, sending, now=due)
+    assert states(db) == [("accepted", None), ("cancelled", "campaign_cancelled")]
+
+
+def test_a_refused_message_is_tried_again_with_the_same_bytes(
+    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+) -> None:
+    due = enrol(db, "camille", now=now)
+    carrier.always(Outcome.REFUSED_RETRY)
+    messages.deliver_due(db, sending, now=due)
+    assert states(db) == [("pending", "provider_busy")]
+    with db.begin() as conn:
+        plans.update(conn, plans.DEMO, definition={"words": plans.DEMO_WORDS, "products": 0}, now=due)
+    carrier.always(Outcome.ACCEPTED)
+    messages.deliver_due(db, sending, now=due + HOUR)
+    first, second = carrier.handed
+    assert replace(first, attempt=2, deadline=second.deadline) == second and second.attempt == 2
+    assert states(db) == [("accepted", None)]
+
+
+def test_a_provider_that_asks_for_silence_gets_it(
+    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+) -> None:
+    due = enrol(db, "a", "b", "c", now=now)
+    carrier.always(Outcome.REFUSED_RETRY, busy=True, retry_after=7.0)
+    messages.deliver_due(db, sending, now=due)
+    messages.deliver_due(db, sending, now=due + timedelta(seconds=6))
+    assert len(carrier.handed) == 1
+    carrier.always(Outcome.ACCEPTED)
+    messages.deliver_due(db, sending, now=due + timedelta(seconds=8))
+    assert len(carrier.handed) == 4 and states(db) == [("accepted", None)] * 3
+
+
+def test_five_silences_open_the_breaker_and_one_probe_closes_it(
+    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+) -> None:
+    due = enrol(db, *(f"u{number}" for number in range(9)), now=now)
+    carrier.always(Outcome.AMBIGUOUS)
+    messages.deliver_due(db, sending, now=due)
+    assert states(db) == [("pending", "provider_down")] * 4 + [("uncertain", "no_answer")] * 5
+    messages.deliver_due(db, sending, now=due + timedelta(seconds=31))
+    assert len(carrier.handed) == 6, "one probe, and it failed"
+    carrier.always(Outcome.ACCEPTED)
+    messages.deliver_due(db, sending, now=due + timedelta(seconds=60))
+    assert len(carrier.handed) == 6, "the second pause is longer"
+    messages.deliver_due(db, sending, now=due + timedelta(seconds=95))
+    messages.deliver_due(db, sending, now=due + timedelta(seconds=96))
+    assert len(carrier.handed) == 9, "what is uncertain is never sent again"
+    messages.sweep(db, now=due + timedelta(hours=26))
+    assert states(db) == [("accepted", None)] * 3 + [("unconfirmed", "no_answer")] * 6
+
+
+def test_a_wrong_key_stops_the_provider_and_fails_nobody(
+    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+) -> None:
+    due = enrol(db, "a", "b", now=now)
+    carrier.always(Outcome.MISCONFIGURED)
+    messages.deliver_due(db, sending, now=due)
+    assert len(carrier.handed) == 1 and {state for state, _ in states(db)} == {"pending"}
+    with db.begin() as conn:
+        gate = conn.execute(sa.select(tables.provider_gates)).mappings().one()
+    assert (gate["breaker"], gate["reason"]) == ("open", "provider_misconfigured")
+
+
+def test_an_address_that_does_not_exist_is_never_used_again(
+    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+) -> None:
+    due = enrol(db, "camille", now=now)
+    carrier.always(Outcome.REFUSED_FINAL, bad_address=True)
+    messages.deliver_due(db, sending, now=due)
+    assert states(db) == [("failed", "refused")]
+    with db.begin() as conn:
+        hashed = consent.address_hash("email", "Camille@Example.org")
+        assert consent.suppressed(conn, "email", [hashed]) == {hashed}
+
+
+def test_what_waited_too_long_is_not_sent_any_more(
+    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+) -> None:
+    due = enrol(db, "camille", now=now)
+    messages.deliver_due(db, sending, now=due + timedelta(hours=49))
+    messages.sweep(db, now=due + timedelta(hours=49))
+    assert carrier.handed == [] and states(db) == [("expired", "too_late")]
+
+
+def test_every_hand_over_is_in_the_journal_before_it_leaves(
+    db: Database, sending: messages.Sending, carrier: Carrier, tmp_path: Path, now: datetime
+) -> None:
+    due = enrol(db, "camille", now=now)
+
+    def written(mail: Mail) -> Receipt:
+        lines = "".join(file.read_text() for file in (tmp_path / "journal").glob("*.log"))
+        assert f"{mail.message_id} 1" in lines
+        return Receipt(mail.message_id, Outcome.ACCEPTED)
+
+    carrier.answer = written
+    assert messages.deliver_due(db, sending, now=due) == "1 accepted"
+
+
+def test_a_database_that_may_forget_is_not_sent_from(db: Database) -> None:
+    with db.begin() as conn:
+        messages.refuse_unsafe(conn)
+        conn.execute(sa.text("SET LOCAL synchronous_commit = off"))
+        with pytest.raises(messages.UnsafeDatabase, match="synchronous_commit"):
+            messages.refuse_unsafe(conn)
+
+
+def test_a_plan_that_names_no_offer_of_ours_is_refused(conn: sa.Connection, now: datetime) -> None:
+    with pytest.raises(Invalid, match="no offer"):
+        plans.create(conn, "x", definition={"words": plans.DEMO_WORDS, "offer": "NONE"}, now=now)
+    with pytest.raises(Invalid, match="/name"):
+        plans.create(conn, "Not A Name", definition={"words": plans.DEMO_WORDS}, now=now)
+    plans.create(conn, "x", definition={"words": plans.DEMO_WORDS}, now=now)
+    assert plans.update(conn, "x", definition={"words": plans.DEMO_WORDS}, now=now).version == 1
