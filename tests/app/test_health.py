@@ -20,7 +20,7 @@ NOW = datetime.now(UTC)
 @pytest.fixture
 def beating(db: Database) -> None:
     """A scheduler that is alive."""
-    jobs.beat(db, "scheduler", started_at=NOW, now=NOW)
+    jobs.beat(db, "scheduler", started_at=NOW, now=datetime.now(UTC))
 
 
 @pytest.mark.usefixtures("beating")
