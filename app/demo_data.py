@@ -154,7 +154,7 @@ def _product(row: Mapping[str, Any], prices: Mapping[int, float], base_url: str)
         "brand": "Own label" if row["brand"] == "Private" else "National brand",
         "price": prices[product_id] or None,
         "currency": "EUR",
-        "url": f"{base_url}/demo/products/{product_id}",
+        "url": f"{base_url}/demo/product/{product_id}",
         "image_url": f"{base_url}/demo/images/{demo_pictures.picture(department, category)}.png",
         "active": demo_words.for_sale(department, category) and prices[product_id] > 0,
         "attributes": orjson.dumps({"department": department, "size": row["package_size"]}).decode(),

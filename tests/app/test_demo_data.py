@@ -44,7 +44,7 @@ def test_everything_but_the_orders_is_imported_without_a_refusal(db: Database, f
             "EUR",
             True,
         )
-        assert banana.url == f"http://shop.example/demo/products/{banana.product_id}"
+        assert banana.url == f"http://shop.example/demo/product/{banana.product_id}"
         assert len(stores.list_all(conn)) == 457
         people = customers.search(conn, "", limit=3000)
         said = consent.states(conn, [person.id for person in people], channel="email")
