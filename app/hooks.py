@@ -33,7 +33,7 @@ def sendgrid_events() -> Response:
         abort(400)
     if not isinstance(events, list):
         abort(400)
-    reports = [report for event in events if (report := _report(event)) is not None]
+    reports = [report for event in events if (report := _report(_printable(event))) is not None]
     with current_parts().db.begin() as conn:
         feedback.reported(conn, "sendgrid", reports, now=now)
     return Response(status=204)
@@ -62,7 +62,7 @@ def _report(event: object) -> Report | None:
         kind=kind,
         at=_time(event.get("timestamp")),
         message_id=_message_id(event.get("mid")),
-        attempt=int(event["attempt"]) if str(event.get("attempt", "")).isdecimal() else None,
+        attempt=_number(event.get("attempt")),
         bad_address=kind in (Kind.BOUNCED, Kind.DROPPED) and _hopeless(event),
         detail=_text(event.get("reason")),
         raw={name: value for name, value in event.items() if name not in ("email", "ip", "useragent")},
@@ -90,5 +90,21 @@ def _message_id(value: object) -> UUID | None:
         return None
 
 
+def _number(value: object) -> int | None:
+    text = str(value)
+    return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
 def _text(value: object) -> str | None:
-    return str(value).replace("\0", "")[:500] if value else None
+    return str(value)[:500] if value else None
+
+
+def _printable(value: object) -> object:
+    """The same without NUL characters, which PostgreSQL cannot hold."""
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    if isinstance(value, dict):
+        return {_printable(name): _printable(item) for name, item in value.items()}
+    return value

@@ -1,0 +1,222 @@
+"""Providers' reports, in any order and however often; clicks, opens and goodbyes; the signed webhook."""
+
+import base64
+import json
+import types
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import sqlalchemy as sa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app import hooks
+from campaigns import enrolments, feedback, messages, tables
+from campaigns.feedback import Kind, Report
+from foundation.database import Database
+from shop import consent
+from tests.campaigns import world
+from tests.campaigns.test_delivery import Carrier
+
+HOUR = timedelta(hours=1)
+KINDS = [Kind.ACCEPTED, Kind.DELIVERED, Kind.DROPPED, Kind.BOUNCED, Kind.COMPLAINED, Kind.OTHER]
+
+
+@pytest.fixture
+def sent(db: Database, tmp_path: Path, now: datetime) -> UUID:
+    """A message accepted by its provider."""
+    with db.begin() as conn:
+        world.stock_shop(conn, now=now)
+        world.launch(conn, now=now)
+        world.make_customer(conn, "camille", at=now)
+        world.leave_cart(conn, "camille", at=now)
+    due = now + HOUR
+    enrolments.admit_due(db, now=due)
+    enrolments.advance_due(db, now=due)
+    messages.deliver_due(db, world.sending(Carrier(), tmp_path), now=due)
+    with db.begin() as conn:
+        found = conn.scalar(sa.select(tables.messages.c.id))
+    assert found is not None
+    return found
+
+
+def row(db: Database, message_id: UUID) -> sa.RowMapping:
+    with db.begin() as conn:
+        return conn.execute(sa.select(tables.messages).where(tables.messages.c.id == message_id)).mappings().one()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=6),
+    order=st.randoms(use_true_random=False),
+    start=st.sampled_from(["submitting", "uncertain", "unconfirmed", "accepted"]),
+)
+def test_reports_three_times_and_shuffled_end_where_once_in_order_would(
+    db: Database, sent: UUID, now: datetime, kinds: list[Kind], order: Any, start: str
+) -> None:
+    ends = []
+    for shuffled in (False, True):
+        with db.begin() as conn:
+            conn.execute(sa.delete(tables.provider_events))
+            conn.execute(sa.update(tables.messages).values(state=start))
+            reports = [Report(f"{n}", kind, now, message_id=sent, attempt=1) for n, kind in enumerate(kinds)]
+            if shuffled:
+                reports = reports * 3
+                order.shuffle(reports)
+            feedback.reported(conn, "p", reports, now=now)
+        ends.append(row(db, sent)["state"])
+    assert ends[0] == ends[1]
+
+
+def test_a_report_of_another_attempt_or_of_nobody_changes_nothing(db: Database, sent: UUID, now: datetime) -> None:
+    with db.begin() as conn:
+        strange = [
+            Report("1", Kind.BOUNCED, now, message_id=sent, attempt=2, bad_address=False),
+            Report("2", Kind.BOUNCED, now, message_id=uuid4(), attempt=1, bad_address=True),
+            Report("3", Kind.COMPLAINED, now),
+        ]
+        assert feedback.reported(conn, "p", strange, now=now) == 3
+    assert row(db, sent)["state"] == "accepted"
+
+
+def test_a_late_report_confirms_what_was_given_up_and_issues_its_code(db: Database, sent: UUID, now: datetime) -> None:
+    with db.begin() as conn:
+        conn.execute(sa.update(tables.messages).values(state="unconfirmed", settled_at=now))
+        conn.execute(sa.update(tables.promo_codes).values(state="reserved"))
+        feedback.reported(conn, "p", [Report("1", Kind.DELIVERED, now, message_id=sent, attempt=1)], now=now)
+    messages.sweep(db, now=now)
+    with db.begin() as conn:
+        assert conn.scalar(sa.select(tables.promo_codes.c.state)) == "issued"
+    assert row(db, sent)["state"] == "delivered"
+
+
+def test_a_scanner_is_not_the_customer_and_clicks_keep_first_and_last(db: Database, sent: UUID, now: datetime) -> None:
+    with db.begin() as conn:
+        feedback.clicked(conn, sent, 0, machine=True, now=now + HOUR)
+    assert row(db, sent)["first_clicked_at"] is None
+    with db.begin() as conn:
+        feedback.clicked(conn, sent, 0, machine=False, now=now + 2 * HOUR)
+        feedback.clicked(conn, sent, 1, machine=False, now=now + 3 * HOUR)
+        feedback.clicked(conn, uuid4(), 1, machine=False, now=now)
+        assert feedback.destination(conn, sent, 99) is None and feedback.destination(conn, sent, -1) is None
+    found = row(db, sent)
+    assert (found["first_clicked_at"], found["last_clicked_at"]) == (now + 2 * HOUR, now + 3 * HOUR)
+
+
+def test_an_open_counts_only_while_the_customer_lets_us_measure(db: Database, sent: UUID, now: datetime) -> None:
+    with db.begin() as conn:
+        feedback.opened(conn, sent, machine=False, now=now)
+    assert row(db, sent)["opened_at"] is None
+    with db.begin() as conn:
+        customer = feedback.customer_of(conn, sent) or 0
+        said = {"customer_id": customer, "channel": "email", "purpose": "analytics", "source": "form"}
+        consent.record(conn, **said, state="granted", at=now, now=now)
+        feedback.opened(conn, sent, machine=False, now=now + HOUR)
+    assert row(db, sent)["opened_at"] == now + HOUR
+
+
+def test_unsubscribing_twice_is_once(db: Database, sent: UUID, now: datetime) -> None:
+    for later in (1, 2):
+        with db.begin() as conn:
+            assert feedback.unsubscribed(conn, sent, now=now + later * HOUR)
+    with db.begin() as conn:
+        assert not feedback.unsubscribed(conn, uuid4(), now=now)
+        hashed = consent.address_hash("email", "camille@example.org")
+        assert consent.suppressed(conn, "email", [hashed]) == {hashed}
+
+
+# ------------------------------------------------------------------------------------------------ webhook
+@pytest.fixture
+def key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.fixture
+def client(db: Database, key: ec.EllipticCurvePrivateKey) -> Iterator[FlaskClient]:
+    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    web = Flask("hooks")
+    web.register_blueprint(hooks.bp)
+    config = types.SimpleNamespace(sendgrid_webhook_key=base64.b64encode(public).decode())
+    web.extensions["relance"] = types.SimpleNamespace(db=db, config=config)
+    yield web.test_client()
+
+
+def post(
+    client: FlaskClient, key: ec.EllipticCurvePrivateKey, body: bytes, *, altered: bytes = b"", age: int = 0
+) -> int:
+    timestamp = str(int(datetime.now(UTC).timestamp()) - age)
+    signature = base64.b64encode(key.sign(timestamp.encode() + body, ec.ECDSA(hashes.SHA256()))).decode()
+    name = "X-Twilio-Email-Event-Webhook-"
+    headers = {f"{name}Signature": signature, f"{name}Timestamp": timestamp, "Content-Type": "application/json"}
+    return client.post("/hooks/sendgrid", data=body + altered, headers=headers).status_code
+
+
+def events(message_id: UUID, **more: Any) -> bytes:
+    event = {"sg_event_id": "e1", "event": "bounce", "mid": str(message_id), "attempt": "1", "timestamp": 1700000000}
+    return json.dumps([event | {"email": "camille@example.org", "type": "bounce"} | more]).encode() + b"\r\n"
+
+
+def test_a_signed_hard_bounce_settles_the_message_and_suppresses_the_address(
+    client: FlaskClient, key: ec.EllipticCurvePrivateKey, db: Database, sent: UUID
+) -> None:
+    for _ in range(2):
+        assert post(client, key, events(sent, bounce_classification="Invalid Address")) == 204
+    assert row(db, sent)["state"] == "bounced" and row(db, sent)["reason"] == "hard_bounce"
+    with db.begin() as conn:
+        hashed = consent.address_hash("email", "camille@example.org")
+        assert consent.suppressed(conn, "email", [hashed]) == {hashed}
+        kept = conn.execute(sa.select(tables.provider_events.c.raw)).scalars().all()
+    assert len(kept) == 1 and "email" not in kept[0]
+
+
+def test_a_blocked_mail_is_not_the_persons_fault(
+    client: FlaskClient, key: ec.EllipticCurvePrivateKey, db: Database, sent: UUID
+) -> None:
+    assert post(client, key, events(sent, type="blocked", bounce_classification="Reputation")) == 204
+    with db.begin() as conn:
+        assert not consent.suppressed(conn, "email", [consent.address_hash("email", "camille@example.org")])
+    assert row(db, sent)["reason"] == "soft_bounce"
+
+
+def test_what_is_not_signed_by_the_provider_is_refused(
+    client: FlaskClient, key: ec.EllipticCurvePrivateKey, db: Database, sent: UUID
+) -> None:
+    other = ec.generate_private_key(ec.SECP256R1())
+    assert post(client, other, events(sent)) == 403
+    assert post(client, key, events(sent), altered=b" ") == 403
+    assert post(client, key, events(sent), age=3600) == 403
+    assert client.post("/hooks/sendgrid", data=events(sent)).status_code == 403
+    odd = {"X-Twilio-Email-Event-Webhook-Signature": "é!", "X-Twilio-Email-Event-Webhook-Timestamp": "x"}
+    assert client.post("/hooks/sendgrid", data=b"\xff", headers=odd).status_code == 403
+    assert row(db, sent)["state"] == "accepted"
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[", b'"x"'])
+def test_a_signed_body_that_is_no_list_is_refused(
+    client: FlaskClient, key: ec.EllipticCurvePrivateKey, body: bytes
+) -> None:
+    assert post(client, key, body) == 400
+
+
+def test_odd_events_in_a_signed_list_do_no_harm(
+    client: FlaskClient, key: ec.EllipticCurvePrivateKey, db: Database, sent: UUID
+) -> None:
+    odd = [
+        1,
+        None,
+        {"sg_event_id": 7},
+        {"sg_event_id": "a\0b", "event": "delivered", "mid": str(sent)},
+        {"sg_event_id": "b", "event": "delivered", "mid": "not one", "timestamp": "x", "attempt": "9" * 30},
+        {"sg_event_id": "c", "event": "delivered", "mid": str(sent), "reason": "x\0y", "attempt": 1},
+        {"sg_event_id": "d" * 500, "event": ["x"], "timestamp": 10**30},
+    ]
+    assert post(client, key, json.dumps(odd).encode()) == 204
+    assert row(db, sent)["state"] == "delivered"
