@@ -22,8 +22,6 @@ from shop.vocabulary import Event, Refusal
 EVENTS_WAITING = 20_000
 """More would only wait longer than a sender does."""
 EVENTS_TOGETHER = 2_000
-WRITERS = 2
-"""While one waits for the disk the other works; more would only make their transactions smaller."""
 TRIES = 5
 
 
@@ -54,7 +52,7 @@ class IngestQueue:
         self._db = db
         self._waiting: deque[_Turn] = deque()
         self._events_waiting = 0
-        self._writers = 0
+        self._writing = False
         self._lock = threading.Lock()
 
     def put(self, events: Sequence[Event], *, refused: Sequence[Refusal] = (), now: datetime) -> None:
@@ -66,39 +64,35 @@ class IngestQueue:
                 raise Overloaded
             self._waiting.append(turn)
             self._events_waiting += len(turn)
-            turn.leads = self._writers < WRITERS
-            self._writers += turn.leads
+            turn.leads, self._writing = not self._writing, True
         if not turn.leads:
             turn.done.acquire()
         if turn.leads:
-            self._write(turn, now)
+            self._write(now)
         if turn.error is not None:
             raise turn.error
 
-    def _write(self, turn: _Turn, now: datetime) -> None:
+    def _write(self, now: datetime) -> None:
         """Writes what is waiting, this request's events among it, then lets the next in line write the rest."""
         with self._lock:
-            together = self._take(turn)
+            together = self._take()
         try:
             self._store(together, now)
         finally:
             with self._lock:
-                following = next((waiting for waiting in self._waiting if not waiting.leads), None)
-                if following is None:
-                    self._writers -= 1
-                else:
-                    following.leads = True
+                following = self._waiting[0] if self._waiting else None
+                self._writing = following is not None
             if following is not None:
+                following.leads = True
                 following.done.release()
-            for written in together:
-                if written is not turn:
-                    written.done.release()
+            for written in together[1:]:
+                written.done.release()
 
-    def _take(self, turn: _Turn) -> list[_Turn]:
-        """This request's turn, then those that wait, as many as go into one transaction."""
-        self._waiting.remove(turn)
-        together, count = [turn], len(turn)
-        while self._waiting and count + len(self._waiting[0]) <= EVENTS_TOGETHER and not self._waiting[0].leads:
+    def _take(self) -> list[_Turn]:
+        """The turn at the head, which is the caller's, then as many others as go into one transaction."""
+        together = [self._waiting.popleft()]
+        count = len(together[0])
+        while self._waiting and count + len(self._waiting[0]) <= EVENTS_TOGETHER:
             together.append(self._waiting.popleft())
             count += len(together[-1])
         self._events_waiting -= count

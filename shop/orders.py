@@ -89,7 +89,7 @@ def apply(conn: sa.Connection, happened: Iterable[Happened]) -> list[OrderChange
     fresh = _insert(conn, [order for order_id, order in after.items() if order_id not in before])
     _update(conn, [order for order_id, order in after.items() if order_id in before and order != before[order_id]])
     stored = {order_id: after[order_id] for order_id in lines if order_id in before or order_id in fresh}
-    _put_lines(conn, stored, lines)
+    _put_lines(conn, stored, lines, replaced=[order_id for order_id in stored if order_id in before])
     return [
         _change(before.get(order_id), order)
         for order_id, order in after.items()
@@ -226,15 +226,22 @@ def _transposed(rows: Sequence[Order]) -> list[list[object]]:
     return [[getattr(order, name) for order in rows] for name in _COLUMNS]
 
 
-def _put_lines(conn: sa.Connection, stored: Mapping[str, Order], lines: Mapping[str, tuple[CartLine, ...]]) -> None:
+def _put_lines(
+    conn: sa.Connection,
+    stored: Mapping[str, Order],
+    lines: Mapping[str, tuple[CartLine, ...]],
+    *,
+    replaced: Sequence[str],
+) -> None:
     rows = [
         (order_id, number, order.customer_id, order.ordered_at, line.product_id, line.quantity, line.price)
         for order_id, order in stored.items()
         for number, line in enumerate(lines[order_id], start=1)
     ]
+    driver = database.driver(conn)
+    if replaced:
+        driver.execute("DELETE FROM order_lines WHERE order_id = ANY(%b)", [list(replaced)])
     if rows:
-        driver = database.driver(conn)
-        driver.execute("DELETE FROM order_lines WHERE order_id = ANY(%b)", [list(stored)])
         driver.execute(_PUT_LINES, [list(column) for column in zip(*rows, strict=True)])
 
 
