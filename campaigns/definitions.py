@@ -66,12 +66,12 @@ def parse(value: object) -> CartAbandonment:
     if value.get("kind", KIND) != KIND:
         faults.append(Fault("/kind", f"must be {KIND}"))
     definition = CartAbandonment(
-        delay_minutes=_whole(value, "delay_minutes", 1, 7 * 24 * 60, 60, faults),
-        expires_hours=_whole(value, "expires_hours", 1, 30 * 24, 48, faults),
+        delay_minutes=_whole(value, "delay_minutes", low=1, high=7 * 24 * 60, default=60, faults=faults),
+        expires_hours=_whole(value, "expires_hours", low=1, high=30 * 24, default=48, faults=faults),
         holdout_percent=_share(value, "holdout_percent", faults),
         offer=_text(value, "offer", faults),
         placement=_text(value, "placement", faults) or "email",
-        products=_whole(value, "products", 0, 12, 3, faults),
+        products=_whole(value, "products", low=0, high=12, default=3, faults=faults),
         words=_words(value.get("words"), faults),
     )
     if faults:
@@ -96,7 +96,7 @@ def dump(definition: CartAbandonment) -> dict[str, Any]:
     }
 
 
-def _whole(value: Mapping[str, Any], name: str, low: int, high: int, default: int, faults: list[Fault]) -> int:
+def _whole(value: Mapping[str, Any], name: str, *, low: int, high: int, default: int, faults: list[Fault]) -> int:
     given = value.get(name, default)
     if isinstance(given, bool) or not isinstance(given, int) or not low <= given <= high:
         faults.append(Fault(f"/{name}", f"must be a whole number from {low} to {high}"))

@@ -49,7 +49,6 @@ def render(
     rules = policy.load(conn)
     person = customers.get_many(conn, [customer_id]).get(customer_id) if customer_id else None
     cart = _cart(conn, customer_id, now)
-    zone = eligibility.zone(person.timezone if person else None, rules.timezone)
     offer = promotions.find_offer(conn, plan.definition.offer) if plan.definition.offer else None
     speaks = locale or (person.locale if person else None)
     slate = _slate(conn, plan.definition, cart, recommender, customer_id=customer_id, locale=speaks, now=now)
@@ -63,7 +62,7 @@ def render(
         first_name=person.first_name if person else None,
         last_name=person.last_name if person else None,
         locale=speaks,
-        zone=zone,
+        zone=eligibility.zone(person.timezone if person else None, rules.timezone),
         cart=cart,
         catalogue=catalogue.get_many(conn, {line.product_id for line in cart.lines}),
         slate_id=None,

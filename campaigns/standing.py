@@ -3,7 +3,7 @@
 The number of queries does not grow with the batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -44,55 +44,69 @@ class Case:
 def load(conn: sa.Connection, batch: Sequence[Claimed], *, policy: Policy, now: datetime) -> list[Case]:
     """The cases of a batch, in its order. Messages whose customer was erased meanwhile are missing."""
     rows = {row["message_id"]: row for row in conn.execute(_around([message.id for message in batch])).mappings()}
-    ids = sorted({row["customer"] for row in rows.values()})
-    said = consent.states(conn, ids, channel="email")
-    opens = consent.states(conn, ids, channel="email", purpose="analytics")
-    hashes = {row["customer"]: consent.address_hash("email", row["email"]) for row in rows.values() if row["email"]}
+    known = _known(conn, list(rows.values()), policy=policy, now=now)
+    return [_case(message, rows[message.id], known, policy=policy) for message in batch if message.id in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is looked up for all customers of a batch together."""
+
+    definitions: Mapping[int, CartAbandonment]
+    marketing: Mapping[int, consent.State]
+    opens: Mapping[int, consent.State]
+    consented: Mapping[int, datetime]
+    suppressed: Collection[int]
+    bought: Collection[int]
+    received: Mapping[int, tuple[int, datetime | None]]
+
+
+def _known(conn: sa.Connection, rows: Sequence[sa.RowMapping], *, policy: Policy, now: datetime) -> _Known:
+    ids = sorted({row["customer"] for row in rows})
+    hashes = {row["customer"]: consent.address_hash("email", row["email"]) for row in rows if row["email"]}
     blocked = consent.suppressed(conn, "email", hashes.values())
-    touched = {row["customer"]: row["touched_at"] for row in rows.values() if row["touched_at"]}
-    bought = orders.bought_since(conn, touched)
-    got = _received(conn, [message.customer_id for message in batch], since=now - timedelta(days=policy.cap_days))
-    since = _consented(conn, ids)
-    plans = {row["campaign_id"]: row["definition"] for row in rows.values()}
-    parsed = {campaign: definitions.parse(definition) for campaign, definition in plans.items()}
-    cases = []
-    for message in batch:
-        row = rows.get(message.id)
-        if row is None:
-            continue
-        customer = row["customer"]
-        count, oldest = got.get(message.customer_id, (0, None))
-        definition = parsed[message.campaign_id]
-        standing = eligibility.Standing(
-            expires_at=message.expires_at,
-            address=row["email"],
-            address_ok=_sound(row["email"]),
-            consent=said[customer],
-            suppressed=hashes.get(customer) in blocked,
-            bought=customer in bought,
-            cart_state=row["cart_state"],
-            cart_touched_at=row["touched_at"],
-            quiet_for=timedelta(minutes=definition.delay_minutes),
-            received_lately=count,
-            cap_frees_at=oldest + timedelta(days=policy.cap_days) if oldest else None,
-            timezone=row["timezone"],
-        )
-        cases.append(
-            Case(
-                message=message,
-                campaign=row["name"],
-                definition=definition,
-                customer_id=customer,
-                first_name=row["first_name"],
-                last_name=row["last_name"],
-                locale=row["locale"],
-                cart=_cart(row),
-                consented_at=since.get(customer),
-                count_opens=opens[customer] == consent.State.GRANTED,
-                standing=standing,
-            )
-        )
-    return cases
+    plans = {row["campaign_id"]: row["definition"] for row in rows}
+    return _Known(
+        definitions={campaign: definitions.parse(definition) for campaign, definition in plans.items()},
+        marketing=consent.states(conn, ids, channel="email"),
+        opens=consent.states(conn, ids, channel="email", purpose="analytics"),
+        consented=_consented(conn, ids),
+        suppressed={customer for customer, hashed in hashes.items() if hashed in blocked},
+        bought=orders.bought_since(conn, {row["customer"]: row["touched_at"] for row in rows if row["touched_at"]}),
+        received=_received(conn, [row["held"] for row in rows], since=now - timedelta(days=policy.cap_days)),
+    )
+
+
+def _case(message: Claimed, row: sa.RowMapping, known: _Known, *, policy: Policy) -> Case:
+    customer, definition = row["customer"], known.definitions[message.campaign_id]
+    count, oldest = known.received.get(message.customer_id, (0, None))
+    standing = eligibility.Standing(
+        expires_at=message.expires_at,
+        address=row["email"],
+        address_ok=_sound(row["email"]),
+        consent=known.marketing[customer],
+        suppressed=customer in known.suppressed,
+        bought=customer in known.bought,
+        cart_state=row["cart_state"],
+        cart_touched_at=row["touched_at"],
+        quiet_for=timedelta(minutes=definition.delay_minutes),
+        received_lately=count,
+        cap_frees_at=oldest + timedelta(days=policy.cap_days) if oldest else None,
+        timezone=row["timezone"],
+    )
+    return Case(
+        message=message,
+        campaign=row["name"],
+        definition=definition,
+        customer_id=customer,
+        first_name=row["first_name"],
+        last_name=row["last_name"],
+        locale=row["locale"],
+        cart=_cart(row),
+        consented_at=known.consented.get(customer),
+        count_opens=known.opens[customer] == consent.State.GRANTED,
+        standing=standing,
+    )
 
 
 def _around(ids: Sequence[UUID]) -> sa.Select[Any]:
@@ -103,6 +117,7 @@ def _around(ids: Sequence[UUID]) -> sa.Select[Any]:
             messages.c.campaign_id,
             tables.campaigns.c.name,
             tables.campaigns.c.definition,
+            held.c.id.label("held"),
             person.c.id.label("customer"),
             person.c.email,
             person.c.first_name,
