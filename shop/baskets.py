@@ -1,5 +1,6 @@
 """What a cart holds after each event: lines added, removed, replaced; emptied; closed by an order. Pure."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,6 +13,7 @@ from shop.vocabulary import Event, Name
 
 TEXT_KEPT = 500
 LINES_MOST = 500
+_MADE_HERE = re.compile(r"cart-[0-9a-f]{32}")
 
 
 class State(StrEnum):
@@ -59,7 +61,7 @@ def begun(event: Event, *, customer_id: int, origin_id: int) -> Cart:
     """An empty cart, about to take its first event. Without the shop's own id it is named after that event."""
     return Cart(
         id=0,
-        cart_id=event.cart_id or f"cart-{event.key.hex}",
+        cart_id=event.cart_id or f"cart-{event.key.hex}",  # see `is_unnamed`
         customer_id=customer_id,
         origin_id=origin_id,
         state=State.EMPTIED,
@@ -72,6 +74,17 @@ def begun(event: Event, *, customer_id: int, origin_id: int) -> Cart:
         created_at=event.occurred_at,
         touched_at=event.occurred_at,
     )
+
+
+def is_unnamed(cart: Cart) -> bool:
+    """Whether the shop has not said its own id of this cart yet."""
+    return _MADE_HERE.fullmatch(cart.cart_id) is not None
+
+
+def named(cart: Cart, event: Event) -> tuple[Cart, Cart]:
+    """An unnamed cart whose id the shop now says: the cart under that id, and the old one, left empty."""
+    renamed = replace(cart, id=0, cart_id=event.cart_id or cart.cart_id)
+    return renamed, replace(cart, state=State.EMPTIED, lines=(), value=0, coupon=None)
 
 
 def handed_over(cart: Cart, *, customer_id: int, origin_id: int) -> Cart:

@@ -43,8 +43,14 @@ class _Shelf:
             self.by_customer.setdefault(cart.customer_id, set()).add(cart.cart_id)
 
     def take(self, customer: int, origin: int, event: Event) -> None:
-        """An event about a cart: the one it names, else the one its customer touched last."""
+        """An event about a cart: the one it names, else the one its customer touched last.
+
+        Many shops give a cart its id only after the first product is in it: that id then names the cart begun without.
+        """
         cart = self.carts.get(event.cart_id) if event.cart_id else self._open(customer)
+        if cart is None and (unnamed := self._open(customer)) and baskets.is_unnamed(unnamed):
+            cart, left = baskets.named(unnamed, event)
+            self._put(left)
         if cart is None:
             cart = baskets.begun(event, customer_id=customer, origin_id=origin)
         elif cart.customer_id != customer and (event.user_id or cart.cart_id not in self.known):
@@ -95,8 +101,8 @@ ORDER BY carts.id FOR UPDATE OF carts
 
 def _load(conn: sa.Connection, relevant: Sequence[Happened]) -> dict[str, tuple[Cart, bool]]:
     named = list({event.cart_id for _, _, event in relevant if event.cart_id})
-    unnamed = list({customer for customer, _, event in relevant if not event.cart_id or event.name not in CART_NAMES})
-    rows = database.driver(conn).execute(_LOAD, [named, unnamed]).fetchall()
+    theirs = list({customer for customer, _, _ in relevant})
+    rows = database.driver(conn).execute(_LOAD, [named, theirs]).fetchall()
     loaded = [(_cart(dict(zip(_COLUMNS, row, strict=False))), row[-1]) for row in rows]
     return {cart.cart_id: (cart, known) for cart, known in loaded}
 
