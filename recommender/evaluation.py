@@ -165,7 +165,7 @@ def evaluate(
     """Every blend, and what would be served, on the same cases, by the code that serves."""
     longest = max(ks)
     shown = {name: np.full((len(cases), longest), -1, np.int64) for name in (*blends, SERVED)}
-    ask = Ask(np.zeros(0, np.int64), size=max(200, longest * slate.AHEAD))
+    ask = Ask(np.zeros(0, np.int64), size=max(100, longest * slate.AHEAD))
     for row, case in enumerate(cases):
         proposed = model.propose(case.history, ask)
         for name, blend in blends.items():

@@ -14,7 +14,7 @@ import threadpoolctl
 from foundation import database
 from foundation.database import Database
 from recommender import for_sale, past, registry, slate, unfitted
-from recommender.algorithms.base import Ask, Kind
+from recommender.algorithms.base import Ask, Ints, Kind
 from recommender.model import SOURCES, Model, Ranking, Visit
 from recommender.shown import Shelf, Shown
 from recommender.slate import Product, Proposal, SlateItem
@@ -28,7 +28,7 @@ UNFITTED_FRESH = timedelta(minutes=5)
 UNFITTED = "popular"
 """What `model` says while none is published."""
 
-SIZE = 200
+SIZE = 100
 """Candidates each algorithm gives, as in the trials that judge the model."""
 
 MANY = 2_000
@@ -162,12 +162,10 @@ def _items(conn: sa.Connection, model: Model, visit: Visit, *, request: Request)
 
 def _proposals(model: Model, visit: Visit, *, ranking: Ranking, most: int, barred: set[str]) -> list[Proposal]:
     """The ranking with the shop's ids and what reasons are made of."""
-    chosen = ranking.products[:most]
-    around = len(visit.context) > 0
-    goes_with = model.als.nearest(chosen, visit.context if around else visit.history.products)
-    names = model.names(chosen, visit)
+    chosen, names = ranking.products[:most], model.names(ranking.products[:most], visit)
     sources = [SOURCES[place] for place in ranking.sources[:most].tolist()]
-    partners = [model.product_ids[number] if number >= 0 else None for number in goes_with.tolist()]
+    around = len(visit.context) > 0
+    partners = _partners(model, ranking, most=most, among=visit.context if around else visit.history.products)
     done = visit.history.products == chosen[:, None]
     orders = (done & (visit.history.kinds == Kind.ORDER)).sum(axis=1)
     strongest = np.where(done, visit.history.kinds, 0).max(axis=1, initial=0)
@@ -179,11 +177,21 @@ def _proposals(model: Model, visit: Visit, *, ranking: Ranking, most: int, barre
             personal=source == "history" or (source == "als" and not around),
             orders=int(orders[row]),
             strongest=Kind(int(strongest[row])),
-            goes_with=partners[row] if source == "als" else None,
+            goes_with=partners.get(row),
         )
         for row, (product_id, source) in enumerate(zip(names, sources, strict=True))
         if product_id not in barred
     ]
+
+
+def _partners(model: Model, ranking: Ranking, *, most: int, among: Ints) -> dict[int, str]:
+    """What the products found by their factors go with, by their row."""
+    rows = np.flatnonzero(ranking.sources[:most] == SOURCES.index("als"))
+    if not len(rows):
+        return {}
+    nearest = model.als.nearest(ranking.products[rows], among)
+    pairs = zip(rows.tolist(), nearest.tolist(), strict=True)
+    return {row: model.product_ids[number] for row, number in pairs if number >= 0}
 
 
 def _named(proposals: Sequence[Proposal]) -> set[str]:

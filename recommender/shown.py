@@ -14,11 +14,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 import sqlalchemy as sa
 
-from foundation.database import Database, Json, Time
-from recommender.tables import slates
-from shop.tables import customers
+from foundation.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -97,33 +96,17 @@ class Shelf:
             raise
 
 
+_WRITE = sa.text("""
+INSERT INTO slates (id, shown_at, customer_id, placement, model_id, items)
+SELECT given.*
+FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given
+    (id uuid, shown_at timestamptz, customer_id bigint, placement text, model_id bigint, items jsonb)
+WHERE customer_id IS NULL OR EXISTS (SELECT FROM customers WHERE id = given.customer_id FOR KEY SHARE)
+""")
+"""One of a customer erased meanwhile is left out."""
+
+
 def write(db: Database, batch: Sequence[Shown]) -> None:
-    """Writes slates in one statement. One of a customer erased meanwhile is left out. Manages its own transaction."""
-    given = (
-        sa.func.jsonb_to_recordset(sa.bindparam("rows", type_=Json))
-        .table_valued(
-            sa.column("id", sa.UUID),
-            sa.column("shown_at", Time),
-            sa.column("customer_id", sa.BigInteger),
-            sa.column("placement", sa.Text),
-            sa.column("model_id", sa.BigInteger),
-            sa.column("items", Json),
-            name="given",
-        )
-        .render_derived(with_types=True)
-    )
-    still_there = sa.select(customers.c.id).where(customers.c.id == given.c.customer_id).with_for_update(key_share=True)
-    rows = [
-        {
-            "id": str(shown.id),
-            "shown_at": shown.shown_at.isoformat(),
-            "customer_id": shown.customer_id,
-            "placement": shown.placement,
-            "model_id": shown.model_id,
-            "items": shown.items,
-        }
-        for shown in batch
-    ]
-    chosen = sa.select(given).where(given.c.customer_id.is_(None) | still_there.exists())
+    """Writes slates in one statement. Manages its own transaction, since it runs beside those of requests."""
     with db.begin() as conn:
-        conn.execute(sa.insert(slates).from_select([column.name for column in slates.c], chosen), {"rows": rows})
+        conn.execute(_WRITE, {"rows": orjson.dumps(batch).decode()})

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from recommender.algorithms.base import UNCATEGORISED, Kind
 
-AHEAD = 4
+AHEAD = 3
 """Times as many products are ranked as are shown: some are not for sale, some too much of one thing."""
 
 PER_CATEGORY = 3

@@ -17,7 +17,6 @@ from recommender.algorithms.base import (
     Ask,
     Candidates,
     Flags,
-    Floats,
     History,
     Interactions,
     Ints,
@@ -30,14 +29,18 @@ ROUNDS = 6
 FEWEST = 5
 """A product touched less often has no factors: it would only learn noise. Popularity and history still know it."""
 
+MOST = 12_000
+"""The products with factors, the most touched first: their factors then stay in a processor's cache, which halves the
+time of an answer. On grocery data the shorter list finds no less: what is hardly ever bought is hardly ever wanted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Als(Algorithm):
-    """`factors[i]` belongs to product `products[i]`; `gram` is what all of them weigh together."""
+    """`factors[i]` belongs to product `products[i]`; `gram` is what all of them weigh together, regularised."""
 
     products: Ints
     factors: NDArray[np.float32]
-    gram: Floats
+    gram: NDArray[np.float32]
     lengths: NDArray[np.float32]
 
     name: ClassVar[str] = "als"
@@ -46,7 +49,7 @@ class Als(Algorithm):
     @classmethod
     def fit(cls, interactions: Interactions, *, seed: int) -> Self:
         counts = np.bincount(interactions.products, minlength=interactions.product_count)
-        products = np.flatnonzero(counts >= FEWEST)
+        products = np.sort(np.argsort(-counts, kind="stable")[: min(MOST, np.count_nonzero(counts >= FEWEST))])
         kept = np.isin(interactions.products, products)
         if not kept.any():
             return cls.empty()
@@ -77,7 +80,7 @@ class Als(Algorithm):
         return cls(
             products=products,
             factors=np.ascontiguousarray(factors, np.float32),
-            gram=exact.T @ exact,
+            gram=(exact.T @ exact + REGULARIZATION * np.eye(factors.shape[1])).astype(np.float32),
             lengths=np.where(lengths > 0, lengths, 1).astype(np.float32),
         )
 
@@ -108,11 +111,10 @@ class Als(Algorithm):
         rows, known = self._rows(products)
         if not known.any():
             return None
-        mine = self.factors[rows[known]].astype(np.float64)
-        weights = weights[known]
-        equations = self.gram + REGULARIZATION * np.eye(len(self.gram)) + (mine.T * weights) @ mine
-        vector = np.linalg.solve(equations, mine.T @ (1 + weights))
-        scores: NDArray[np.float32] = self.factors @ vector.astype(np.float32)
+        mine = self.factors[rows[known]]
+        confidence = weights[known].astype(np.float32)
+        vector = np.linalg.solve(self.gram + (mine.T * confidence) @ mine, mine.T @ (1 + confidence))
+        scores: NDArray[np.float32] = self.factors @ vector
         return scores
 
     def _likeness(self, products: Ints) -> NDArray[np.float32] | None:

@@ -105,7 +105,7 @@ class Ask:
 
     context: Ints
     within: Flags | None = None
-    size: int = 200
+    size: int = 100
 
 
 @dataclass(frozen=True, slots=True)
