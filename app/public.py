@@ -70,7 +70,7 @@ def _target(found: links.Click) -> str:
     with current_parts().db.begin() as conn:
         stored = feedback.destination(conn, found.message_id, found.n)
         hosts = policy.load(conn).link_hosts
-    return links.allowed(stored, base_url=current_parts().config.base_url, hosts=hosts) or _nowhere()
+    return links.leading(stored, base_url=current_parts().config.base_url, hosts=hosts) or _nowhere()
 
 
 def _count(found: links.Click) -> None:

@@ -18,7 +18,7 @@ def main() -> None:
     asked.add_argument("--messages", type=int, default=10_000, help="under random murder (default 10,000)")
     asked.add_argument("--database-kills", type=int, default=4, help="of PostgreSQL itself (default 4)")
     given = asked.parse_args()
-    with tempfile.TemporaryDirectory(prefix="relance-prove-") as name:
+    with tempfile.TemporaryDirectory(prefix="relance-prove-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         url = postgres.attach(folder / "postgres")
         Database(url).migrate()
