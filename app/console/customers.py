@@ -96,7 +96,7 @@ def older(customer_id: int) -> str:
     """The next stretch of the line of time, put where its button was."""
     with current_parts().db.begin() as conn:
         moments = _moments(conn, customer_id)
-    return render_template("console/customers/days.html", words=words, customer_id=customer_id, **moments)
+    return render_template("console/customers/days.html", words=words, **moments)
 
 
 @bp.get("/<int:customer_id>/export")
@@ -106,7 +106,7 @@ def export(customer_id: int) -> Response:
     with current_parts().db.begin() as conn:
         held = privacy.export(conn, customer_id)
     attachment = f"attachment; filename*=UTF-8''{quote(f'customer-{customer_id}.json')}"
-    body = orjson.dumps(held, option=orjson.OPT_INDENT_2, default=str)
+    body = orjson.dumps(held, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS, default=str)
     return Response(body, mimetype="application/json", headers={"Content-Disposition": attachment})
 
 

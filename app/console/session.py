@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from app import demo_login, i18n, security, users
+from app import i18n, security, users
 from app.console import frame
+from app.demo import account
 from app.parts import current_parts
 from foundation.config import LOCALES
 
@@ -69,5 +70,5 @@ def _onward() -> str:
 
 def _door(*, fault: str = "") -> str:
     config = current_parts().config
-    demo = (demo_login.USER, demo_login.password(config.var)) if config.demo else None
+    demo = (account.USER, account.password(config.var)) if config.demo else None
     return render_template("console/sign-in.html", fault=fault, demo=demo, email=request.form.get("email", ""))

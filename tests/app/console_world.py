@@ -1,0 +1,67 @@
+"""A shop in the middle of its day, for the console's tests: baskets left, mails sent, one clicked, one order."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from app import parts, users
+from campaigns import conversions, enrolments, messages, plans, tables
+from foundation import jobs
+from shop import ingest, sources, vocabulary
+from tests.campaigns import world
+
+EMAIL, PASSWORD = "ines@aubier.example", "a basket left behind"
+NOW = datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What the tests ask about."""
+
+    camille: int
+    paul: int
+    message_id: UUID
+
+
+def make_user(installation: parts.Parts, *, role: str = "admin", email: str = EMAIL, name: str = "Inès Moreau") -> None:
+    """Someone who may sign in."""
+    with installation.db.begin() as conn:
+        users.create(conn, email=email, role=role, password=PASSWORD, name=name, now=NOW)
+
+
+def live(installation: parts.Parts) -> Day:
+    """Lets the day happen: two baskets left two hours ago, one mail sent and clicked, one order, one event refused."""
+    then, now = NOW - timedelta(hours=2), NOW
+    with installation.db.begin() as conn:
+        world.stock_shop(conn, now=then)
+        camille = world.make_customer(conn, "camille", at=then, first_name="Camille", last_name="Laurent")
+        paul = world.make_customer(conn, "paul", at=then, consents=False, first_name="Paul", last_name="Delmas")
+        world.leave_cart(conn, "camille", at=then)
+        world.leave_cart(conn, "paul", at=then)
+        world.launch(conn, now=then)
+    enrolments.admit_due(installation.db, now=now)
+    enrolments.advance_due(installation.db, now=now)
+    messages.deliver_due(installation.db, installation.sending(), now=now)
+    message_id = _clicked(installation, camille)
+    with installation.db.begin() as conn:
+        world.order(conn, "camille", at=now, order_id="W-1", channel="store")
+        source = sources.source(conn, "site", channel="web", now=now)
+        refused = vocabulary.parse({"type": "track", "event": "<b>Bad</b>"}, source=source, received_at=now)
+        assert isinstance(refused, vocabulary.Refusal)
+        ingest.ingest(conn, [], refused=[refused], now=now)
+    conversions.credit_new_orders(installation.db, now=now)
+    jobs.run(installation.db, "deliver", lambda _: "1 accepted")
+    return Day(camille, paul, message_id)
+
+
+def _clicked(installation: parts.Parts, customer_id: int) -> UUID:
+    touched = {"first_clicked_at": NOW, "last_clicked_at": NOW}
+    with installation.db.begin() as conn:
+        mine = tables.messages.c.customer_id == customer_id
+        row = conn.execute(sa.update(tables.messages).where(mine).values(touched).returning(tables.messages.c.id))
+        return UUID(str(row.scalar_one()))
+
+
+CAMPAIGN = plans.DEMO
