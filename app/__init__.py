@@ -2,9 +2,10 @@
 
 from flask import Flask
 
-from app import commands, demo, health, hooks, public, security_headers
+from app import commands, health, hooks, public, security_headers
 from app.api import carts, catalogue, customers, events, openapi, problems, promotions, recommendations, stores
 from app.console import blueprint as console
+from app.demo import storefront
 from app.parts import Parts
 
 ROOMS = (
@@ -34,6 +35,6 @@ def create_app(parts: Parts) -> Flask:
         app.register_blueprint(room.bp)
     console.register(app)
     if parts.config.demo:
-        demo.register(app)
+        storefront.register(app)
     commands.register(app)
     return app

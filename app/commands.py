@@ -16,7 +16,7 @@ from flask.cli import AppGroup
 from app import doctor, security, users
 from app.parts import current_parts
 from foundation.errors import Conflict, Invalid, NotFound
-from recommender import evaluation, training
+from recommender import training
 from shop import customers, imports, privacy, tables
 
 KINDS = ("products", "customers", "events", "orders", "stores", "stock", "consents")
@@ -148,7 +148,7 @@ def evaluate(file: Path, split: str, test_days: int, ks: str, json_file: Path | 
     lengths = tuple(int(k) for k in ks.split(",") if k.strip().isdecimal())
     if not lengths or 0 in lengths:
         raise click.BadParameter("give whole numbers such as 10,20", param_hint="--k")
-    scored = evaluation.evaluate_file(file, split=split, test_days=test_days, ks=lengths)
+    scored = training.evaluate_file(file, split=split, test_days=test_days, ks=lengths)
     click.echo(scored.table())
     if json_file:
         json_file.write_bytes(orjson.dumps(scored.json(), option=orjson.OPT_INDENT_2))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from app import demo, demo_data, demo_login, tables, users
+from app import tables, users
+from app.demo import account, purchases, storefront
 from app.parts import Parts
 from campaigns import plans
 from recommender import training
@@ -30,13 +31,13 @@ def prepare(parts: Parts, *, track: Track) -> None:
 def _is_ready(parts: Parts) -> bool:
     """The demo user is written last, so whoever has one has all the rest."""
     with parts.db.begin() as conn:
-        return conn.scalar(sa.select(sa.func.count()).where(tables.users.c.email == demo_login.USER)) == 1
+        return conn.scalar(sa.select(sa.func.count()).where(tables.users.c.email == account.USER)) == 1
 
 
 def _load_shop(parts: Parts, track: Track) -> None:
     now = datetime.now(UTC)
     with tempfile.TemporaryDirectory(prefix="relance-demo-") as directory:
-        demo_data.load(parts.db, Path(directory), base_url=parts.config.base_url, now=now, track=track)
+        purchases.load(parts.db, Path(directory), base_url=parts.config.base_url, now=now, track=track)
 
 
 def _train(parts: Parts, track: Track) -> None:
@@ -46,13 +47,13 @@ def _train(parts: Parts, track: Track) -> None:
 def _open(parts: Parts) -> None:
     now = datetime.now(UTC)
     with parts.db.begin() as conn:
-        demo.ensure(conn, parts.config.var, now=now)
+        storefront.ensure(conn, parts.config.var, now=now)
         plans.ensure_demo(conn, now=now, demo=True)
         users.create(
             conn,
-            email=demo_login.USER,
+            email=account.USER,
             name="Inès Moreau",
             role="admin",
-            password=demo_login.password(parts.config.var),
+            password=account.password(parts.config.var),
             now=now,
         )

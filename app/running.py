@@ -18,7 +18,8 @@ from types import FrameType
 
 import click
 
-from app import demo_login, first_run
+from app import first_run
+from app.demo import account
 from app.parts import Parts, build
 from foundation.config import Config
 from foundation.errors import Invalid
@@ -194,7 +195,7 @@ def _say_where(config: Config, *, seconds: float) -> None:
     for name, path in places:
         click.echo(f"  {name:<9} {config.base_url}{path}")
     if config.demo:
-        click.echo(f"  {'Sign in':<9} {demo_login.USER}   password {demo_login.password(config.var)}")
+        click.echo(f"  {'Sign in':<9} {account.USER}   password {account.password(config.var)}")
         click.echo("\nLeave a basket in the shop: a minute later its relaunch is in the mailbox.")
     else:
         click.echo("\nFirst user: .venv/bin/flask user create you@example.com --role admin")

@@ -19,7 +19,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from app import demo_data, tables
+from app import tables
+from app.demo import purchases
 from campaigns import tables as campaign_tables
 from foundation import postgres
 from foundation.database import Database, driver, metadata
@@ -38,7 +39,7 @@ def run() -> list[dict[str, object]]:
     try:
         db = Database(postgres.attach(directory / "postgres"))
         db.migrate()
-        orders = demo_data.write(directory, base_url="http://localhost", now=datetime.now(UTC))["orders"]
+        orders = purchases.write(directory, base_url="http://localhost", now=datetime.now(UTC))["orders"]
         lines = pq.ParquetFile(orders).metadata.num_rows
         rows = [
             _row(db, "orders", orders, lines=lines),

@@ -33,4 +33,5 @@ def configure(level: str = "INFO", stream: TextIO = sys.stderr) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    logging.getLogger("apscheduler").setLevel("WARNING")
+    for chatty in ("apscheduler", "alembic"):
+        logging.getLogger(chatty).setLevel("WARNING")

@@ -15,7 +15,8 @@ from playwright.sync_api import Page, sync_playwright
 from werkzeug.serving import make_server
 
 import app as front
-from app import demo, demo_phrases, demo_pictures, parts
+from app import parts
+from app.demo import phrases, pictures, storefront
 from campaigns import codes, promotions
 from campaigns.tables import promo_codes
 from foundation import format
@@ -38,7 +39,7 @@ def shop(config: Config, db: Database) -> Iterator[parts.Parts]:
     """An installation with the demo shop open, three products and one store."""
     built = parts.build(replace(config, demo=True))
     with db.begin() as conn:
-        demo.ensure(conn, config.var, now=NOW)
+        storefront.ensure(conn, config.var, now=NOW)
         catalogue.put(conn, [_feed(*row) for row in PRODUCTS], now=NOW)
         stores.put(conn, [{"store_id": "367", "name": "Nantes Crébillon"}], now=NOW)
     yield built
@@ -168,7 +169,7 @@ def test_agreeing_at_checkout_is_kept_with_its_proof(visitor: FlaskClient, db: D
     with db.begin() as conn:
         said = conn.execute(sa.select(consent_log)).mappings().one()
         assert consent.states(conn, [said["customer_id"]], channel="email") == {said["customer_id"]: "granted"}
-    assert said["text"] == demo_phrases.say("consent.email", "en")
+    assert said["text"] == phrases.say("consent.email", "en")
     assert said["form"] == "demo checkout, version 1"
     assert set(said["proof"]) >= {"text_sha256", "url", "locale", "user_agent"}
 
@@ -215,7 +216,7 @@ def test_a_code_that_is_none_is_refused_once(visitor: FlaskClient) -> None:
 
 
 def _tracked_cart(shop: parts.Parts, user_id: str, cart_id: str) -> None:
-    key = demo.demo_pages.key_path(shop.config.var)
+    key = storefront.pages.key_path(shop.config.var)
     added = {"cart_id": cart_id, "product_id": "1002", "quantity": 2, "price": 3.5, "name": "Rye bread"}
     body = {"batch": [{"type": "track", "event": "Product Added", "userId": user_id, "properties": added}]}
     sent = front.create_app(shop).test_client().post("/v1/batch", json=body, auth=(_key(key), ""))
@@ -299,18 +300,18 @@ def test_a_till_asked_for_nonsense_stays_calm(visitor: FlaskClient, query: str) 
 
 
 # ------------------------------------------------------------------------------------------ words, pictures
-@pytest.mark.parametrize("key", sorted(demo_phrases._SAID))
+@pytest.mark.parametrize("key", sorted(phrases._SAID))
 def test_every_sentence_is_in_both_languages(key: str) -> None:
-    english, french = demo_phrases._SAID[key]
+    english, french = phrases._SAID[key]
     assert set(re.findall(r"{\w+}", english)) == set(re.findall(r"{\w+}", french))
     assert "'" not in french
 
 
 def test_every_picture_that_may_be_shown_is_there_twice() -> None:
-    slugs = {slug for _, slug in demo_pictures._PATTERNS} | set(demo_pictures._BY_DEPARTMENT.values())
-    for slug in slugs | {demo_pictures.DEFAULT}:
-        assert (demo.IMAGES / f"{slug}.svg").exists()
-        assert (demo.IMAGES / f"{slug}.png").stat().st_size < 10_000
+    slugs = {slug for _, slug in pictures._PATTERNS} | set(pictures._BY_DEPARTMENT.values())
+    for slug in slugs | {pictures.DEFAULT}:
+        assert (storefront.IMAGES / f"{slug}.svg").exists()
+        assert (storefront.IMAGES / f"{slug}.png").stat().st_size < 10_000
 
 
 @pytest.mark.parametrize(
@@ -326,13 +327,13 @@ def test_every_picture_that_may_be_shown_is_there_twice() -> None:
 def test_a_product_is_drawn_by_its_category_else_its_department(
     department: str | None, category: str | None, slug: str
 ) -> None:
-    assert demo_pictures.picture(department, category) == slug
+    assert pictures.picture(department, category) == slug
 
 
 def test_the_shop_keeps_its_key(shop: parts.Parts, db: Database) -> None:
     with db.begin() as conn:
-        first = demo.ensure(conn, shop.config.var, now=NOW)
-        assert demo.ensure(conn, shop.config.var, now=NOW) == first
+        first = storefront.ensure(conn, shop.config.var, now=NOW)
+        assert storefront.ensure(conn, shop.config.var, now=NOW) == first
 
 
 # ------------------------------------------------------------------------------------------------ tracker

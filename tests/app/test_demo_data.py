@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from app import demo_data, demo_words
+from app.demo import invented, purchases
 from foundation.database import Database
 from shop import catalogue, consent, customers, imports, stores
 
@@ -16,7 +16,7 @@ NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return demo_data.write(tmp_path_factory.mktemp("demo"), base_url="http://shop.example", now=NOW)
+    return purchases.write(tmp_path_factory.mktemp("demo"), base_url="http://shop.example", now=NOW)
 
 
 def test_the_last_purchase_is_of_today_and_none_is_in_the_future(files: dict[str, Path]) -> None:
@@ -27,13 +27,13 @@ def test_the_last_purchase_is_of_today_and_none_is_in_the_future(files: dict[str
 
 
 def test_the_same_household_is_always_the_same_person(files: dict[str, Path], tmp_path: Path) -> None:
-    again = demo_data.write(tmp_path, base_url="http://shop.example", now=NOW + timedelta(hours=1))
+    again = purchases.write(tmp_path, base_url="http://shop.example", now=NOW + timedelta(hours=1))
     for kind in ("customers", "consents", "stores", "stock", "products"):
         assert pq.read_table(files[kind]).equals(pq.read_table(again[kind])), kind
 
 
 def test_everything_but_the_orders_is_imported_without_a_refusal(db: Database, files: dict[str, Path]) -> None:
-    for kind in demo_data.ORDER_OF_IMPORT[:-1]:
+    for kind in purchases.ORDER_OF_IMPORT[:-1]:
         report = imports.run(db, kind, path=files[kind], now=NOW, progress=lambda done, total: None)
         assert (report.refused, report.repeated, report.unknown_columns) == (0, 0, ()), kind
     with db.begin() as conn:
@@ -72,4 +72,4 @@ def test_orders_name_their_store_unless_they_came_by_web_or_app(files: dict[str,
 )
 def test_titles_are_readable(given: tuple[str | None, str, str | None], expected: str) -> None:
     product_type, category, size = given
-    assert demo_words.title(product_type, category, size=size) == expected
+    assert invented.title(product_type, category, size=size) == expected

@@ -13,7 +13,8 @@ from typing import Any, cast
 import sqlalchemy as sa
 from flask import Response, current_app
 
-from app import demo_basket, demo_phrases, demo_pictures, demo_visit, parts
+from app import parts
+from app.demo import baskets, phrases, pictures, visits
 from foundation import format
 from recommender import serving
 from shop import catalogue, stores
@@ -75,40 +76,40 @@ def harden(response: Response) -> Response:
 
 def context() -> dict[str, Any]:
     """What the templates may use."""
-    locale = demo_visit.locale()
+    locale = visits.locale()
     base_url = parts.current_parts().config.base_url
     plan = _plan()
     return {
-        "t": partial(demo_phrases.say, locale=locale),
+        "t": partial(phrases.say, locale=locale),
         "locale": locale,
-        "locales": demo_phrases.LOCALES,
-        "money": lambda minor: format.money(minor, demo_basket.CURRENCY, locale),
+        "locales": phrases.LOCALES,
+        "money": lambda minor: format.money(minor, baskets.CURRENCY, locale),
         "number": partial(format.number, locale=locale),
         "percent": lambda hundredths: format.percent(hundredths / 10_000, locale, digits=0),
-        "visit": demo_visit.current(),
-        "agreed": demo_visit.agreed(),
+        "visit": visits.current(),
+        "agreed": visits.agreed(),
         "write_key": write_key(),
         "departments": plan.departments,
-        "department": partial(demo_phrases.department, locale=locale),
-        "picture": demo_basket.picture,
+        "department": partial(phrases.department, locale=locale),
+        "picture": baskets.picture,
         "tracked": lambda product: _tracked(product, base_url),
-        "cart_event": partial(demo_basket.event, base_url=base_url),
+        "cart_event": partial(baskets.event, base_url=base_url),
         "store": plan.stores[0] if plan.stores else None,
         "store_count": len(plan.stores),
-        "free_from": re.sub(r"[.,]00", "", format.money(demo_basket.FREE_FROM, demo_basket.CURRENCY, locale)),
-        "bag_count": sum(demo_visit.current().lines.values()),
+        "free_from": re.sub(r"[.,]00", "", format.money(baskets.FREE_FROM, baskets.CURRENCY, locale)),
+        "bag_count": sum(visits.current().lines.values()),
     }
 
 
 def _tracked(product: Product, base_url: str) -> dict[str, Any]:
     """A product as the tracker tells it, with the basket it would go into."""
-    said = demo_basket.properties(product, base_url=base_url)
-    cart_id = demo_visit.current().cart_id
+    said = baskets.properties(product, base_url=base_url)
+    cart_id = visits.current().cart_id
     return said | {"cart_id": cart_id} if cart_id else said
 
 
 def write_key() -> str:
-    """The tracker's key as `demo.ensure` left it; empty before."""
+    """The tracker's key as `storefront.ensure` left it; empty before."""
     path = key_path(parts.current_parts().config.var)
     return str(json.loads(path.read_text())["write_key"]) if path.exists() else ""
 
@@ -159,10 +160,10 @@ def _departments(counts: Mapping[str, int]) -> tuple[Department, ...]:
 def _department(name: str, under: Mapping[str, int]) -> Department:
     categories = _by_size(under)
     first = categories[0][0] if categories else None
-    picture = demo_pictures.picture(None, name)
-    if picture == demo_pictures.DEFAULT:
-        picture = demo_pictures.picture(None, first)
-    return Department(name, demo_phrases.slug(name), picture, sum(under.values()), categories)
+    picture = pictures.picture(None, name)
+    if picture == pictures.DEFAULT:
+        picture = pictures.picture(None, first)
+    return Department(name, phrases.slug(name), picture, sum(under.values()), categories)
 
 
 def _by_size(counts: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
@@ -191,7 +192,7 @@ def slate(
         n=n,
         store_id=store,
         record=False,
-        locale=demo_visit.locale(),
+        locale=visits.locale(),
     )
     found = parts.current_parts().recommender.recommend(conn, request, now=now)
     return cards(conn, ((item.product_id, item.reason) for item in found.items))

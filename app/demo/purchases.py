@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from app import demo_pictures, demo_words
+from app.demo import invented, pictures
 from foundation.database import Database
 from foundation.errors import Fault, Invalid
 from shop import imports
@@ -149,14 +149,14 @@ def _product(row: Mapping[str, Any], prices: Mapping[int, float], base_url: str)
     department, category, product_id = row["department"], row["product_category"], row["product_id"]
     return {
         "product_id": str(product_id),
-        "title": demo_words.title(row["product_type"], category, size=row["package_size"]),
-        "category": demo_words.path(department, category),
+        "title": invented.title(row["product_type"], category, size=row["package_size"]),
+        "category": invented.path(department, category),
         "brand": "Own label" if row["brand"] == "Private" else "National brand",
         "price": prices[product_id] or None,
         "currency": "EUR",
         "url": f"{base_url}/demo/product/{product_id}",
-        "image_url": f"{base_url}/demo/images/{demo_pictures.picture(department, category)}.png",
-        "active": demo_words.for_sale(department, category) and prices[product_id] > 0,
+        "image_url": f"{base_url}/demo/images/{pictures.picture(department, category)}.png",
+        "active": invented.for_sale(department, category) and prices[product_id] > 0,
         "attributes": orjson.dumps({"department": department, "size": row["package_size"]}).decode(),
     }
 
@@ -170,10 +170,10 @@ def _stores(bought: _Purchases) -> pa.Table:
 
 def _store(store_id: int, rank: int) -> dict[str, Any]:
     """The busiest stores are one a town, the others in the quarters of those towns."""
-    town, latitude, longitude = demo_words.TOWNS[rank % len(demo_words.TOWNS)]
-    quarter = demo_words.QUARTERS[rank // len(demo_words.TOWNS) % len(demo_words.QUARTERS)]
-    name = f"Aubier {town}" if rank < len(demo_words.TOWNS) else f"Aubier {town} {quarter}"
-    away = rank // len(demo_words.TOWNS)
+    town, latitude, longitude = invented.TOWNS[rank % len(invented.TOWNS)]
+    quarter = invented.QUARTERS[rank // len(invented.TOWNS) % len(invented.QUARTERS)]
+    name = f"Aubier {town}" if rank < len(invented.TOWNS) else f"Aubier {town} {quarter}"
+    away = rank // len(invented.TOWNS)
     return {
         "store_id": str(store_id),
         "name": name,
@@ -211,8 +211,8 @@ def _customers(bought: _Purchases, now: datetime) -> pa.Table:
 
 def _customer(household: int, known: dict[str, Any] | None, now: datetime) -> dict[str, Any]:
     french = _is_french(household)
-    first = demo_words.FRENCH_FIRST if french else demo_words.ENGLISH_FIRST
-    last = demo_words.FRENCH_LAST if french else demo_words.ENGLISH_LAST
+    first = invented.FRENCH_FIRST if french else invented.ENGLISH_FIRST
+    last = invented.FRENCH_LAST if french else invented.ENGLISH_LAST
     traits = {name: value for name, value in (known or {}).items() if value is not None and name != "household_id"}
     age = _AGES.get(traits.get("age", ""))
     return {

@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import demo_basket
-from app.demo_basket import Basket
+from app.demo import baskets
+from app.demo.baskets import Basket
 from campaigns import promotions
 from shop import consent, customers, ingest, sources, vocabulary
 
@@ -91,7 +91,7 @@ def order(
     """
     channel = "store" if store_id else "web"
     if basket.code:
-        counted = demo_basket.terms(basket.lines, user_id)
+        counted = baskets.terms(basket.lines, user_id)
         promotions.redeem(conn, basket.code, counted, order_id=order_id, channel=channel, now=now)
     said: dict[str, Any] = {
         "type": "track",
@@ -115,9 +115,9 @@ def _order_properties(basket: Basket, *, order_id: str, base_url: str) -> dict[s
         "discount": basket.discount,
         "total": basket.total,
     }
-    said = demo_basket.event(basket, base_url=base_url) | {
+    said = baskets.event(basket, base_url=base_url) | {
         "order_id": order_id,
-        **{name: demo_basket.amount(minor) for name, minor in amounts.items()},
+        **{name: baskets.amount(minor) for name, minor in amounts.items()},
     }
     return {name: value for name, value in (said | {"coupon": basket.code}).items() if value is not None}
 

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from app import demo_basket, demo_orders, demo_pages, demo_phrases, demo_visit, parts
-from app.demo_basket import Basket
-from app.demo_orders import Person
+from app import parts
+from app.demo import baskets, pages, phrases, sales, visits
+from app.demo.baskets import Basket
+from app.demo.sales import Person
 from foundation import format
 from foundation.errors import Conflict
 from shop import carts, consent, customers
@@ -27,8 +28,8 @@ bp = Blueprint("checkout", __name__)
 
 
 def _basket(conn: sa.Connection, *, now: datetime) -> Basket:
-    visit = demo_visit.current()
-    return demo_basket.load(conn, visit.lines, now=now, cart_id=visit.cart_id, code=visit.code, customer=visit.user_id)
+    visit = visits.current()
+    return baskets.load(conn, visit.lines, now=now, cart_id=visit.cart_id, code=visit.code, customer=visit.user_id)
 
 
 # ------------------------------------------------------------------------------------------------- basket
@@ -38,30 +39,30 @@ def basket() -> str | BaseResponse:
     if request.args.get("cart"):
         return _restore(request.args["cart"].replace("\0", ""))
     now = datetime.now(UTC)
-    visit = demo_visit.current()
+    visit = visits.current()
     with parts.current_parts().db.begin() as conn:
         held = _basket(conn, now=now)
         last = []
-        if held.lines and not demo_visit.agreed():
-            last = demo_pages.slate(conn, "cart", now=now, n=5, products=list(visit.lines))
+        if held.lines and not visits.agreed():
+            last = pages.slate(conn, "cart", now=now, n=5, products=list(visit.lines))
     if held.verdict and held.verdict.reason not in (None, "minimum"):
-        demo_visit.remember(replace(visit, code=None))  # said once; only a fuller basket could make a code good
+        visits.remember(replace(visit, code=None))  # said once; only a fuller basket could make a code good
     said = request.args.get("restored", "")
     return render_template("demo/basket.html", basket=held, last=last, refused=why_not(held), restored=said)
 
 
 def _restore(cart_id: str) -> BaseResponse:
     """The code comes along if it is given; the message token too, for the tracker."""
-    visit = demo_visit.current()
+    visit = visits.current()
     with parts.current_parts().db.begin() as conn:
         cart = carts.by_cart_id(conn, cart_id)
     open_there = cart is not None and cart.state == "open"
     if cart is not None and open_there:
         pieces = {line.product_id: line.quantity for line in cart.lines if line.product_id}
         code = request.args.get("code") or cart.coupon
-        demo_visit.remember(replace(visit, cart_id=cart.cart_id, lines=pieces, code=code))
+        visits.remember(replace(visit, cart_id=cart.cart_id, lines=pieces, code=code))
     elif visit.cart_id != cart_id and request.args.get("code"):
-        demo_visit.remember(replace(visit, code=request.args["code"]))
+        visits.remember(replace(visit, code=request.args["code"]))
     said = ("code" if request.args.get("code") else "yes") if open_there else "gone"
     return redirect(url_for("demo.checkout.basket", restored=said, mt=request.args.get("mt")), code=303)
 
@@ -78,10 +79,10 @@ def remove() -> str | BaseResponse:
     return _changed(lambda pieces: pieces - 1)
 
 
-def _changed(change: demo_visit.Change) -> str | BaseResponse:
+def _changed(change: visits.Change) -> str | BaseResponse:
     """Answers the drawer when the page asked for it, else goes to the basket."""
     product_id = request.form.get("product_id", "").replace("\0", "")
-    demo_visit.remember(demo_visit.current().with_line(product_id, change))
+    visits.remember(visits.current().with_line(product_id, change))
     if request.headers.get("X-Fragment") != "drawer":
         return redirect(url_for("demo.checkout.basket"), code=303)
     with parts.current_parts().db.begin() as conn:
@@ -93,21 +94,21 @@ def _changed(change: demo_visit.Change) -> str | BaseResponse:
 def code() -> BaseResponse:
     """A promo code is tried, or with an empty one taken away."""
     given = request.form.get("code", "").replace("\0", "").strip()[:60]
-    demo_visit.remember(replace(demo_visit.current(), code=given or None))
+    visits.remember(replace(visits.current(), code=given or None))
     return redirect(url_for("demo.checkout.basket"), code=303)
 
 
 def why_not(held: Basket) -> str:
     """Why the code in the basket takes nothing off, in the visitor's language; empty if it does."""
-    verdict, locale = held.verdict, demo_visit.locale()
+    verdict, locale = held.verdict, visits.locale()
     if verdict is None or verdict.valid:
         return ""
     minimum = verdict.offer.minimum if verdict.offer else 0
-    return demo_phrases.say(
+    return phrases.say(
         f"code.{verdict.reason}",
         locale,
-        missing=format.money(max(minimum - held.subtotal, 0), demo_basket.CURRENCY, locale),
-        minimum=format.money(minimum, demo_basket.CURRENCY, locale),
+        missing=format.money(max(minimum - held.subtotal, 0), baskets.CURRENCY, locale),
+        minimum=format.money(minimum, baskets.CURRENCY, locale),
     )
 
 
@@ -120,13 +121,13 @@ def details() -> str | BaseResponse:
         agreed = _agreed_to_email(conn)
     if not held.lines:
         return redirect(url_for("demo.checkout.basket"), code=303)
-    return render_template("demo/details.html", basket=held, faults={}, given=demo_visit.current(), agreed_email=agreed)
+    return render_template("demo/details.html", basket=held, faults={}, given=visits.current(), agreed_email=agreed)
 
 
 @bp.post("/checkout")
 def keep_details() -> str | BaseResponse:
     """Keeps who it is and, if the box was ticked, the agreement with its proof."""
-    now, visit = datetime.now(UTC), demo_visit.current()
+    now, visit = datetime.now(UTC), visits.current()
     first_name, last_name, email = (request.form.get(n, "").replace("\0", "").strip()[:100] for n in NAMES)
     given = replace(visit, first_name=first_name, last_name=last_name, email=email)
     faults = {}
@@ -142,7 +143,7 @@ def keep_details() -> str | BaseResponse:
         _identify(conn, person, now=now)
         if request.form.get("consent"):
             _keep_agreement(conn, person, now=now)
-    demo_visit.remember(replace(given, user_id=person.user_id))
+    visits.remember(replace(given, user_id=person.user_id))
     return redirect(url_for("demo.checkout.pay"), code=303)
 
 
@@ -154,40 +155,40 @@ def _again(page: str) -> BaseResponse:
     return BaseResponse(page, status=422, mimetype="text/html")
 
 
-def _person(conn: sa.Connection, given: demo_visit.Visit) -> Person:
+def _person(conn: sa.Connection, given: visits.Visit) -> Person:
     """The account of this address; the one signed in keeps theirs if the address is the same."""
-    known = demo_orders.account(conn, given.email)
-    user_id = known.user_id if known else demo_orders.new_account_id(given.email)
+    known = sales.account(conn, given.email)
+    user_id = known.user_id if known else sales.new_account_id(given.email)
     return Person(user_id, given.email, given.first_name, given.last_name)
 
 
 def _identify(conn: sa.Connection, person: Person, *, now: datetime) -> None:
-    demo_orders.identify(
+    sales.identify(
         conn,
         person,
-        anonymous_id=demo_visit.anonymous_id(),
-        locale=demo_visit.locale(),
+        anonymous_id=visits.anonymous_id(),
+        locale=visits.locale(),
         base_url=parts.current_parts().config.base_url,
         now=now,
     )
 
 
 def _keep_agreement(conn: sa.Connection, person: Person, *, now: datetime) -> None:
-    text = demo_phrases.say("consent.email", demo_visit.locale())
+    text = phrases.say("consent.email", visits.locale())
     address = (request.remote_addr or "").rpartition(".")[0]
     proof = {
         "url": request.base_url,
-        "locale": demo_visit.locale(),
+        "locale": visits.locale(),
         "user_agent": request.user_agent.string[:200],
         "network": address,
         "box": "unticked before",
         "request": hashlib.sha256(request.get_data()).hexdigest(),
     }
-    demo_orders.agree_to_email(conn, person, text=text, proof=proof, now=now)
+    sales.agree_to_email(conn, person, text=text, proof=proof, now=now)
 
 
 def _agreed_to_email(conn: sa.Connection) -> bool:
-    user_id = demo_visit.current().user_id
+    user_id = visits.current().user_id
     customer_id = customers.find(conn, user_id=user_id) if user_id else None
     if customer_id is None:
         return False
@@ -197,7 +198,7 @@ def _agreed_to_email(conn: sa.Connection) -> bool:
 @bp.get("/checkout/pay")
 def pay() -> str | BaseResponse:
     """Second step: one last look."""
-    if not demo_visit.current().user_id:
+    if not visits.current().user_id:
         return redirect(url_for("demo.checkout.details"), code=303)
     with parts.current_parts().db.begin() as conn:
         held = _basket(conn, now=datetime.now(UTC))
@@ -210,7 +211,7 @@ def pay() -> str | BaseResponse:
 @bp.post("/checkout/pay")
 def place() -> BaseResponse:
     """The order. A code that was used a moment ago elsewhere sends the visitor back to the basket, told why."""
-    now, visit = datetime.now(UTC), demo_visit.current()
+    now, visit = datetime.now(UTC), visits.current()
     order_id = request.form.get("order_id", "")
     if not visit.user_id or not re.fullmatch(r"W-[0-9A-F]{8}", order_id):
         return redirect(url_for("demo.checkout.details"), code=303)
@@ -222,17 +223,17 @@ def place() -> BaseResponse:
     except Conflict:
         return redirect(url_for("demo.checkout.basket"), code=303)
     if held.lines:
-        demo_visit.remember(visit.without_basket())
+        visits.remember(visit.without_basket())
     return redirect(url_for("demo.checkout.thanks", order=order_id), code=303)
 
 
 def _order(conn: sa.Connection, held: Basket, order_id: str, *, now: datetime) -> None:
-    demo_orders.order(
+    sales.order(
         conn,
         held,
         order_id=order_id,
-        user_id=demo_visit.current().user_id or "",
-        anonymous_id=demo_visit.anonymous_id(),
+        user_id=visits.current().user_id or "",
+        anonymous_id=visits.anonymous_id(),
         base_url=parts.current_parts().config.base_url,
         now=now,
     )
@@ -263,13 +264,13 @@ def enter() -> str | BaseResponse:
         if not _ADDRESS.fullmatch(address):
             page = render_template("demo/sign_in.html", regulars=_regulars(conn), fault="email.fault")
             return _again(page)
-        person = demo_orders.account(conn, address) or Person(
-            demo_orders.new_account_id(address), address, address.partition("@")[0].capitalize()
+        person = sales.account(conn, address) or Person(
+            sales.new_account_id(address), address, address.partition("@")[0].capitalize()
         )
         _identify(conn, person, now=now)
         found = customers.find(conn, user_id=person.user_id)
         waiting = waiting_cart(conn, found) if found else None
-    demo_visit.remember(_taken_up(demo_visit.current(), person, waiting))
+    visits.remember(_taken_up(visits.current(), person, waiting))
     return redirect(url_for("demo.home"), code=303)
 
 
@@ -279,7 +280,7 @@ def waiting_cart(conn: sa.Connection, customer_id: int) -> Cart | None:
     return next((cart for cart in held if cart.state == "open" and cart.lines), None)
 
 
-def _taken_up(visit: demo_visit.Visit, person: Person, waiting: Cart | None) -> demo_visit.Visit:
+def _taken_up(visit: visits.Visit, person: Person, waiting: Cart | None) -> visits.Visit:
     """The visit of this person; an empty-handed one takes up the basket left on another device."""
     visit = replace(
         visit,
@@ -296,7 +297,7 @@ def _taken_up(visit: demo_visit.Visit, person: Person, waiting: Cart | None) -> 
 @bp.post("/sign-out")
 def leave() -> BaseResponse:
     """Back to nobody; the page that follows tells the tracker."""
-    demo_visit.remember(demo_visit.Visit(locale=demo_visit.current().locale))
+    visits.remember(visits.Visit(locale=visits.current().locale))
     return redirect(url_for("demo.home", left=1), code=303)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import demo_pictures
-from campaigns import promotions
+from app.demo import pictures
+from campaigns import codes, promotions
 from shop import catalogue, money
 from shop.catalogue import Product
 
@@ -87,6 +87,8 @@ def load(
         if product_id in products and products[product_id].active and products[product_id].price is not None
     )
     verdict = promotions.validate(conn, code, terms(lines, customer), now=now) if code else None
+    if code and verdict and verdict.offer:
+        code = codes.shown(codes.normalise(code), verdict.offer.prefix)
     return Basket(lines, cart_id, code, verdict, delivered)
 
 
@@ -108,7 +110,7 @@ def properties(product: Product, *, base_url: str, quantity: int = 1) -> dict[st
         "currency": product.currency or CURRENCY,
         "quantity": quantity,
         "url": f"{base_url}/demo/product/{product.product_id}",
-        "image_url": product.image_url or f"{base_url}/demo/images/{demo_pictures.DEFAULT}.png",
+        "image_url": product.image_url or f"{base_url}/demo/images/{pictures.DEFAULT}.png",
     }
     return {name: value for name, value in said.items() if value is not None}
 
@@ -135,4 +137,4 @@ def amount(minor: int | None) -> float | None:
 def picture(product: Product) -> str:
     """The path of the drawing the shop itself shows; mails use the bitmap beside it."""
     name = (product.image_url or "").rpartition("/demo/images/")[2].removesuffix(".png")
-    return f"/demo/images/{name or demo_pictures.DEFAULT}.svg"
+    return f"/demo/images/{name or pictures.DEFAULT}.svg"

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from app import demo_basket, demo_checkout, demo_orders, demo_pages, parts
-from app.demo_basket import Basket
+from app import parts
+from app.demo import baskets, checkout, pages, sales
+from app.demo.baskets import Basket
 from campaigns import codes, promotions
 from campaigns.tables import promo_codes
 from foundation.errors import Conflict
@@ -71,14 +72,14 @@ def till() -> str:
         asked=asked,
         standing=standing,
         receipt=receipt,
-        refused=demo_checkout.why_not(receipt),
+        refused=checkout.why_not(receipt),
         found=found,
         show=show,
         here=here,
         shown=codes.shown,
         on_receipt=[f"{line.product.product_id}:{line.quantity}" for line in receipt.lines],
         order_id=f"S-{secrets.token_hex(4).upper()}",
-        shop=demo_pages.find_store(request.args.get("store")),
+        shop=pages.find_store(request.args.get("store")),
     )
 
 
@@ -107,7 +108,7 @@ def _standing(conn: sa.Connection, customer_id: int | None, *, now: datetime) ->
         return None
     usable = [row for row in promotions.of_customer(conn, known.id) if _usable(row, now)]
     agreed = consent.states(conn, [known.id], channel="email")[known.id] == consent.State.GRANTED
-    return Standing(known, agreed, demo_checkout.waiting_cart(conn, known.id), usable)
+    return Standing(known, agreed, checkout.waiting_cart(conn, known.id), usable)
 
 
 def _usable(row: sa.RowMapping, now: datetime) -> bool:
@@ -122,7 +123,7 @@ def _receipt(conn: sa.Connection, standing: Standing | None, code: str | None, *
         cart_id = standing.cart.cart_id
         pieces = {line.product_id: line.quantity for line in standing.cart.lines}
     user_id = standing.customer.user_id if standing else None
-    return demo_basket.load(conn, pieces, now=now, cart_id=cart_id, code=code, customer=user_id, delivered=False)
+    return baskets.load(conn, pieces, now=now, cart_id=cart_id, code=code, customer=user_id, delivered=False)
 
 
 def _lines(given: Sequence[str]) -> dict[str, int]:
@@ -136,16 +137,16 @@ def _lines(given: Sequence[str]) -> dict[str, int]:
 
 
 def _here(conn: sa.Connection, receipt: Basket) -> set[str]:
-    shop = demo_pages.find_store(request.args.get("store"))
+    shop = pages.find_store(request.args.get("store"))
     wanted = [line.product.product_id for line in receipt.lines]
     return stores.in_stock(conn, wanted, store_id=shop.store_id if shop else None)
 
 
-def _to_show(conn: sa.Connection, standing: Standing | None, *, now: datetime) -> list[demo_pages.Card]:
+def _to_show(conn: sa.Connection, standing: Standing | None, *, now: datetime) -> list[pages.Card]:
     if standing is None:
         return []
-    shop = demo_pages.find_store(request.args.get("store"))
-    return demo_pages.slate(
+    shop = pages.find_store(request.args.get("store"))
+    return pages.slate(
         conn, "till", now=now, n=4, customer_id=standing.customer.id, store=shop.store_id if shop else None
     )
 
@@ -154,7 +155,7 @@ def _to_show(conn: sa.Connection, standing: Standing | None, *, now: datetime) -
 def sell() -> BaseResponse:
     """Rings up the receipt, with its code if there is one. A code used a moment ago elsewhere shows its refusal."""
     now, order_id = datetime.now(UTC), request.form.get("order_id", "")
-    shop = demo_pages.find_store(request.form.get("store"))
+    shop = pages.find_store(request.form.get("store"))
     if not _RECEIPT.fullmatch(order_id) or shop is None:
         abort(400)
     code = request.form.get("code", "").replace("\0", "") or None
@@ -165,8 +166,8 @@ def sell() -> BaseResponse:
             if standing is None or not pieces:
                 abort(400)
             user_id = standing.customer.user_id or f"till-{standing.customer.id}"
-            receipt = demo_basket.load(conn, pieces, now=now, code=code, customer=user_id, delivered=False)
-            demo_orders.order(
+            receipt = baskets.load(conn, pieces, now=now, code=code, customer=user_id, delivered=False)
+            sales.order(
                 conn,
                 replace(receipt, cart_id=request.form.get("cart") or None),
                 order_id=order_id,
@@ -192,4 +193,4 @@ def receipt(order_id: str) -> str:
                 order_lines.c.order_id == order_id
             )
         )
-    return render_template("demo/receipt.html", order=row, count=count, shop=demo_pages.find_store(row["store_id"]))
+    return render_template("demo/receipt.html", order=row, count=count, shop=pages.find_store(row["store_id"]))

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import itsdangerous
 from flask import Response, abort, g, request
 
-from app import demo_phrases, parts
+from app import parts
+from app.demo import phrases
 
 COOKIE = "maison-aubier"
 KEPT_SECONDS = 90 * 86400
@@ -69,7 +70,7 @@ def remember(visit: Visit) -> Visit:
 def speaking(chosen: str) -> Visit:
     """The current visit in another language; in the same one if it is none of ours."""
     visit = current()
-    return replace(visit, locale=chosen) if chosen in demo_phrases.LOCALES else visit
+    return replace(visit, locale=chosen) if chosen in phrases.LOCALES else visit
 
 
 def write_cookie(response: Response) -> Response:
@@ -89,8 +90,8 @@ def write_cookie(response: Response) -> Response:
 
 def locale() -> str:
     """The language the visitor chose, else the browser's, else the installation's."""
-    chosen = current().locale or request.accept_languages.best_match(demo_phrases.LOCALES)
-    return chosen if chosen in demo_phrases.LOCALES else parts.current_parts().config.locale
+    chosen = current().locale or request.accept_languages.best_match(phrases.LOCALES)
+    return chosen if chosen in phrases.LOCALES else parts.current_parts().config.locale
 
 
 def agreed() -> bool:

@@ -11,22 +11,23 @@ from flask import Blueprint, Flask, Response, abort, redirect, render_template, 
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
-from app import demo_basket, demo_checkout, demo_pages, demo_till, demo_visit, parts, security
+from app import parts, security
+from app.demo import baskets, checkout, pages, till, visits
 from app.tables import api_keys
 from campaigns import timeline
 from shop import catalogue, customers, stores
 
 PAGE = 25
 MOST_CARDS = 20
-IMAGES = Path(__file__).parent / "static" / "demo" / "images"
+IMAGES = Path(__file__).parent.parent / "static" / "demo" / "images"
 
 bp = Blueprint("demo", __name__, url_prefix="/demo")
-bp.before_request(demo_visit.admit)
-bp.after_request(demo_visit.write_cookie)
-bp.after_request(demo_pages.harden)
-bp.context_processor(demo_pages.context)
-bp.register_blueprint(demo_checkout.bp)
-bp.register_blueprint(demo_till.bp)
+bp.before_request(visits.admit)
+bp.after_request(visits.write_cookie)
+bp.after_request(pages.harden)
+bp.context_processor(pages.context)
+bp.register_blueprint(checkout.bp)
+bp.register_blueprint(till.bp)
 
 
 def register(app: Flask) -> None:
@@ -36,7 +37,7 @@ def register(app: Flask) -> None:
 
 def ensure(conn: sa.Connection, var_dir: Path, *, now: datetime) -> str:
     """The write key of the shop's tracker: the one it has if it still works, else a new one, kept under `var/`."""
-    path = demo_pages.key_path(var_dir)
+    path = pages.key_path(var_dir)
     if path.exists():
         key = str(json.loads(path.read_text())["write_key"])
         works = (api_keys.c.key_hash == hashlib.sha256(key.encode()).digest()) & api_keys.c.revoked_at.is_(None)
@@ -54,18 +55,18 @@ def ensure(conn: sa.Connection, var_dir: Path, *, now: datetime) -> str:
 @bp.get("/")
 def home() -> str:
     """The front page."""
-    now, there, visit = datetime.now(UTC), parts.current_parts(), demo_visit.current()
+    now, there, visit = datetime.now(UTC), parts.current_parts(), visits.current()
     with there.db.begin() as conn:
-        basket = demo_basket.load(conn, visit.lines, now=now)
-        loved = [] if demo_visit.agreed() else demo_pages.slate(conn, "home", now=now, n=10)
-        near = demo_pages.slate(conn, "store", now=now, n=10, store=demo_pages.store_id())
+        basket = baskets.load(conn, visit.lines, now=now)
+        loved = [] if visits.agreed() else pages.slate(conn, "home", now=now, n=10)
+        near = pages.slate(conn, "store", now=now, n=10, store=pages.store_id())
     return render_template("demo/home.html", basket=basket, loved=loved, near=near)
 
 
 @bp.get("/department/<slug>")
 def department(slug: str) -> str:
     """The products of a department or of one of its categories, a page at a time."""
-    found = next((one for one in demo_pages.departments() if one.slug == slug), None)
+    found = next((one for one in pages.departments() if one.slug == slug), None)
     if found is None:
         abort(404)
     category = request.args.get("category", "")
@@ -92,7 +93,7 @@ def _after() -> str | None:
 
 def _page(products: list[catalogue.Product]) -> dict[str, object]:
     """One more than a page was asked for, to know whether another follows."""
-    shown = [demo_pages.Card(product, product.brand or "") for product in products[:PAGE]]
+    shown = [pages.Card(product, product.brand or "") for product in products[:PAGE]]
     return {"cards": shown, "more": shown[-1].product.product_id if len(products) > PAGE else None}
 
 
@@ -104,10 +105,10 @@ def product(product_id: str) -> str:
         found = catalogue.get_many(conn, [product_id.replace("\0", "")]).get(product_id)
         if found is None:
             abort(404)
-        here = product_id in stores.in_stock(conn, [product_id], store_id=demo_pages.store_id())
+        here = product_id in stores.in_stock(conn, [product_id], store_id=pages.store_id())
         goes_with = []
-        if not demo_visit.agreed():
-            goes_with = demo_pages.slate(conn, "product", now=now, n=10, products=[product_id])
+        if not visits.agreed():
+            goes_with = pages.slate(conn, "product", now=now, n=10, products=[product_id])
     return render_template("demo/product.html", product=found, here=here, goes_with=goes_with)
 
 
@@ -121,13 +122,13 @@ def cards() -> str:
         if isinstance(one, dict)
     ]
     with parts.current_parts().db.begin() as conn:
-        return render_template("demo/cards.html", cards=demo_pages.cards(conn, wanted))
+        return render_template("demo/cards.html", cards=pages.cards(conn, wanted))
 
 
 @bp.post("/language")
 def language() -> BaseResponse:
     """The visitor's choice of language, and back to the page it was made on."""
-    demo_visit.remember(demo_visit.speaking(request.form.get("locale", "")))
+    visits.remember(visits.speaking(request.form.get("locale", "")))
     back = request.form.get("back", "")
     return redirect(back if back.startswith("/demo/") else url_for("demo.home"), code=303)
 
@@ -135,9 +136,9 @@ def language() -> BaseResponse:
 @bp.get("/behind")
 def behind() -> str:
     """What Relance has just heard of this visitor: an aid for whoever tries the demo, not part of a shop."""
-    visit = demo_visit.current()
+    visit = visits.current()
     with parts.current_parts().db.begin() as conn:
-        customer_id = customers.find(conn, user_id=visit.user_id, anonymous_id=demo_visit.anonymous_id())
+        customer_id = customers.find(conn, user_id=visit.user_id, anonymous_id=visits.anonymous_id())
         moments = timeline.page(conn, customer_id, limit=3) if customer_id else []
     return render_template("demo/behind.html", customer_id=customer_id, moments=moments)
 
