@@ -71,7 +71,7 @@ def context() -> dict[str, Any]:
         "shares": shares,
         "signed": signed,
         "counted": counted,
-        "arm": lambda key: i18n.gettext(words.ARMS.get(key, key)),
+        "arm": arm,
     }
 
 
@@ -139,6 +139,11 @@ def signed(difference: float) -> str:
     """A difference of shares in points, with its sign: `+3.2 pts`."""
     points = filters.number(difference * 100, 1)
     return i18n.gettext("%(points)s pts", points=f"+{points}" if difference > 0 else points)
+
+
+def arm(key: str) -> str:
+    """Which group of a campaign someone fell in, and what that means."""
+    return i18n.gettext(words.ARMS[key]) if key in words.ARMS else key
 
 
 def counted(part: str, n: int) -> str:

@@ -35,7 +35,7 @@ def installation(config: Config, db: Database) -> Iterator[parts.Parts]:
     built = parts.build(config)
     yield built
     built.recommender.close()
-    built.db.dispose()
+    built.close()
 
 
 @pytest.fixture
