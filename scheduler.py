@@ -91,7 +91,10 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: scheduler.shutdown(wait=False))
     log.info("scheduler started", extra={"jobs": [job.name for job in timetable(parts)]})
-    scheduler.start()
+    try:
+        scheduler.start()
+    finally:
+        parts.close()
 
 
 if __name__ == "__main__":

@@ -36,6 +36,12 @@ class Parts:
             sender=self.config.email_from,
         )
 
+    def close(self) -> None:
+        """Writes what still waits in memory and closes every connection."""
+        self.recommender.close()
+        self.email.close()
+        self.db.dispose()
+
 
 def build(config: Config) -> Parts:
     """Makes every part. The database is joined, or the embedded one started, when it is first used."""

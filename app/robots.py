@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 _NAMES = re.compile(
     r"bot\b|crawl|spider|slurp|preview|scanner|proofpoint|barracuda|mimecast|symantec|safelinks|trendmicro|fortimail"
-    r"|googleimageproxy|yahoomailproxy|headless|curl|wget|python-|java/|go-http-client|okhttp|libwww",
+    r"|googleimageproxy|yahoomailproxy",
     re.IGNORECASE,
 )
 

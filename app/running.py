@@ -161,7 +161,7 @@ def _serve(parts: Parts, *, began: float) -> int:
     finally:
         for child in children:
             child.stop()
-        parts.db.dispose()
+        parts.close()
     return 0
 
 

@@ -64,3 +64,6 @@ class Channel(Protocol):
 
     def deliver(self, batch: Sequence[Mail]) -> list[Receipt]:
         """Hands each over once and gives one receipt each, in the same order; never raises for what one may expect."""
+
+    def close(self) -> None:
+        """Closes kept connections, if there are any; the next `deliver` opens them again."""

@@ -25,6 +25,9 @@ class OutboxChannel:
     def deliver(self, batch: Sequence[Mail]) -> list[Receipt]:
         return [self._deliver(mail) for mail in batch]
 
+    def close(self) -> None:
+        """There is nothing to close: its connections are the database's."""
+
     def _deliver(self, mail: Mail) -> Receipt:
         try:
             mime.encode(mail)

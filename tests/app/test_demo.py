@@ -43,7 +43,7 @@ def shop(config: Config, db: Database) -> Iterator[parts.Parts]:
         catalogue.put(conn, [_feed(*row) for row in PRODUCTS], now=NOW)
         stores.put(conn, [{"store_id": "367", "name": "Nantes Crébillon"}], now=NOW)
     yield built
-    built.db.dispose()
+    built.close()
 
 
 def _feed(product_id: str, title: str, category: str, price: str, picture: str) -> dict[str, object]:
