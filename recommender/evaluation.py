@@ -197,7 +197,7 @@ def figures(shown: Ints, truths: Sequence[Ints], *, ks: Sequence[int], catalogue
 
     `ndcg@k` has its ideal over min(k, number of true products), `ndcg_all@k` over all true products.
     """
-    sizes = np.array([len(truth) for truth in truths])
+    sizes = np.array([len(truth) for truth in truths], np.int64)
     hits = _hits(shown, truths)
     found: dict[str, float] = {}
     for k in ks:

@@ -1,0 +1,176 @@
+"""A small shop for the recommender: tea drinkers and coffee drinkers, who buy again what they like."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from foundation.database import Database, new_id
+from recommender.algorithms.base import DAY, Interactions, Kind
+from shop import tables
+
+
+@dataclass
+class Shop:
+    """Puts rows where ingest and imports would."""
+
+    db: Database
+    now: datetime
+    orders: int = 0
+    customers: dict[str, int] = field(default_factory=dict)
+
+    def product(self, product_id: str, category: str | None = None, **values: object) -> None:
+        row = {
+            "product_id": product_id,
+            "title": product_id.title(),
+            "category": category,
+            "price": 1990,
+            "currency": "EUR",
+            "url": f"https://shop.example/{product_id}",
+            "created_at": self.now,
+            "updated_at": self.now,
+        }
+        with self.db.begin() as conn:
+            conn.execute(sa.insert(tables.products).values(**(row | values)))
+
+    def change(self, product_id: str, **values: object) -> None:
+        with self.db.begin() as conn:
+            conn.execute(sa.update(tables.products).where(tables.products.c.product_id == product_id).values(**values))
+
+    def stock(self, product_id: str, store_id: str, quantity: int) -> None:
+        row = {"product_id": product_id, "store_id": store_id, "quantity": quantity, "updated_at": self.now}
+        with self.db.begin() as conn:
+            conn.execute(sa.insert(tables.stock).values(row))
+
+    def customer(self, user_id: str, kind: str = "user_id") -> int:
+        if user_id not in self.customers:
+            made = {"user_id": user_id if kind == "user_id" else None, "created_at": self.now, "updated_at": self.now}
+            with self.db.begin() as conn:
+                number = conn.execute(
+                    sa.insert(tables.customers).values(made).returning(tables.customers.c.id)
+                ).scalar_one()
+                conn.execute(
+                    sa.insert(tables.identities).values(
+                        kind=kind, value=user_id, customer_id=number, origin_id=number, first_seen_at=self.now
+                    )
+                )
+            self.customers[user_id] = number
+        return self.customers[user_id]
+
+    def order(
+        self, user_id: str, product_ids: Sequence[str], *, days_ago: float, state: str = "completed", quantity: int = 1
+    ) -> str:
+        self.orders += 1
+        order_id, at, customer = f"o{self.orders}", self.now - timedelta(days=days_ago), self.customer(user_id)
+        order = {
+            "order_id": order_id,
+            "customer_id": customer,
+            "origin_id": customer,
+            "ordered_at": at,
+            "received_at": at,
+            "state": state,
+            "channel": "store",
+            "total": 100,
+        }
+        lines = [
+            {
+                "order_id": order_id,
+                "line": line,
+                "customer_id": customer,
+                "ordered_at": at,
+                "product_id": product_id,
+                "quantity": quantity,
+            }
+            for line, product_id in enumerate(product_ids)
+        ]
+        with self.db.begin() as conn:
+            conn.execute(sa.insert(tables.orders).values(order))
+            conn.execute(sa.insert(tables.order_lines), lines)
+        return order_id
+
+    def event(self, user_id: str, name: str, product_id: str, *, days_ago: float = 0.01, kind: str = "user_id") -> None:
+        customer, at = self.customer(user_id, kind), self.now - timedelta(days=days_ago)
+        row = {
+            "key": new_id(),
+            "customer_id": customer,
+            "origin_id": customer,
+            "name": name,
+            "occurred_at": at,
+            "received_at": at,
+            "source_id": 1,
+            "channel": "web",
+            "product_id": product_id,
+            "properties": {},
+            "context": {},
+        }
+        with self.db.begin() as conn:
+            conn.execute(sa.insert(tables.events).values(row))
+
+    def repeat_events(self, times: int) -> None:
+        """Every event so far happens so many times more."""
+        columns = [column.name for column in tables.events.c if column.name not in ("key", "message_id")]
+        copied = ", ".join(columns)
+        with self.db.begin() as conn:
+            conn.execute(
+                sa.text(
+                    f"INSERT INTO events (key, {copied})"
+                    f" SELECT gen_random_uuid(), {copied} FROM events, generate_series(1, :times)"
+                ),
+                {"times": times},
+            )
+
+
+@pytest.fixture
+def shop(db: Database, now: datetime) -> Shop:
+    """An empty shop."""
+    return Shop(db, now)
+
+
+TEAS = tuple(f"tea-{number}" for number in range(6))
+COFFEES = tuple(f"coffee-{number}" for number in range(6))
+
+
+@pytest.fixture
+def tea_and_coffee(shop: Shop) -> Shop:
+    """Forty customers, half of whom drink tea and half coffee, who have ordered every five days for two months."""
+    for product_id in (*TEAS, *COFFEES):
+        shop.product(product_id, category="Tea" if product_id in TEAS else "Drinks > Coffee")
+    random = np.random.default_rng(3)
+    for number in range(40):
+        shelf = TEAS if number % 2 else COFFEES
+        favourites = random.choice(shelf, 3, replace=False).tolist()
+        for visit in range(12):
+            shop.order(
+                f"customer-{number}", random.choice(favourites, 2, replace=False).tolist(), days_ago=60 - 5 * visit
+            )
+    return shop
+
+
+def interactions(
+    *rows: tuple[int, int, Kind, float], customers: int | None = None, products: int | None = None
+) -> Interactions:
+    """Rows of customer, product, kind and day."""
+    ordered = sorted(rows, key=lambda row: row[3])
+    columns = [np.array(column) for column in zip(*ordered, strict=True)]
+    count = products or int(columns[1].max()) + 1
+    return Interactions(
+        customers=columns[0],
+        products=columns[1],
+        kinds=columns[2].astype(np.int64),
+        times=(columns[3] * DAY).astype(np.int64),
+        customer_count=customers or int(columns[0].max()) + 1,
+        product_ids=tuple(f"p{number}" for number in range(count)),
+        categories=np.full(count, -1),
+    )
+
+
+ORDER_ROWS = [
+    (customer, int(product), Kind.ORDER, float(day))
+    for customer in range(30)
+    for day in range(1, 40, 6)
+    for product in np.random.default_rng(customer).choice(12, 3, replace=False)
+]
+"""Thirty customers who buy the same three things every six days."""

@@ -1,0 +1,105 @@
+"""Interactions from the database and from files."""
+
+from datetime import datetime
+from pathlib import Path
+
+import orjson
+import pyarrow as pa
+import pytest
+from pyarrow import csv, parquet
+
+from foundation.database import Database
+from foundation.errors import Invalid
+from recommender import interactions
+from recommender.algorithms.base import Kind
+from tests.recommender.conftest import Shop
+
+
+class TestTheDatabase:
+    def test_gives_views_baskets_and_orders_of_every_channel_oldest_first(
+        self, db: Database, shop: Shop, now: datetime
+    ) -> None:
+        shop.product("pan", category="Kitchen > Pans")
+        shop.order("ann", ["pan"], days_ago=1)
+        shop.event("ann", "Product Viewed", "pan", days_ago=3)
+        shop.event("bob", "Product Added", "pan", days_ago=2)
+        found = interactions.load(db, now=now)
+        assert found.kinds.tolist() == [Kind.VIEW, Kind.ADD, Kind.ORDER]
+        assert found.product_ids == ("pan",) and found.category_names == ("Kitchen > Pans",)
+        assert found.customers[0] == found.customers[2] != found.customers[1]
+        assert found.times[-1] == int((now.timestamp() - 86_400) * 1e6)
+
+    def test_leaves_out_what_was_undone_what_is_to_come_and_what_the_catalogue_does_not_hold(
+        self, db: Database, shop: Shop, now: datetime
+    ) -> None:
+        shop.product("pan")
+        shop.order("ann", ["pan"], days_ago=1, state="cancelled")
+        shop.order("ann", ["pan"], days_ago=1, quantity=-1)
+        shop.order("ann", ["pan"], days_ago=-1)
+        shop.order("ann", ["unknown"], days_ago=1)
+        shop.event("ann", "Cart Viewed", "pan")
+        assert len(interactions.load(db, now=now).times) == 0
+
+    def test_leaves_out_machines_which_look_at_everything_and_order_nothing(
+        self, db: Database, shop: Shop, now: datetime
+    ) -> None:
+        shop.product("pan")
+        for name in ("crawler", "ann"):
+            shop.event(name, "Product Viewed", "pan")
+        shop.repeat_events(interactions.MACHINE)
+        shop.order("ann", ["pan"], days_ago=1)
+        found = interactions.load(db, now=now)
+        assert len(set(found.customers.tolist())) == 1
+        assert len(found.times) == interactions.MACHINE + 2
+
+    def test_of_an_empty_shop_are_none(self, db: Database, now: datetime) -> None:
+        assert len(interactions.load(db, now=now).times) == 0
+
+
+ROWS = [
+    {"user_id": "u1", "product_id": "b", "timestamp": "2026-01-02T10:00:00+01:00", "event": "Product Viewed"},
+    {"user_id": "u1", "product_id": "a", "timestamp": "2026-01-02T08:00:00", "event": "Order Completed"},
+    {"user_id": "u2", "product_id": "a", "timestamp": "2026-01-03T08:00:00Z", "event": "Wiped"},
+    {"user_id": "u2", "product_id": "a", "timestamp": None, "event": "Order Completed"},
+]
+
+
+class TestAFile:
+    def test_reads_the_same_from_csv_json_lines_and_parquet(self, tmp_path: Path) -> None:
+        table = pa.Table.from_pylist(ROWS)
+        parquet.write_table(table, tmp_path / "rows.parquet")
+        csv.write_csv(table, tmp_path / "rows.csv")
+        (tmp_path / "rows.jsonl").write_text("\n".join(orjson.dumps(row).decode() for row in ROWS))
+        for name in ("rows.parquet", "rows.csv", "rows.jsonl"):
+            found = interactions.from_file(tmp_path / name).interactions
+            assert [found.product_ids[number] for number in found.products] == ["a", "b"], name
+            assert found.kinds.tolist() == [Kind.ORDER, Kind.VIEW]
+            assert (found.times[1] - found.times[0]) / 3.6e9 == 1  # 08:00 UTC, then 10:00 in Paris
+
+    def test_knows_its_test_rows_and_visits(self, tmp_path: Path) -> None:
+        rows = [row | {"session_id": "s", "set": "test"} for row in ROWS[:2]]
+        parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+        found = interactions.from_file(tmp_path / "rows.parquet")
+        assert found.visits and found.marked is not None and found.marked.all()
+
+    def test_without_an_event_is_of_orders(self, tmp_path: Path) -> None:
+        (tmp_path / "rows.csv").write_text("user_id,product_id,timestamp,extra\n1,2,2026-01-01T00:00:00Z,x\n")
+        assert interactions.from_file(tmp_path / "rows.csv").interactions.kinds.tolist() == [Kind.ORDER]
+
+    @pytest.mark.parametrize(
+        ("name", "text", "named"),
+        [
+            ("rows.csv", "user_id,when\n1,2\n", ["product_id", "timestamp"]),
+            ("rows.csv", "user_id,product_id,timestamp\n1,2,yesterday\n", ["timestamp"]),
+            ("rows.txt", "", ["rows.txt"]),
+            ("rows.parquet", "no parquet", ["rows.parquet"]),
+            ("rows.jsonl", "{not json", ["rows.jsonl"]),
+        ],
+    )
+    def test_that_cannot_be_read_is_refused_by_name(
+        self, tmp_path: Path, name: str, text: str, named: list[str]
+    ) -> None:
+        (tmp_path / name).write_text(text)
+        with pytest.raises(Invalid) as refused:
+            interactions.from_file(tmp_path / name)
+        assert [fault.pointer for fault in refused.value.faults] == named

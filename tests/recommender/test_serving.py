@@ -1,0 +1,225 @@
+"""One request, one slate: current, never empty, recorded."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from foundation.database import Database
+from recommender import registry, training
+from recommender.serving import FRESH, Recommender, Request, Slate
+from recommender.tables import models, slates
+from shop import tables
+from tests.recommender.conftest import COFFEES, TEAS, Shop
+
+
+@pytest.fixture
+def recommender(db: Database) -> Iterator[Recommender]:
+    made = Recommender(db)
+    yield made
+    made.close()
+
+
+class Asking:
+    """Asks as an edge would, at a time one can move."""
+
+    def __init__(self, db: Database, recommender: Recommender, now: datetime) -> None:
+        self.db, self.recommender, self.now = db, recommender, now
+
+    def __call__(self, placement: str = "home", **wanted: object) -> Slate:
+        with self.db.begin() as conn:
+            return self.recommender.recommend(conn, Request(placement, **wanted), now=self.now)  # type: ignore[arg-type]
+
+    def names(self, **wanted: object) -> list[str]:
+        return [item.product_id for item in self(**wanted).items]
+
+
+@pytest.fixture
+def ask(db: Database, recommender: Recommender, now: datetime) -> Asking:
+    return Asking(db, recommender, now)
+
+
+class TestWithoutAModel:
+    def test_what_is_wanted_lately_is_shown(self, shop: Shop, ask: Asking) -> None:
+        for product_id in ("pan", "pot"):
+            shop.product(product_id)
+        shop.order("ann", ["pot"], days_ago=3)
+        slate = ask()
+        assert slate.model == "popular"
+        assert [(item.product_id, item.source) for item in slate.items] == [("pot", "popularity"), ("pan", "new")]
+
+    def test_her_own_history_counts(self, shop: Shop, ask: Asking) -> None:
+        for product_id in ("pan", "pot"):
+            shop.product(product_id)
+        for _ in range(5):
+            shop.order("bob", ["pot"], days_ago=3)
+        shop.event("ann", "Product Viewed", "pan")
+        first = ask(user_id="ann").items[0]
+        assert (first.product_id, first.reason, first.personal) == ("pan", "You looked at this", True)
+
+    def test_a_shop_nobody_visited_shows_what_it_has(self, shop: Shop, ask: Asking) -> None:
+        shop.product("pan")
+        assert [(item.product_id, item.reason) for item in ask(locale="fr").items] == [("pan", "Nouveau en boutique")]
+
+    def test_a_shop_with_nothing_shows_nothing(self, shop: Shop, ask: Asking) -> None:
+        assert ask().items == ()
+
+
+class TestEligible:
+    def test_is_what_is_active_and_in_stock_this_moment(self, tea_and_coffee: Shop, ask: Asking) -> None:
+        training.run(ask.db, now=ask.now)
+        assert {"tea-0", "coffee-0", "tea-1"} <= set(ask.names())
+        tea_and_coffee.change("tea-0", active=False)
+        tea_and_coffee.stock("coffee-0", "paris", 0)
+        tea_and_coffee.stock("tea-1", "paris", 0)
+        tea_and_coffee.stock("tea-1", "lyon", 3)
+        names = set(ask.names())
+        assert "tea-0" not in names and "coffee-0" not in names and "tea-1" in names
+
+    def test_in_a_store_is_what_that_store_has_or_never_counted(self, shop: Shop, ask: Asking) -> None:
+        for product_id in ("here", "elsewhere", "uncounted"):
+            shop.product(product_id)
+        shop.stock("here", "paris", 2)
+        shop.stock("elsewhere", "lyon", 2)
+        assert sorted(ask.names(store_id="paris")) == ["here", "uncounted"]
+
+    def test_is_not_what_is_excluded_nor_what_one_is_looking_at(self, tea_and_coffee: Shop, ask: Asking) -> None:
+        training.run(ask.db, now=ask.now)
+        names = ask.names(placement="product", products=("tea-0",), exclude=("tea-1",), n=50)
+        assert len(names) == 10 and not {"tea-0", "tea-1"} & set(names)
+
+    def test_is_not_what_was_just_bought(self, tea_and_coffee: Shop, ask: Asking) -> None:
+        training.run(ask.db, now=ask.now)
+        first = ask.names(user_id="customer-1")[0]
+        tea_and_coffee.order("customer-1", [first], days_ago=0.05)
+        assert first not in ask.names(user_id="customer-1", n=50)
+
+    def test_is_what_was_just_bought_if_there_is_nothing_else(self, shop: Shop, ask: Asking) -> None:
+        shop.product("pan")
+        shop.order("ann", ["pan"], days_ago=1)
+        assert ask.names(user_id="ann") == ["pan"]
+
+    def test_is_within_the_category_asked_for_or_below_it(self, tea_and_coffee: Shop, ask: Asking) -> None:
+        training.run(ask.db, now=ask.now)
+        tea_and_coffee.product("coffee-new", category="Drinks > Coffee > Beans")
+        tea_and_coffee.product("other", category="Drinksware")
+        assert set(ask.names(category="Drinks", n=20)) == {*COFFEES, "coffee-new"}
+
+    def test_gives_exactly_as_many_as_asked_while_there_are_so_many(self, tea_and_coffee: Shop, ask: Asking) -> None:
+        training.run(ask.db, now=ask.now)
+        for n in (1, 5, 12, 40):
+            assert len(ask.names(user_id="customer-1", n=n)) == min(n, 12)
+
+
+class TestTheModel:
+    def test_gives_tea_to_who_drinks_tea_and_says_why(self, tea_and_coffee: Shop, ask: Asking) -> None:
+        training.run(ask.db, now=ask.now)
+        items = ask(user_id="customer-1", n=3).items
+        assert {item.product_id for item in items} <= set(TEAS)
+        assert items[0].source == "history" and items[0].reason.startswith("You bought this ")
+
+    def test_gives_what_goes_with_what_one_is_looking_at(self, tea_and_coffee: Shop, ask: Asking) -> None:
+        training.run(ask.db, now=ask.now)
+        item = ask(placement="product", products=("coffee-2",), n=1).items[0]
+        assert item.product_id in COFFEES and item.reason == "Goes with Coffee-2" and not item.personal
+
+    def test_hears_of_a_view_at_the_next_answer(self, tea_and_coffee: Shop, ask: Asking) -> None:
+        training.run(ask.db, now=ask.now)
+        before = ask.names(anonymous_id="visitor", n=4)
+        for _ in range(2):
+            tea_and_coffee.event("visitor", "Product Viewed", COFFEES[5], kind="anonymous_id")
+        after = ask.names(anonymous_id="visitor", n=4)
+        assert after[0] == COFFEES[5] and after != before
+
+    def test_bears_products_that_came_since_it_was_fitted(self, tea_and_coffee: Shop, ask: Asking) -> None:
+        training.run(ask.db, now=ask.now)
+        tea_and_coffee.product("tea-new")
+        tea_and_coffee.event("customer-1", "Product Added", "tea-new")
+        new = next(item for item in ask(user_id="customer-1").items if item.product_id == "tea-new")
+        assert new.reason == "You had this in your basket"
+
+    def test_knows_a_customer_by_our_id_and_by_the_shops(self, tea_and_coffee: Shop, ask: Asking) -> None:
+        training.run(ask.db, now=ask.now)
+        number = tea_and_coffee.customers["customer-1"]
+        assert ask.names(customer_id=number) == ask.names(user_id="customer-1") != ask.names(user_id="nobody")
+
+    def test_forgets_an_order_that_was_cancelled(self, tea_and_coffee: Shop, ask: Asking) -> None:
+        tea_and_coffee.product("pan")
+        order_id = tea_and_coffee.order("ann", ["pan"], days_ago=30)
+        assert ask(user_id="ann").items[0].source == "history"
+        with ask.db.begin() as conn:
+            conn.execute(sa.update(tables.orders).where(tables.orders.c.order_id == order_id).values(state="cancelled"))
+        assert "history" not in {item.source for item in ask(user_id="ann").items}
+
+
+class TestFreshness:
+    def test_a_published_model_is_served_within_half_a_minute(self, tea_and_coffee: Shop, ask: Asking) -> None:
+        assert ask().model == "popular"
+        run = training.run(ask.db, now=ask.now)
+        assert ask().model == "popular"
+        ask.now += FRESH
+        assert ask().model == str(run.model_id)
+
+    def test_a_damaged_model_is_refused_and_the_old_one_serves_on(self, tea_and_coffee: Shop, ask: Asking) -> None:
+        good = training.run(ask.db, now=ask.now).model_id
+        assert ask().model == str(good)
+        bad = training.run(ask.db, now=ask.now).model_id
+        with ask.db.begin() as conn:
+            conn.execute(sa.update(models).where(models.c.id == bad).values(artefact=b"not what was published"))
+        for _ in range(2):
+            ask.now += FRESH
+            assert ask().model == str(good)
+
+    def test_rolling_back_is_served_too(self, tea_and_coffee: Shop, ask: Asking) -> None:
+        first, second = (training.run(ask.db, now=ask.now).model_id for _ in range(2))
+        assert ask().model == str(second)
+        with ask.db.begin() as conn:
+            registry.roll_back(conn, now=ask.now)
+        ask.now += timedelta(minutes=1)
+        assert ask().model == str(first)
+
+
+class TestSlates:
+    def test_are_kept_as_they_were_shown(self, tea_and_coffee: Shop, ask: Asking) -> None:
+        made = ask(placement="email", user_id="customer-1")
+        ask.recommender.flush()
+        with ask.db.begin() as conn:
+            (row,) = conn.execute(sa.select(slates)).mappings()
+        assert (row["id"], row["placement"]) == (made.slate_id, "email")
+        assert row["customer_id"] == tea_and_coffee.customers["customer-1"] and row["shown_at"] == ask.now
+        assert [item["product_id"] for item in row["items"]] == [item.product_id for item in made.items]
+
+    def test_are_written_without_being_waited_for(self, shop: Shop, ask: Asking) -> None:
+        shop.product("pan")
+        ask()
+        ask.recommender.close()
+        with ask.db.begin() as conn:
+            assert conn.scalar(sa.select(sa.func.count()).select_from(slates)) == 1
+
+    def test_that_nobody_saw_are_not_kept(self, shop: Shop, ask: Asking) -> None:
+        shop.product("pan")
+        ask(record=False)
+        ask.recommender.flush()
+        with ask.db.begin() as conn:
+            assert conn.scalar(sa.select(sa.func.count()).select_from(slates)) == 0
+
+    def test_of_a_customer_erased_meanwhile_hold_nobody_up(self, shop: Shop, ask: Asking) -> None:
+        shop.product("pan")
+        gone = shop.customer("gone")
+        ask(customer_id=gone)
+        ask()
+        with ask.db.begin() as conn:
+            conn.execute(sa.delete(slates))
+            conn.execute(sa.delete(tables.customers).where(tables.customers.c.id == gone))
+        ask.recommender.flush()
+        with ask.db.begin() as conn:
+            assert conn.scalars(sa.select(slates.c.customer_id)).all() in ([None], [])
+
+    def test_are_made_for_many_at_once(self, tea_and_coffee: Shop, ask: Asking) -> None:
+        training.run(ask.db, now=ask.now)
+        wanted = [Request("email", user_id=f"customer-{number}", n=2) for number in range(6)]
+        with ask.db.begin() as conn:
+            made = ask.recommender.recommend_many(conn, wanted, now=ask.now)
+        for number, slate in enumerate(made):
+            assert {item.product_id for item in slate.items} <= set(TEAS if number % 2 else COFFEES)
