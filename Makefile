@@ -42,11 +42,11 @@ $(VENV)/.run: requirements.txt requirements-demo.txt
 	@echo "Installing Relance into $(VENV) (about half a minute the first time) …"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Relance needs Python 3.11 or newer.")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --disable-pip-version-check -q -r requirements.txt
-	@$(BIN)/pip install --disable-pip-version-check -q --no-deps -r requirements-demo.txt
+	@$(BIN)/pip install --disable-pip-version-check -qq -r requirements.txt
+	@$(BIN)/pip install --disable-pip-version-check -qq --no-deps -r requirements-demo.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
 	@echo "Installing the test tools …"
-	@$(BIN)/pip install --disable-pip-version-check -q -r requirements-dev.txt
+	@$(BIN)/pip install --disable-pip-version-check -qq -r requirements-dev.txt
 	@touch $@

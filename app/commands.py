@@ -80,7 +80,7 @@ user = AppGroup("user", help="People who may sign in to the console.")
 @click.option("--name", help="How the console addresses them.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @_told
-def create_user(email: str, role: str, name: str | None, password_stdin: bool) -> None:
+def create_user(*, email: str, role: str, name: str | None, password_stdin: bool) -> None:
     """Add a person; asks for the password unless it comes on standard input."""
     password = (
         sys.stdin.readline().rstrip("\n")
@@ -143,7 +143,7 @@ def train() -> None:
 @click.option("--k", "ks", default="10,20", show_default=True, help="Lengths of list to score, comma-separated.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
 @_told
-def evaluate(file: Path, split: str, test_days: int, ks: str, json_file: Path | None) -> None:
+def evaluate(*, file: Path, split: str, test_days: int, ks: str, json_file: Path | None) -> None:
     """Score the algorithms on an interactions file, as `train` does; touches no database."""
     lengths = tuple(int(k) for k in ks.split(",") if k.strip().isdecimal())
     if not lengths or 0 in lengths:
