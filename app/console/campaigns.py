@@ -214,7 +214,7 @@ def _stages(report: reports.Results) -> list[Stage]:
 def _whisker(lift: Lift) -> charts.Whisker | None:
     if lift.difference is None or lift.low is None or lift.high is None:
         return None
-    return charts.whisker(lift.low, lift.difference, lift.high)
+    return charts.whisker(lift.low, lift.difference, lift.high, width=540)
 
 
 @bp.context_processor

@@ -37,7 +37,7 @@ def spark(values: Sequence[float], *, width: float = 192, height: float = 32) ->
     return " ".join(f"{across.at(n)},{up.at(value)}" for n, value in enumerate(values))
 
 
-def whisker(low: float, middle: float, high: float, *, width: float = 230) -> Whisker:
+def whisker(low: float, middle: float, high: float, *, width: float) -> Whisker:
     """An interval on an axis that always shows zero, so that one sees whether it is touched."""
     reach = max(abs(low), abs(high)) or 1.0
     axis = Scale(min(low, 0) - 0.15 * reach, max(high, 0) + 0.15 * reach, 4, width - 4)

@@ -353,7 +353,7 @@ def test_the_parts_of_a_drawn_sum_fill_it_and_none_is_too_thin_to_see() -> None:
 
 
 def test_an_interval_is_drawn_with_zero_in_sight() -> None:
-    drawn = charts.whisker(0.01, 0.03, 0.05)
+    drawn = charts.whisker(0.01, 0.03, 0.05, width=230)
     assert drawn.zero < drawn.low < drawn.middle < drawn.high
 
 
