@@ -106,9 +106,9 @@ def random_murder(
     url: str, folder: Path, *, size: int, crew: int = 4, pause: float = 0.5, jitter: float = 0.25, seed: int = 1
 ) -> Murder:
     """A2: `crew` workers, one of them killed every half second or so, a provider that loses 2 % of its answers,
-    refuses 2 % for now and cuts 1 % off."""
+    refuses 2 % for now and breaks down on 1 %."""
     db, dice = Database(url), random.Random(seed)
-    with provider(folder, Faults(lost_answers=0.02, refused=0.02, cut_off=0.01), seed=seed) as witness:
+    with provider(folder, Faults(lost_answers=0.02, refused=0.02, broken=0.01), seed=seed) as witness:
         setting = workers.setting_for(url, witness.port, folder, lease=2.0)
         audience.prepare(db, size, now=setting.now())
         workers.start(workers.enrol, setting).join()

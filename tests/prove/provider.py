@@ -1,7 +1,7 @@
 """The witness: an SMTP server in its own process that writes every mail it accepts to a ledger on disk, then answers.
 
-It can misbehave as providers do: take a mail and lose the answer, refuse for now, hang up without having taken it,
-or kill its client at the worst moment.
+It can misbehave as providers do: take a mail and lose the answer, refuse for now, break down, or kill its client at
+the worst moment.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ class Faults:
 
     lost_answers: float = 0.0
     refused: float = 0.0
-    cut_off: float = 0.0
+    broken: float = 0.0
     kill_at: str | None = None
 
 
@@ -76,8 +76,8 @@ class _Handler:
         roll, faults = self._dice.random(), self.faults
         if roll < faults.refused:
             return "451 4.7.1 later, please"
-        if roll < faults.refused + faults.cut_off:
-            return self._hang_up(server)
+        if roll < faults.refused + faults.broken:
+            return "451 4.3.0 internal error"
         self._accept(envelope)
         self._strike("accepted")
         return self._hang_up(server) if roll > 1 - faults.lost_answers else "250 OK"
