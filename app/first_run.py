@@ -22,10 +22,14 @@ Track = Callable[[str], Progress]
 def prepare(parts: Parts, *, track: Track) -> None:
     """Brings the schema up to date and, in demo mode, loads the shop and trains once. Repeating it adds nothing."""
     parts.db.migrate()
-    if parts.config.demo and not _is_ready(parts):
+    if not parts.config.demo:
+        return
+    if not _is_ready(parts):
         _load_shop(parts, track)
         _train(parts, track)
         _open(parts)
+    with parts.db.begin() as conn:
+        purchases.rehome(conn, parts.config.base_url)
 
 
 def _is_ready(parts: Parts) -> bool:

@@ -17,11 +17,13 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import sqlalchemy as sa
 
 from app.demo import invented, pictures
 from foundation.database import Database
 from foundation.errors import Fault, Invalid
 from shop import imports
+from shop.tables import products
 
 ORDER_OF_IMPORT = ("stores", "products", "stock", "customers", "consents", "orders")
 LAST_DAY = date(2018, 1, 1)
@@ -38,6 +40,15 @@ def load(db: Database, directory: Path, *, base_url: str, now: datetime, track: 
     files = write(directory, base_url=base_url, now=now)
     for kind in ORDER_OF_IMPORT:
         imports.run(db, kind, path=files[kind], now=now, progress=track(f"Loading the demo shop: {kind}"))
+
+
+def rehome(conn: sa.Connection, base_url: str) -> None:
+    """Points the products' pages and pictures at this address, should the shop have been loaded under another."""
+    moved = {
+        name: sa.func.regexp_replace(products.c[name], "^https?://[^/]+", base_url) for name in ("url", "image_url")
+    }
+    elsewhere = products.c.url.like("%/demo/product/%") & ~products.c.url.startswith(base_url + "/", autoescape=True)
+    conn.execute(sa.update(products).where(elsewhere).values(moved))
 
 
 def write(directory: Path, *, base_url: str, now: datetime) -> dict[str, Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sa
 
 from app.demo import invented, purchases
 from foundation.database import Database
@@ -73,3 +74,14 @@ def test_orders_name_their_store_unless_they_came_by_web_or_app(files: dict[str,
 def test_titles_are_readable(given: tuple[str | None, str, str | None], expected: str) -> None:
     product_type, category, size = given
     assert invented.title(product_type, category, size=size) == expected
+
+
+def test_the_shop_moves_with_its_address(conn: sa.Connection, now: datetime) -> None:
+    row = {"product_id": "1", "title": "Rye bread", "url": "http://localhost:8000/demo/product/1"}
+    catalogue.put(conn, [row | {"image_url": "http://localhost:8000/demo/images/bread.png"}], now=now)
+    purchases.rehome(conn, "http://localhost:8080")
+    moved = catalogue.get_many(conn, ["1"])["1"]
+    assert (moved.url, moved.image_url) == (
+        "http://localhost:8080/demo/product/1",
+        "http://localhost:8080/demo/images/bread.png",
+    )
