@@ -33,6 +33,8 @@ _PR_SET_PDEATHSIG = 1
 def main() -> int:
     """Prepares, starts, and waits; returns the exit code."""
     began = time.monotonic()
+    if os.environ.get("RELANCE_DEMO") == "1":
+        os.environ.setdefault("RELANCE_EMAIL_FROM", account.SHOP)
     try:
         config = Config.from_env()
     except Invalid as wrong:

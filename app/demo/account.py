@@ -1,10 +1,12 @@
-"""Who signs in to the console of a demo: one person, with a password made for this installation."""
+"""Who is who in a demo: the shop that writes, and the one person who signs in to the console."""
 
 from pathlib import Path
 
 from foundation.config import kept_secret
 
 USER = "demo@maison-aubier.example"
+SHOP = "Maison Aubier <bonjour@maison-aubier.example>"
+"""The sender of the demo's mail, unless the settings name one."""
 
 
 def password(var: Path) -> str:
