@@ -103,9 +103,17 @@ class Murder:
 
 
 def random_murder(
-    url: str, folder: Path, *, size: int, crew: int = 4, pause: float = 0.5, jitter: float = 0.25, seed: int = 1
+    url: str,
+    folder: Path,
+    *,
+    size: int,
+    crew: int = 4,
+    pause: float = 0.5,
+    jitter: float = 0.25,
+    most: int = 10**9,
+    seed: int = 1,
 ) -> Murder:
-    """A2: `crew` workers, one of them killed every half second or so, a provider that loses 2 % of its answers,
+    """A2: `crew` workers, one of them killed every half second or so (`most` times), a provider that loses 2 % of its answers,
     refuses 2 % for now and breaks down on 1 %."""
     db, dice = Database(url), random.Random(seed)
     with provider(folder, Faults(lost_answers=0.02, refused=0.02, broken=0.01), seed=seed) as witness:
@@ -116,6 +124,8 @@ def random_murder(
         began, kills = time.monotonic(), 0
         while workers.unfinished(db):
             time.sleep(max(0.05, pause + dice.uniform(-jitter, jitter)))
+            if kills >= most:
+                continue
             unlucky = dice.randrange(crew)
             staff[unlucky].kill()
             staff[unlucky].join()

@@ -30,7 +30,7 @@ def test_reports_lost_to_a_crash_come_again_and_count_once(db: Database, tmp_pat
 
 @pytest.mark.slow
 def test_random_murder_mails_nobody_twice_and_forgets_nobody(db: Database, tmp_path: Path) -> None:
-    result = proofs.random_murder(db.url, tmp_path, size=300, pause=0.3, jitter=0.15)
+    result = proofs.random_murder(db.url, tmp_path, size=150, crew=2, pause=0.3, jitter=0.15, most=10)
     assert result.kills >= 3 and result.before.sound, result
     assert result.after.sound and result.after.uncertain_accepted == 0, result
 
