@@ -56,7 +56,7 @@ def _ingest(conn: sa.Connection, events: Sequence[Event], refused: Sequence[Refu
     repeated.subtract(
         (event.source_id, event.name) for event, place in zip(fresh, placed, strict=True) if place.refused
     )
-    _count(conn, accepted, +repeated, refused, now)
+    _count(conn, accepted=accepted, repeated=+repeated, refused=refused, now=now)
     _keep_refused(conn, refused)
     return Outcome(len(accepted), repeated.total(), len(refused))
 
@@ -175,6 +175,7 @@ ON CONFLICT (minute, source_id, name) DO UPDATE SET accepted = mine.accepted + e
 
 def _count(
     conn: sa.Connection,
+    *,
     accepted: Iterable[Event],
     repeated: Counter[tuple[int, str]],
     refused: Iterable[Refusal],
