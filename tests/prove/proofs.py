@@ -113,8 +113,8 @@ def random_murder(
     most: int = 10**9,
     seed: int = 1,
 ) -> Murder:
-    """A2: `crew` workers, one of them killed every half second or so (`most` times), a provider that loses 2 % of its answers,
-    refuses 2 % for now and breaks down on 1 %."""
+    """A2: `crew` workers, one of them killed every half second or so, at most `most` times; a provider that loses 2 %
+    of its answers, refuses 2 % for now and breaks down on 1 %."""
     db, dice = Database(url), random.Random(seed)
     with provider(folder, Faults(lost_answers=0.02, refused=0.02, broken=0.01), seed=seed) as witness:
         setting = workers.setting_for(url, witness.port, folder, lease=2.0)
