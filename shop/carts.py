@@ -1,7 +1,7 @@
 """Live carts: kept from events, read by id, by how long they have been quiet, and by customer."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ import orjson
 import sqlalchemy as sa
 
 from foundation import database
-from shop import baskets
+from shop import arrays, baskets
 from shop.baskets import Cart, CartLine, State
 from shop.tables import carts
 from shop.vocabulary import CART_NAMES, Event, Name
@@ -93,8 +93,8 @@ _LOAD = f"""
 SELECT {_SELECT}, customers.user_id IS NOT NULL
 FROM carts JOIN customers ON customers.id = carts.customer_id
 WHERE carts.id = ANY(ARRAY(
-    SELECT id FROM carts WHERE cart_id = ANY(%b)
-    UNION SELECT id FROM carts WHERE customer_id = ANY(%b) AND state <> 'ordered'))
+    SELECT id FROM carts WHERE cart_id = ANY(%s::text[])
+    UNION SELECT id FROM carts WHERE customer_id = ANY(%s::bigint[]) AND state <> 'ordered'))
 ORDER BY carts.id FOR UPDATE OF carts
 """
 
@@ -125,7 +125,7 @@ _STORE = (
     f"INSERT INTO carts ({', '.join(_STORED)}) SELECT "
     + ", ".join(f"{name}::jsonb" if name == "lines" else name for name in _STORED)
     + " FROM unnest("
-    + ", ".join(f"%b::{_TYPES.get(name, 'text')}[]" for name in _STORED)
+    + ", ".join(f"%s::{_TYPES.get(name, 'text')}[]" for name in _STORED)
     + f") AS new ({', '.join(_STORED)}) ON CONFLICT (cart_id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _STORED if name != "cart_id")
 )
@@ -134,13 +134,12 @@ _STORE = (
 def _store(conn: sa.Connection, changed: Iterable[Cart]) -> None:
     rows = sorted(changed, key=lambda cart: cart.cart_id)
     if rows:
-        columns = [[getattr(cart, name) for cart in rows] for name in _STORED]
-        columns[_STORED.index("lines")] = [_json(cart.lines) for cart in rows]
+        columns = [arrays.of(_TYPES.get(name, "text"), [_stored(cart, name) for cart in rows]) for name in _STORED]
         database.driver(conn).execute(_STORE, columns)
 
 
-def _json(lines: Sequence[CartLine]) -> str:
-    return orjson.dumps([{name: value for name, value in asdict(line).items()} for line in lines]).decode()
+def _stored(cart: Cart, name: str) -> Any:
+    return orjson.dumps(cart.lines).decode() if name == "lines" else getattr(cart, name)
 
 
 # ------------------------------------------------------------------------------------------------ look-ups

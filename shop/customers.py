@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from foundation import database
 from foundation.errors import NotFound
-from shop import handles, linking, merging
+from shop import arrays, handles, linking, merging
 from shop.handles import Handle, Kind
 from shop.linking import Graph
 from shop.profiles import COLUMNS, Profile
@@ -27,20 +27,38 @@ class Placed:
     refused: Reason | None = None
 
 
-def resolve(conn: sa.Connection, events: Sequence[Event], *, now: datetime) -> list[Placed]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Handles asked for, whose answers are still to be read: in pipeline mode other questions may go along."""
+
+    held: Iterable[tuple[Any, ...]]
+    claims: Iterable[tuple[Any, ...]]
+
+
+def ask(conn: sa.Connection, events: Iterable[Event]) -> Asked:
+    """Asks who holds the handles that events mention."""
+    named = _named(events)
+    driver = database.driver(conn)
+    given = [handle for handle in named if handle.kind not in _WEAK]
+    return Asked(
+        held=driver.execute(_LOAD, _columns(named)),
+        claims=driver.execute(_LOAD_CLAIMS, _columns(given)) if given else (),
+    )
+
+
+def resolve(conn: sa.Connection, events: Sequence[Event], *, now: datetime, asked: Asked | None = None) -> list[Placed]:
     """Says for each event whose it is, and stores what the batch teaches of who is who.
 
     From here to the end of the transaction the customers concerned are locked, in the order of their ids, so that two
     batches about the same person go one after the other. A batch that teaches nothing new waits for no other.
     """
-    named = _named(events)
-    graph = _load(conn, named)
+    graph = _graph(asked or ask(conn, events))
     placed = [graph.place(event) for event in events]
     if not graph.changed and _still(_lock(conn, _ids(graph, placed)), graph, placed):
         _describe(conn, events, placed, now)
         return [_placed(place, {}) for place in placed]
     database.driver(conn).execute("SELECT pg_advisory_xact_lock(%s)", [merging.GRAPH_LOCK])
-    graph = _load(conn, named)
+    graph = _graph(ask(conn, events))
     placed = [graph.place(event) for event in events]
     _lock(conn, _ids(graph, placed), against_reference=bool(graph.merges))
     ids = _store(conn, graph, now)
@@ -78,29 +96,25 @@ def _named(events: Iterable[Event]) -> set[Handle]:
 
 _LOAD = """
 SELECT kind, value, customer_id, quarantined_at IS NOT NULL, user_id
-FROM unnest(%b::text[], %b::text[]) AS named (kind, value)
+FROM unnest(%s::text[], %s::text[]) AS named (kind, value)
 JOIN identities USING (kind, value) JOIN customers ON customers.id = customer_id
 """
 _LOAD_CLAIMS = """
 SELECT kind, value, customer_id
-FROM unnest(%b::text[], %b::text[]) AS named (kind, value) JOIN identity_claims USING (kind, value)
+FROM unnest(%s::text[], %s::text[]) AS named (kind, value) JOIN identity_claims USING (kind, value)
 """
 _WEAK = (Kind.USER_ID, Kind.ANONYMOUS_ID, Kind.DEVICE)
 
 
-def _load(conn: sa.Connection, named: Collection[Handle]) -> Graph:
+def _graph(asked: Asked) -> Graph:
     graph = Graph()
-    driver = database.driver(conn)
-    held = driver.execute(_LOAD, _columns(named))
-    given = [handle for handle in named if handle.kind not in _WEAK]
-    claims = driver.execute(_LOAD_CLAIMS, _columns(given)) if given else ()
-    for kind, value, customer, quarantined, user_id in held:
+    for kind, value, customer, quarantined, user_id in asked.held:
         handle = Handle(kind, value)
         graph.holders[handle] = customer
         graph.user_ids[customer] = user_id
         if quarantined:
             graph.quarantined.add(handle)
-    for kind, value, customer in claims:
+    for kind, value, customer in asked.claims:
         graph.claims.setdefault(Handle(kind, value), set()).add(customer)
     return graph
 
@@ -110,8 +124,8 @@ def _lock(
 ) -> Sequence[tuple[int, int | None]]:
     """Locks customers; `against_reference` also keeps other transactions from storing rows of theirs meanwhile."""
     strength = "UPDATE" if against_reference else "NO KEY UPDATE"
-    query = f"SELECT id, merged_into FROM customers WHERE id = ANY(%b) ORDER BY id FOR {strength}"
-    return database.driver(conn).execute(query, [list(ids)]).fetchall()
+    query = f"SELECT id, merged_into FROM customers WHERE id = ANY(%s::bigint[]) ORDER BY id FOR {strength}"
+    return database.driver(conn).execute(query, [arrays.numbers(ids)]).fetchall()
 
 
 def _still(rows: Sequence[tuple[int, int | None]], graph: Graph, placed: Iterable[int | Reason]) -> bool:
@@ -130,14 +144,14 @@ def _store(conn: sa.Connection, graph: Graph, now: datetime) -> dict[int, int]:
     if graph.attached:
         columns = _columns(graph.attached)
         origins = [ids.get(customer, customer) for customer in graph.attached.values()]
-        driver.execute(_ATTACH, [*columns, origins, now])
+        driver.execute(_ATTACH, [*columns, arrays.numbers(origins), now])
     if graph.moved:
         customers_ = [ids.get(customer, customer) for customer in graph.moved.values()]
-        driver.execute(_MOVE, [*_columns(graph.moved), customers_])
+        driver.execute(_MOVE, [*_columns(graph.moved), arrays.numbers(customers_)])
     if graph.claimed:
         claimed = sorted(graph.claimed)
         claimants = [ids.get(customer, customer) for _, customer in claimed]
-        driver.execute(_CLAIM, [*_columns(handle for handle, _ in claimed), claimants, now])
+        driver.execute(_CLAIM, [*_columns(handle for handle, _ in claimed), arrays.numbers(claimants), now])
     if graph.newly_quarantined:
         driver.execute(_QUARANTINE, [now, *_columns(graph.newly_quarantined)])
     return ids
@@ -164,30 +178,30 @@ WHERE customers.id = known.id
 _ATTACH = """
 INSERT INTO identities (kind, value, customer_id, origin_id, first_seen_at)
 SELECT kind, value, customer_id, customer_id, seen_at
-FROM (SELECT unnest(%b::text[]) AS kind, unnest(%b::text[]) AS value, unnest(%b::bigint[]) AS customer_id,
-    %b::timestamptz AS seen_at) AS new
+FROM (SELECT unnest(%s::text[]) AS kind, unnest(%s::text[]) AS value, unnest(%s::bigint[]) AS customer_id,
+    %s::timestamptz AS seen_at) AS new
 ON CONFLICT DO NOTHING
 """
 _MOVE = """
 UPDATE identities SET customer_id = new.customer_id, origin_id = new.customer_id
-FROM unnest(%b::text[], %b::text[], %b::bigint[]) AS new (kind, value, customer_id)
+FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS new (kind, value, customer_id)
 WHERE (identities.kind, identities.value) = (new.kind, new.value)
 """
 _CLAIM = """
 INSERT INTO identity_claims (kind, value, customer_id, claimed_at)
-SELECT unnest(%b::text[]), unnest(%b::text[]), unnest(%b::bigint[]), %b
+SELECT unnest(%s::text[]), unnest(%s::text[]), unnest(%s::bigint[]), %s::timestamptz
 ON CONFLICT DO NOTHING
 """
 _QUARANTINE = """
-UPDATE identities SET quarantined_at = %b
-FROM unnest(%b::text[], %b::text[]) AS hub (kind, value)
+UPDATE identities SET quarantined_at = %s::timestamptz
+FROM unnest(%s::text[], %s::text[]) AS hub (kind, value)
 WHERE (identities.kind, identities.value) = (hub.kind, hub.value) AND quarantined_at IS NULL
 """
 
 
-def _columns(named: Iterable[Handle]) -> list[list[str]]:
+def _columns(named: Iterable[Handle]) -> list[str]:
     named = list(named)
-    return [[handle.kind for handle in named], [handle.value for handle in named]]
+    return [arrays.texts(handle.kind for handle in named), arrays.texts(handle.value for handle in named)]
 
 
 # ------------------------------------------------------------------------------------------------- traits

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from foundation import database
 from foundation.errors import Fault
-from shop import carts, customers, orders, profiles
+from shop import arrays, carts, customers, orders, profiles
 from shop.customers import Placed
-from shop.profiles import Profile
+from shop.profiles import OrderChange
 from shop.vocabulary import Event, Reason, Refusal
 
 
@@ -40,28 +40,26 @@ def _ingest(conn: sa.Connection, events: Sequence[Event], refused: Sequence[Refu
     # Plans are cached while tables are small; without this a new installation would read its tables from end to end
     # for every batch until the next ANALYZE.
     database.driver(conn).execute("SET LOCAL enable_seqscan = off")
+    asked = customers.ask(conn, events)
     fresh = _unseen(conn, events)
-    placed = customers.resolve(conn, fresh, now=now) if fresh else []
-    refused = [*refused, *_refusals(fresh, placed)]
+    placed = customers.resolve(conn, fresh, now=now, asked=asked) if fresh else []
+    turned_away = [*refused, *_refusals(fresh, placed)]
     belonging = [(event, place) for event, place in zip(fresh, placed, strict=True) if not place.refused]
-    new = _insert(conn, belonging)
+    new = _store(conn, belonging, now)
     happened = [(place.customer, place.origin, event) for event, place in belonging if event.key in new]
     carts.apply(conn, happened)
-    changes = orders.apply(conn, happened)
-    gains = profiles.fold(((customer, event) for customer, _, event in happened), changes)
-    _gain(conn, gains)
-    accepted = [event for _, _, event in happened]
+    _bought(conn, orders.apply(conn, happened))
     repeated = Counter((event.source_id, event.name) for event in events)
-    repeated.subtract((event.source_id, event.name) for event in accepted)
+    repeated.subtract((event.source_id, event.name) for _, _, event in happened)
     repeated.subtract(
         (event.source_id, event.name) for event, place in zip(fresh, placed, strict=True) if place.refused
     )
-    _count(conn, accepted=accepted, repeated=+repeated, refused=refused, now=now)
-    _keep_refused(conn, refused)
-    return Outcome(len(accepted), repeated.total(), len(refused))
+    _count(conn, +repeated, turned_away, now)
+    _keep_refused(conn, turned_away)
+    return Outcome(len(happened), repeated.total(), len(turned_away))
 
 
-_SEEN = "SELECT key FROM events WHERE key = ANY(%b)"
+_SEEN = "SELECT key FROM events WHERE key = ANY(%s::uuid[])"
 
 
 def _unseen(conn: sa.Connection, events: Sequence[Event]) -> list[Event]:
@@ -70,7 +68,7 @@ def _unseen(conn: sa.Connection, events: Sequence[Event]) -> list[Event]:
     for event in events:
         by_key.setdefault(event.key, event)
     if by_key:
-        for (key,) in database.driver(conn).execute(_SEEN, [list(by_key)]):
+        for (key,) in database.driver(conn).execute(_SEEN, [arrays.uuids(by_key)]):
             del by_key[key]
     return list(by_key.values())
 
@@ -98,43 +96,63 @@ def _refusals(events: Sequence[Event], placed: Sequence[Placed]) -> list[Refusal
     ]
 
 
-_INSERT = """
-INSERT INTO events (key, customer_id, origin_id, name, occurred_at, received_at, source_id, channel,
-    product_id, order_id, cart_id, store_id, message_id, properties, context)
-SELECT key, customer_id, origin_id, name, occurred_at, received_at, source_id, channel,
-    product_id, order_id, cart_id, store_id, message_id, properties::jsonb, context::jsonb
-FROM unnest(%b::uuid[], %b::bigint[], %b::bigint[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::int[],
-    %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[])
-    AS new (key, customer_id, origin_id, name, occurred_at, received_at, source_id, channel,
-    product_id, order_id, cart_id, store_id, message_id, properties, context)
-ON CONFLICT (key) DO NOTHING RETURNING key
+_STORE = f"""
+WITH new AS (
+    INSERT INTO events (key, customer_id, origin_id, name, occurred_at, received_at, source_id, channel,
+        product_id, order_id, cart_id, store_id, message_id, properties, context)
+    SELECT key, customer_id, origin_id, name, occurred_at, received_at, source_id, channel,
+        product_id, order_id, cart_id, store_id, message_id, properties::jsonb, context::jsonb
+    FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::int[],
+        %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+        AS new (key, customer_id, origin_id, name, occurred_at, received_at, source_id, channel,
+        product_id, order_id, cart_id, store_id, message_id, properties, context)
+    ON CONFLICT (key) DO NOTHING
+    RETURNING key, customer_id, name, occurred_at, source_id, channel
+), gained AS (
+    INSERT INTO profiles AS mine (customer_id, {", ".join(profiles.OF_EVENTS)})
+    SELECT customer_id, {", ".join(profiles.OF_EVENTS.values())} FROM new GROUP BY customer_id ORDER BY customer_id
+    ON CONFLICT (customer_id) DO UPDATE SET {profiles.GAIN}
+), heard AS (
+    UPDATE sources SET last_event_at = %s::timestamptz WHERE id IN (SELECT source_id FROM new)
+        AND (last_event_at IS NULL OR last_event_at < %s::timestamptz - interval '10 seconds')
+), counted AS (
+    INSERT INTO event_counts AS mine (minute, source_id, name, accepted)
+    SELECT date_trunc('minute', %s::timestamptz), source_id, name, count(*)
+    FROM new GROUP BY source_id, name ORDER BY source_id, name
+    ON CONFLICT (minute, source_id, name) DO UPDATE SET accepted = mine.accepted + excluded.accepted
+)
+SELECT key FROM new
 """
 
 
-def _insert(conn: sa.Connection, belonging: Sequence[tuple[Event, Placed]]) -> set[UUID]:
-    """Stores events, in the order of their keys so that two transactions never wait for each other in a ring."""
+def _store(conn: sa.Connection, belonging: Sequence[tuple[Event, Placed]], now: datetime) -> set[UUID]:
+    """Stores events, counts them and adds them to profiles. Returns the keys of those that were new.
+
+    In the order of their keys, so that two transactions never wait for each other in a ring.
+    """
     if not belonging:
         return set()
     rows = sorted(belonging, key=lambda row: row[0].key.int)
     events = [event for event, _ in rows]
     columns = [
-        [event.key for event in events],
-        [place.customer for _, place in rows],
-        [place.origin for _, place in rows],
-        [event.name for event in events],
-        [event.occurred_at for event in events],
-        [event.received_at for event in events],
-        [event.source_id for event in events],
-        [event.channel for event in events],
-        [event.product_id for event in events],
-        [event.order_id for event in events],
-        [event.cart_id for event in events],
-        [event.store_id for event in events],
-        [event.message_id for event in events],
-        [orjson.dumps(_told(event)).decode() for event in events],
-        [orjson.dumps(event.context).decode() for event in events],
+        arrays.uuids(event.key for event in events),
+        arrays.numbers(place.customer for _, place in rows),
+        arrays.numbers(place.origin for _, place in rows),
+        arrays.texts(event.name for event in events),
+        arrays.times(event.occurred_at for event in events),
+        arrays.times(event.received_at for event in events),
+        arrays.numbers(event.source_id for event in events),
+        arrays.texts(event.channel for event in events),
+        arrays.texts(event.product_id for event in events),
+        arrays.texts(event.order_id for event in events),
+        arrays.texts(event.cart_id for event in events),
+        arrays.texts(event.store_id for event in events),
+        arrays.texts(event.message_id for event in events),
+        arrays.texts(orjson.dumps(_told(event)).decode() for event in events),
+        arrays.texts(orjson.dumps(event.context).decode() for event in events),
     ]
-    return {row[0] for row in database.driver(conn).execute(_INSERT, columns)}
+    at = now.isoformat()
+    return {row[0] for row in database.driver(conn).execute(_STORE, [*columns, at, at, at])}
 
 
 def _told(event: Event) -> dict[str, object]:
@@ -144,59 +162,48 @@ def _told(event: Event) -> dict[str, object]:
     return event.traits if event.type in ("identify", "group") else event.properties
 
 
-# ------------------------------------------------------------------------------------------------- profiles
-_GAIN = (
-    f"INSERT INTO profiles AS mine (customer_id, {', '.join(profiles.COLUMNS)}) SELECT * FROM unnest(%b::bigint[], "
-    + ", ".join("%b::timestamptz[]" if name.endswith("_at") else "%b::bigint[]" for name in profiles.COLUMNS)
-    + f") ON CONFLICT (customer_id) DO UPDATE SET {profiles.GAIN}"
-)
-
-
-def _gain(conn: sa.Connection, gains: dict[int, Profile]) -> None:
-    if gains:
-        ids = sorted(gains)
-        columns = [[getattr(gains[customer], name) for customer in ids] for name in profiles.COLUMNS]
-        database.driver(conn).execute(_GAIN, [ids, *columns])
-
-
-# ------------------------------------------------------------------------------------------------- counting
-_COUNT = """
-WITH heard AS (
-    UPDATE sources SET last_event_at = %(now)s
-    WHERE id = ANY(%(sources)s) AND (last_event_at IS NULL OR last_event_at < %(now)s - interval '10 seconds')
-)
-INSERT INTO event_counts AS mine (minute, source_id, name, accepted, repeated, refused)
-SELECT date_trunc('minute', %(now)s::timestamptz), * FROM unnest(%(sources)s::int[], %(names)s::text[],
-    %(accepted)s::int[], %(repeated)s::int[], %(refused)s::int[])
-ON CONFLICT (minute, source_id, name) DO UPDATE SET accepted = mine.accepted + excluded.accepted,
-    repeated = mine.repeated + excluded.repeated, refused = mine.refused + excluded.refused
+_BOUGHT = f"""
+INSERT INTO profiles AS mine
+    (customer_id, first_seen_at, last_seen_at, orders, spent, first_order_at, last_order_at)
+SELECT customer_id, min(at), max(at), sum(orders), sum(spent), min(at), max(at)
+FROM unnest(%s::bigint[], %s::timestamptz[], %s::int[], %s::bigint[]) AS changed (customer_id, at, orders, spent)
+GROUP BY customer_id ORDER BY customer_id
+ON CONFLICT (customer_id) DO UPDATE SET {profiles.GAIN}
 """
 
 
-def _count(
-    conn: sa.Connection,
-    *,
-    accepted: Iterable[Event],
-    repeated: Counter[tuple[int, str]],
-    refused: Iterable[Refusal],
-    now: datetime,
-) -> None:
-    """Adds to the counts by minute, source and name; what was refused is counted under its reason."""
-    new = Counter((event.source_id, event.name) for event in accepted)
+def _bought(conn: sa.Connection, changes: Sequence[OrderChange]) -> None:
+    """Adds what orders became to their customers' profiles."""
+    if changes:
+        columns = [
+            arrays.numbers(change.customer_id for change in changes),
+            arrays.times(change.ordered_at for change in changes),
+            arrays.numbers(change.orders for change in changes),
+            arrays.numbers(change.spent for change in changes),
+        ]
+        database.driver(conn).execute(_BOUGHT, columns)
+
+
+_COUNT = """
+INSERT INTO event_counts AS mine (minute, source_id, name, repeated, refused)
+SELECT date_trunc('minute', %s::timestamptz), * FROM unnest(%s::int[], %s::text[], %s::int[], %s::int[])
+ON CONFLICT (minute, source_id, name) DO UPDATE
+    SET repeated = mine.repeated + excluded.repeated, refused = mine.refused + excluded.refused
+"""
+
+
+def _count(conn: sa.Connection, repeated: Counter[tuple[int, str]], refused: Iterable[Refusal], now: datetime) -> None:
+    """Counts repeats by minute, source and name; what was refused is counted under its reason."""
     turned_away = Counter((refusal.source_id, str(refusal.reason)) for refusal in refused)
-    keys = sorted(new.keys() | repeated.keys() | turned_away.keys())
+    keys = sorted(repeated.keys() | turned_away.keys())
     if keys:
-        database.driver(conn).execute(
-            _COUNT,
-            {
-                "now": now,
-                "sources": [source for source, _ in keys],
-                "names": [name for _, name in keys],
-                "accepted": [new[key] for key in keys],
-                "repeated": [repeated[key] for key in keys],
-                "refused": [turned_away[key] for key in keys],
-            },
-        )
+        columns = [
+            arrays.numbers(source for source, _ in keys),
+            arrays.texts(name for _, name in keys),
+            arrays.numbers(repeated[key] for key in keys),
+            arrays.numbers(turned_away[key] for key in keys),
+        ]
+        database.driver(conn).execute(_COUNT, [now, *columns])
 
 
 _KEEP_REFUSED = """

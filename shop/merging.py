@@ -236,31 +236,24 @@ def _empty_gaps(conn: sa.Connection, filled: Sequence[str], loser: int, held_by:
 
 
 def _rebuild_profiles(conn: sa.Connection, ids: Sequence[int]) -> None:
-    """The same sums as `profiles.fold`, counted again from what is stored."""
+    """The same sums, counted again from what is stored."""
     conn.execute(sa.text("DELETE FROM profiles WHERE customer_id = ANY(:ids)"), {"ids": ids})
     conn.execute(sa.text(_REBUILD), {"ids": ids})
 
 
+_REBUILT = {name: f"coalesce({name}, 0)" for name in profiles.SUMS} | {
+    "first_seen_at": "coalesce(first_seen_at, first_order_at)",
+    "last_seen_at": "coalesce(last_seen_at, last_order_at)",
+}
 _REBUILD = f"""
 WITH happened AS (
-    SELECT customer_id, min(occurred_at) AS first_seen_at, max(occurred_at) AS last_seen_at, count(*) AS events,
-        count(*) FILTER (WHERE name = 'Product Viewed') AS product_views,
-        count(*) FILTER (WHERE name = 'Product Added') AS cart_adds,
-        max(occurred_at) FILTER (WHERE channel = 'web') AS web_last_at,
-        max(occurred_at) FILTER (WHERE channel = 'app') AS app_last_at,
-        max(occurred_at) FILTER (WHERE channel = 'store') AS store_last_at,
-        max(occurred_at) FILTER (WHERE channel = 'marketplace') AS marketplace_last_at,
-        max(occurred_at) FILTER (WHERE channel = 'call_center') AS call_center_last_at
+    SELECT customer_id, {", ".join(f"{rule} AS {name}" for name, rule in profiles.OF_EVENTS.items())}
     FROM events WHERE customer_id = ANY(:ids) GROUP BY customer_id
 ), bought AS (
-    SELECT customer_id, count(*) FILTER (WHERE state <> 'cancelled') AS orders,
-        sum(total - refunded) FILTER (WHERE state <> 'cancelled') AS spent,
-        min(ordered_at) AS first_order_at, max(ordered_at) AS last_order_at
+    SELECT customer_id, {", ".join(f"{rule} AS {name}" for name, rule in profiles.OF_ORDERS.items())}
     FROM orders WHERE customer_id = ANY(:ids) GROUP BY customer_id
 )
 INSERT INTO profiles (customer_id, {", ".join(profiles.COLUMNS)})
-SELECT customer_id, coalesce(first_seen_at, first_order_at), coalesce(last_seen_at, last_order_at),
-    coalesce(events, 0), coalesce(product_views, 0), coalesce(cart_adds, 0), coalesce(orders, 0), coalesce(spent, 0),
-    first_order_at, last_order_at, web_last_at, app_last_at, store_last_at, marketplace_last_at, call_center_last_at
+SELECT customer_id, {", ".join(_REBUILT.get(name, name) for name in profiles.COLUMNS)}
 FROM happened FULL JOIN bought USING (customer_id)
 """

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from foundation import database
-from shop import baskets
+from shop import arrays, baskets
 from shop.baskets import CartLine
 from shop.profiles import OrderChange
 from shop.tables import order_lines, orders
@@ -183,7 +183,7 @@ _TYPES = {
 }
 _NEW = (
     "unnest("
-    + ", ".join(f"%b::{_TYPES.get(name, 'text')}[]" for name in _COLUMNS)
+    + ", ".join(f"%s::{_TYPES.get(name, 'text')}[]" for name in _COLUMNS)
     + f") AS new ({', '.join(_COLUMNS)})"
 )
 _INSERT = (
@@ -196,7 +196,7 @@ _UPDATE = (
     + ", ".join(f"{name} = new.{name}" for name in _CHANGING)
     + f" FROM {_NEW} WHERE orders.order_id = new.order_id"
 )
-_LOAD = f"SELECT {', '.join(_COLUMNS)} FROM orders WHERE order_id = ANY(%b) ORDER BY order_id FOR UPDATE"
+_LOAD = f"SELECT {', '.join(_COLUMNS)} FROM orders WHERE order_id = ANY(%s::text[]) ORDER BY order_id FOR UPDATE"
 _PUT_LINES = """
 INSERT INTO order_lines (order_id, line, customer_id, ordered_at, product_id, quantity, price)
 SELECT * FROM unnest(%b::text[], %b::int[], %b::bigint[], %b::timestamptz[], %b::text[], %b::int[], %b::bigint[])
@@ -205,7 +205,7 @@ SELECT * FROM unnest(%b::text[], %b::int[], %b::bigint[], %b::timestamptz[], %b:
 
 def _load(conn: sa.Connection, relevant: Sequence[Happened]) -> dict[str, Order]:
     ids = list({event.order_id for _, _, event in relevant if event.order_id})
-    rows = database.driver(conn).execute(_LOAD, [ids])
+    rows = database.driver(conn).execute(_LOAD, [arrays.texts(ids)])
     return {row[0]: Order(*row) for row in rows}
 
 
@@ -221,9 +221,9 @@ def _update(conn: sa.Connection, changed: Sequence[Order]) -> None:
         database.driver(conn).execute(_UPDATE, _transposed(changed))
 
 
-def _transposed(rows: Sequence[Order]) -> list[list[object]]:
+def _transposed(rows: Sequence[Order]) -> list[str]:
     rows = sorted(rows, key=lambda order: order.order_id)
-    return [[getattr(order, name) for order in rows] for name in _COLUMNS]
+    return [arrays.of(_TYPES.get(name, "text"), [getattr(order, name) for order in rows]) for name in _COLUMNS]
 
 
 def _put_lines(

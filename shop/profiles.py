@@ -1,15 +1,18 @@
-"""What events teach of one customer, as sums, minima and maxima, so that neither order nor batching matters. Pure."""
+"""What events teach of one customer, as sums, minima and maxima, so that neither order nor batching matters. Pure.
 
-from collections.abc import Iterable
+The rules are SQL, for they are applied where the events are: to new ones as they are stored, to all when a merge is
+undone.
+"""
+
 from dataclasses import dataclass, fields
 from datetime import datetime
 
-from shop.vocabulary import CHANNELS, Event, Name
+from shop.vocabulary import CHANNELS, Name
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Profile:
-    """What is to be added to the profile of one customer. Times that never came are None."""
+    """What events have taught us of one customer. Times that never came are None; `spent` is net of refunds."""
 
     first_seen_at: datetime
     last_seen_at: datetime
@@ -38,7 +41,23 @@ GAIN = ", ".join(
 )
 """How a stored profile, `mine`, takes in what is added to it; SQL's least and greatest pass over NULL."""
 
-_CHANNEL_COLUMN = {channel: f"{channel}_last_at" for channel in CHANNELS}
+OF_EVENTS = {
+    "first_seen_at": "min(occurred_at)",
+    "last_seen_at": "max(occurred_at)",
+    "events": "count(*)",
+    "product_views": f"count(*) FILTER (WHERE name = '{Name.PRODUCT_VIEWED}')",
+    "cart_adds": f"count(*) FILTER (WHERE name = '{Name.PRODUCT_ADDED}')",
+    **{f"{channel}_last_at": f"max(occurred_at) FILTER (WHERE channel = '{channel}')" for channel in CHANNELS},
+}
+"""What rows of `events`, grouped by customer, make of a profile."""
+
+OF_ORDERS = {
+    "orders": "count(*) FILTER (WHERE state <> 'cancelled')",
+    "spent": "coalesce(sum(total - refunded) FILTER (WHERE state <> 'cancelled'), 0)",
+    "first_order_at": "min(ordered_at)",
+    "last_order_at": "max(ordered_at)",
+}
+"""What rows of `orders`, grouped by customer, make of a profile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,43 +68,3 @@ class OrderChange:
     ordered_at: datetime
     orders: int
     spent: int
-
-
-def fold(happened: Iterable[tuple[int, Event]], changes: Iterable[OrderChange]) -> dict[int, Profile]:
-    """What each customer's profile gains by these events and changed orders."""
-    profiles: dict[int, Profile] = {}
-    for customer, event in happened:
-        at = event.occurred_at
-        profile = profiles.get(customer)
-        if profile is None:
-            profile = profiles[customer] = Profile(at, at)
-        elif at < profile.first_seen_at:
-            profile.first_seen_at = at
-        elif at > profile.last_seen_at:
-            profile.last_seen_at = at
-        profile.events += 1
-        if event.name == Name.PRODUCT_VIEWED:
-            profile.product_views += 1
-        elif event.name == Name.PRODUCT_ADDED:
-            profile.cart_adds += 1
-        _channel_seen(profile, _CHANNEL_COLUMN[event.channel], at)
-    for change in changes:
-        _order(profiles, change)
-    return profiles
-
-
-def _channel_seen(profile: Profile, column: str, at: datetime) -> None:
-    last = getattr(profile, column)
-    if last is None or at > last:
-        setattr(profile, column, at)
-
-
-def _order(profiles: dict[int, Profile], change: OrderChange) -> None:
-    at = change.ordered_at
-    profile = profiles.setdefault(change.customer_id, Profile(at, at))
-    profile.orders += change.orders
-    profile.spent += change.spent
-    if profile.first_order_at is None or at < profile.first_order_at:
-        profile.first_order_at = at
-    if profile.last_order_at is None or at > profile.last_order_at:
-        profile.last_order_at = at
