@@ -23,6 +23,8 @@ def prepare(parts: Parts, *, track: Track) -> None:
     """Brings the schema up to date and, in demo mode, loads the shop and trains once. Repeating it adds nothing."""
     parts.db.migrate()
     if not parts.config.demo:
+        with parts.db.begin() as conn:
+            plans.ensure_demo(conn, now=datetime.now(UTC), demo=False)
         return
     if not _is_ready(parts):
         _load_shop(parts, track)

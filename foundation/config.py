@@ -9,9 +9,12 @@ from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from dotenv import dotenv_values
+
 from foundation.errors import Fault, Invalid
 
 LOCALES = ("en", "fr")
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,13 @@ class Config:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Config":
-        """Reads every setting; raises `Invalid` with one fault a setting if any is wrong."""
-        env = dict(os.environ if environ is None else environ)
+        """Reads every setting; raises `Invalid` with one fault a setting if any is wrong.
+
+        :param environ: instead of the process's environment and, beneath it, the file `.env` beside `wsgi.py`
+        """
+        env = _environment() if environ is None else dict(environ)
         faults: list[Fault] = []
-        var = Path(env.get("RELANCE_VAR", Path(__file__).resolve().parent.parent / "var"))
+        var = Path(env.get("RELANCE_VAR") or ROOT / "var")
         port = _port(env.get("PORT", "8000"), faults)
         config = cls(
             var=var,
@@ -54,6 +60,11 @@ class Config:
         if faults:
             raise Invalid(*faults)
         return config
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value is not None}
+    return {**kept, **os.environ}
 
 
 def _port(text: str, faults: list[Fault]) -> int:

@@ -41,3 +41,13 @@ def test_a_kept_secret_is_made_once_and_private(tmp_path: Path) -> None:
 def test_no_secret_shows_in_a_printed_config(tmp_path: Path) -> None:
     made = Config.from_env({"RELANCE_VAR": str(tmp_path), "RELANCE_EMAIL_URL": "smtp://u:pencil@h:25"})
     assert "pencil" not in repr(made) and made.secret_keys[0] not in repr(made)
+
+
+def test_a_file_beside_the_program_sets_what_the_environment_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("RELANCE_LOCALE=fr\nRELANCE_BASE_URL=https://file.example\n")
+    monkeypatch.setattr(config, "ROOT", tmp_path)
+    monkeypatch.setenv("RELANCE_BASE_URL", "https://environment.example")
+    made = Config.from_env()
+    assert (made.locale, made.base_url) == ("fr", "https://environment.example")
