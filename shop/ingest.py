@@ -37,9 +37,7 @@ def ingest(conn: sa.Connection, events: Sequence[Event], *, refused: Sequence[Re
 
 def _ingest(conn: sa.Connection, events: Sequence[Event], refused: Sequence[Refusal], *, now: datetime) -> Outcome:
     """In pipeline mode a statement whose answer nobody reads yet costs no round trip."""
-    # Plans are cached while tables are small; without this a new installation would read its tables from end to end
-    # for every batch until the next ANALYZE.
-    database.driver(conn).execute("SET LOCAL enable_seqscan = off")
+    database.driver(conn).execute(_PLANNING)
     asked = customers.ask(conn, events)
     fresh = _unseen(conn, events)
     placed = customers.resolve(conn, fresh, now=now, asked=asked) if fresh else []
@@ -58,6 +56,12 @@ def _ingest(conn: sa.Connection, events: Sequence[Event], refused: Sequence[Refu
     _keep_refused(conn, turned_away)
     return Outcome(len(happened), repeated.total(), len(turned_away))
 
+
+_PLANNING = (
+    "SELECT set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)"
+)
+"""For this transaction. Plans are made once and kept, not made anew for every length of array; and as they are made
+while tables may still be small, they must not read these from end to end when they are not small any more."""
 
 _SEEN = "SELECT key FROM events WHERE key = ANY(%s::uuid[])"
 
