@@ -41,7 +41,7 @@ class Config:
 
         :param environ: instead of the process's environment and, beneath it, the file `.env` beside `wsgi.py`
         """
-        env = _environment() if environ is None else dict(environ)
+        env = environment() if environ is None else dict(environ)
         faults: list[Fault] = []
         var = Path(env.get("RELANCE_VAR") or ROOT / "var")
         port = _port(env.get("PORT", "8000"), faults)
@@ -62,8 +62,9 @@ class Config:
         return config
 
 
-def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value is not None}
+def environment(root: Path = ROOT) -> dict[str, str]:
+    """The process's environment, and what the file `.env` under `root` adds to it."""
+    kept = {name: value for name, value in dotenv_values(root / ".env").items() if value is not None}
     return {**kept, **os.environ}
 
 

@@ -47,7 +47,6 @@ def test_a_file_beside_the_program_sets_what_the_environment_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".env").write_text("RELANCE_LOCALE=fr\nRELANCE_BASE_URL=https://file.example\n")
-    monkeypatch.setattr(config, "ROOT", tmp_path)
     monkeypatch.setenv("RELANCE_BASE_URL", "https://environment.example")
-    made = Config.from_env()
+    made = Config.from_env(config.environment(tmp_path))
     assert (made.locale, made.base_url) == ("fr", "https://environment.example")
