@@ -142,7 +142,7 @@ def _cases(
 def _history(interactions: Interactions, rows: Ints, *, moment: int) -> History:
     rows = rows[-RECENT:]
     ages = (moment - interactions.times[rows]) / DAY
-    return History(interactions.products[rows], interactions.kinds[rows], ages)
+    return History.of(interactions.products[rows], interactions.kinds[rows], ages)
 
 
 def _rows_by_customer(customers: Ints, chosen: Flags) -> dict[int, Ints]:
@@ -171,21 +171,13 @@ def evaluate(
         for name, blend in blends.items():
             _fill(shown[name][row], proposed.ranked(blend).products)
         barred = model.history.just_bought(case.history)
-        _fill(shown[SERVED][row], served(model, proposed.ranked(model.blend, barred=barred).products, longest))
+        _fill(shown[SERVED][row], model.varied(proposed.ranked(model.blend, barred=barred), longest).products)
         step()
     truths = [case.truth for case in cases]
     return [
         Score(name, figures(found, truths, ks=ks, catalogue=len(model.popularity.ranked)), len(cases))
         for name, found in shown.items()
     ]
-
-
-def served(model: Model, products: Ints, n: int) -> Ints:
-    """The first `n` as a slate would show them, were all of them for sale."""
-    products = products[: n * slate.AHEAD]
-    known = products < len(model.product_ids)
-    categories = np.where(known, model.popularity.categories[np.where(known, products, 0)], -1)
-    return products[slate.spread(categories.tolist(), n)]
 
 
 def _fill(row: Ints, products: Ints) -> None:

@@ -2,12 +2,35 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
+from foundation.database import driver
 from recommender.slate import Product
-from shop.tables import products, stock
+
+_THERE = """
+    active AND (
+        EXISTS (SELECT FROM stock WHERE stock.product_id = products.product_id AND quantity > 0{here})
+        OR NOT EXISTS (SELECT FROM stock WHERE stock.product_id = products.product_id)
+    )
+"""
+"""A product of which no stock was ever counted is taken to be there."""
+
+_HERE = " AND store_id = %(store)s"
+
+_LOOK_UP = f"""
+SELECT product_id, title, category, price, currency, url, image_url, {_THERE} AS there
+FROM products WHERE product_id = ANY(%(ids)s)
+"""
+
+_OTHERS = f"""
+SELECT product_id, title, category, price, currency, url, image_url
+FROM products
+WHERE {_THERE} AND product_id <> ALL(%(ids)s)
+  AND (%(category)s::text IS NULL OR category = %(category)s OR starts_with(category, %(category)s || ' >'))
+ORDER BY created_at DESC, product_id
+LIMIT %(n)s
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,60 +45,27 @@ def look_up(
     conn: sa.Connection, product_ids: Iterable[str], *, store_id: str | None = None, category: str | None = None
 ) -> Looked:
     """These products as they stand this moment, in one query."""
-    statement = _LOOK_UP if store_id is None else _LOOK_UP_IN_STORE
-    for_sale, titles = {}, {}
-    for row in conn.execute(statement, {"ids": list(product_ids), "store": store_id}):
-        product = Product(*row[:-1])
-        titles[product.product_id] = product.title
-        if row.there and (category is None or _is_in(product.category, category)):
-            for_sale[product.product_id] = product
-    return Looked(for_sale, titles)
+    given = {"ids": list(product_ids), "store": store_id}
+    looked = Looked({}, {})
+    for *facts, there in driver(conn).execute(_placed(_LOOK_UP, store_id), given, prepare=True):
+        product = Product(*facts)
+        looked.titles[product.product_id] = product.title
+        if there and (category is None or _is_in(product.category, category)):
+            looked.for_sale[product.product_id] = product
+    return looked
 
 
 def others(
     conn: sa.Connection, *, without: Iterable[str], n: int, store_id: str | None = None, category: str | None = None
 ) -> list[Product]:
     """Whatever else is for sale, newest first."""
-    statement = _OTHERS if store_id is None else _OTHERS_IN_STORE
-    if category is not None:
-        path = products.c.category
-        statement = statement.where((path == category) | path.startswith(f"{category} >", autoescape=True))
-    rows = conn.execute(statement, {"ids": list(without), "store": store_id, "n": n})
-    return [Product(*row[:-1]) for row in rows]
+    given = {"ids": list(without), "store": store_id, "category": category, "n": n}
+    return [Product(*facts) for facts in driver(conn).execute(_placed(_OTHERS, store_id), given)]
+
+
+def _placed(statement: str, store_id: str | None) -> str:
+    return statement.format(here="" if store_id is None else _HERE)
 
 
 def _is_in(path: str | None, category: str) -> bool:
     return path == category or (path or "").startswith(f"{category} >")
-
-
-def _statement(*, in_store: bool) -> sa.Select[Any]:
-    """A product of which no stock was ever counted is taken to be there."""
-    counted = sa.select(stock.c.product_id).where(stock.c.product_id == products.c.product_id).correlate(products)
-    there = counted.where(stock.c.quantity > 0)
-    if in_store:
-        there = there.where(stock.c.store_id == sa.bindparam("store", type_=sa.Text))
-    return sa.select(
-        *(products.c[name] for name in Product.__dataclass_fields__),
-        (products.c.active & (there.exists() | ~counted.exists())).label("there"),
-    )
-
-
-def _looked_up(statement: sa.Select[Any]) -> sa.Select[Any]:
-    return statement.where(products.c.product_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Text))))
-
-
-def _others(statement: sa.Select[Any]) -> sa.Select[Any]:
-    return (
-        statement.where(
-            statement.selected_columns.there,
-            products.c.product_id != sa.all_(sa.bindparam("ids", type_=sa.ARRAY(sa.Text))),
-        )
-        .order_by(products.c.created_at.desc(), products.c.product_id)
-        .limit(sa.bindparam("n", type_=sa.Integer))
-    )
-
-
-_LOOK_UP = _looked_up(_statement(in_store=False))
-_LOOK_UP_IN_STORE = _looked_up(_statement(in_store=True))
-_OTHERS = _others(_statement(in_store=False))
-_OTHERS_IN_STORE = _others(_statement(in_store=True))

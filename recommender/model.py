@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from recommender import slate
 from recommender.algorithms.als import Als
-from recommender.algorithms.base import NOTHING, Ask, Flags, Floats, History, Ints
+from recommender.algorithms.base import NOTHING, UNCATEGORISED, Ask, Flags, Floats, History, Ints
 from recommender.algorithms.history import OwnHistory
 from recommender.algorithms.popularity import Popularity
 
@@ -56,7 +57,7 @@ class Past:
 
     product_ids: Sequence[str] = ()
     kinds: Sequence[int] = ()
-    ages: Sequence[float] = ()
+    ages: Sequence[float] | Floats = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Visit:
 
     history: History
     context: Ints
+    barred: Ints
     strangers: tuple[str, ...]
 
 
@@ -97,25 +99,40 @@ class Model:
             start = end
         return Pool(products, shares)
 
-    def rank(self, history: History, ask: Ask) -> Ranking:
-        """What would be shown, before stock and rules: blended, without what was bought too lately."""
-        barred = np.concatenate([self.history.just_bought(history), ask.context])
-        return self.propose(history, ask).ranked(AROUND if len(ask.context) else self.blend, barred=barred)
+    def rank(self, visit: Visit, ask: Ask) -> Ranking:
+        """Best first, without what must not be shown, what is being looked at, and what was bought too lately."""
+        barred = np.concatenate([self.history.just_bought(visit.history), visit.context, visit.barred])
+        return self.propose(visit.history, ask).ranked(AROUND if len(ask.context) else self.blend, barred=barred)
 
-    def visit(self, past: Past, context: Sequence[str] = ()) -> Visit:
-        """A customer's past and the products she is looking at, in this model's numbers."""
+    def varied(self, ranking: Ranking, n: int) -> Ranking:
+        """The first `n` as they would be shown, were all of them for sale: not too many of one category."""
+        products = ranking.products[: n * slate.AHEAD]
+        categories = self.popularity.categories
+        codes = np.full(len(products), UNCATEGORISED)
+        known = products < len(categories)
+        codes[known] = categories[products[known]]
+        chosen = np.array(slate.spread(codes.tolist(), n), np.int64)
+        return Ranking(products[chosen], ranking.scores[chosen], ranking.sources[chosen])
+
+    def visit(self, past: Past, context: Sequence[str] = (), *, exclude: Sequence[str] = ()) -> Visit:
+        """A customer's past, the products she is looking at and those not to show, in this model's numbers."""
         strangers: dict[str, int] = {}
-        products = self._numbered(past.product_ids, strangers)
-        around = self._numbered(context, strangers)
-        history = History(products, np.array(past.kinds, np.int64), np.array(past.ages, np.float64))
-        return Visit(history, around, tuple(strangers))
+        places: dict[str, int] = {}
+        place = [places.setdefault(product_id, len(places)) for product_id in past.product_ids]
+        history = History(
+            products=self._numbered(list(places), strangers),
+            place=np.array(place, np.int64),
+            kinds=np.array(past.kinds, np.int64),
+            ages=np.array(past.ages, np.float64),
+        )
+        around, barred = self._numbered(context, strangers), self._numbered(exclude, strangers)
+        return Visit(history, around, barred, tuple(strangers))
 
     def _numbered(self, product_ids: Sequence[str], strangers: dict[str, int]) -> Ints:
-        find = self.numbers.get
-        numbers = [find(product_id, -1) for product_id in product_ids]
-        if -1 in numbers:
+        numbers = list(map(self.numbers.get, product_ids))
+        if None in numbers:
             for place, product_id in enumerate(product_ids):
-                if numbers[place] < 0:
+                if numbers[place] is None:
                     numbers[place] = strangers.setdefault(product_id, len(self.product_ids) + len(strangers))
         return np.array(numbers, np.int64)
 

@@ -15,7 +15,9 @@ from foundation import database
 from foundation.database import Database
 from recommender import for_sale, past, registry, slate, unfitted
 from recommender.algorithms.base import Ask, Ints, Kind
+from recommender.memory import Memory
 from recommender.model import SOURCES, Model, Ranking, Visit
+from recommender.past import Who
 from recommender.shown import Shelf, Shown
 from recommender.slate import Product, Proposal, SlateItem
 
@@ -30,6 +32,9 @@ UNFITTED = "popular"
 
 SIZE = 100
 """Candidates each algorithm gives, as in the trials that judge the model."""
+
+SPARE = 4
+"""One product in so many is looked up beside those to be shown, should some not be for sale."""
 
 MANY = 2_000
 """How deep to look where the first few are not for sale."""
@@ -76,6 +81,7 @@ class Recommender:
     def __init__(self, db: Database) -> None:
         threadpoolctl.threadpool_limits(1, "blas")  # many requests share the cores; threads within one would fight
         self._shelf = Shelf(db)
+        self._memory: Memory[tuple[Proposal, ...]] = Memory()
         self._live: _Live | None = None
         self._checked_at: datetime | None = None
         self._refused: int | None = None
@@ -84,18 +90,15 @@ class Recommender:
     def recommend(self, conn: sa.Connection, request: Request, *, now: datetime) -> Slate:
         """The slate for one request: exactly `n` products while so many are eligible."""
         live = self._fresh(conn, now)
-        known = past.read(
-            conn,
-            customer_id=request.customer_id,
-            user_id=request.user_id,
-            anonymous_id=request.anonymous_id,
-            now=now,
+        who = past.who(
+            conn, customer_id=request.customer_id, user_id=request.user_id, anonymous_id=request.anonymous_id
         )
-        visit = live.model.visit(known.past, request.products)
-        items = _items(conn, live.model, visit, request=request)
+        items = _items(conn, self._first(conn, live, request=request, who=who, now=now), request=request)
+        if len(items) < request.n:
+            items = _deeper(conn, live.model, _visit(conn, live.model, request, who=who, now=now), request=request)
         made = Slate(database.new_id(), UNFITTED if live.model_id is None else str(live.model_id), items)
         if request.record:
-            self._shelf.put(_as_shown(made, request, customer_id=known.customer_id, model_id=live.model_id, now=now))
+            self._shelf.put(_as_shown(made, request, customer_id=who.customer_id, model_id=live.model_id, now=now))
         return made
 
     def recommend_many(self, conn: sa.Connection, requests: Sequence[Request], *, now: datetime) -> list[Slate]:
@@ -109,6 +112,22 @@ class Recommender:
     def close(self) -> None:
         """Writes every slate shown so far and stops the writer."""
         self._shelf.close()
+
+    def _first(
+        self, conn: sa.Connection, live: _Live, *, request: Request, who: Who, now: datetime
+    ) -> tuple[Proposal, ...]:
+        """A few more proposals than wanted, made anew if she did anything since they were last made. What the shop has
+        is asked afterwards, every time."""
+        question = (who.customer_id, request.products, request.exclude, request.category, request.n)
+        version = (live.model_id, live.loaded_at, who.version)
+        kept = self._memory.get(question, version=version, now=now)
+        if kept is not None:
+            return kept
+        visit = _visit(conn, live.model, request, who=who, now=now)
+        ranking = live.model.rank(visit, _ask(live.model, visit, request, size=max(SIZE, slate.AHEAD * request.n)))
+        found = _proposals(live.model, visit, ranking=live.model.varied(ranking, request.n + request.n // SPARE + 1))
+        self._memory.put(question, found, version=version, now=now)
+        return found
 
     # ----------------------------------------------------------------------------------------- the live model
     def _fresh(self, conn: sa.Connection, now: datetime) -> _Live:
@@ -141,52 +160,60 @@ class Recommender:
 
 
 # ------------------------------------------------------------------------------------------------- the slate
-def _items(conn: sa.Connection, model: Model, visit: Visit, *, request: Request) -> tuple[SlateItem, ...]:
-    """Ranked, looked up in the shop, composed. First a few, which nearly always do; then many; then the whole shop."""
-    barred = {*request.exclude, *request.products}
+def _visit(conn: sa.Connection, model: Model, request: Request, *, who: Who, now: datetime) -> Visit:
+    return model.visit(past.read(conn, who.customer_id, now=now), request.products, exclude=request.exclude)
+
+
+def _ask(model: Model, visit: Visit, request: Request, *, size: int) -> Ask:
     within = model.within(request.category) if request.category else None
-    there: list[Proposal] = []
-    for most in (slate.AHEAD * request.n, MANY):
-        ranking = model.rank(visit.history, Ask(visit.context, within=within, size=max(SIZE, most)))
-        proposals = _proposals(model, visit, ranking=ranking, most=most, barred=barred)
-        looked = for_sale.look_up(conn, _named(proposals), store_id=request.store_id, category=request.category)
-        there = [proposal for proposal in proposals if proposal.product_id in looked.for_sale]
-        if len(there) >= request.n:
-            break
-    else:
+    return Ask(visit.context, within=within, size=size)
+
+
+def _items(conn: sa.Connection, proposals: Sequence[Proposal], *, request: Request) -> tuple[SlateItem, ...]:
+    """Those of the proposals that are for sale this moment, composed."""
+    looked = for_sale.look_up(conn, _named(proposals), store_id=request.store_id, category=request.category)
+    return slate.compose(proposals, looked.for_sale, n=request.n, titles=looked.titles, locale=request.locale)
+
+
+def _deeper(conn: sa.Connection, model: Model, visit: Visit, *, request: Request) -> tuple[SlateItem, ...]:
+    """Where too few of the first are for sale: many more, and then whatever the shop has."""
+    ranking = model.rank(visit, _ask(model, visit, request, size=MANY))
+    proposals = _proposals(model, visit, ranking=ranking)
+    looked = for_sale.look_up(conn, _named(proposals), store_id=request.store_id, category=request.category)
+    there = [proposal for proposal in proposals if proposal.product_id in looked.for_sale]
+    if len(there) < request.n:
         for product in _others(conn, model, visit, request=request, found=there):
             looked.for_sale[product.product_id] = product
             there.append(Proposal(product.product_id, "new", 0.0))
     return slate.compose(there, looked.for_sale, n=request.n, titles=looked.titles, locale=request.locale)
 
 
-def _proposals(model: Model, visit: Visit, *, ranking: Ranking, most: int, barred: set[str]) -> list[Proposal]:
+def _proposals(model: Model, visit: Visit, *, ranking: Ranking) -> tuple[Proposal, ...]:
     """The ranking with the shop's ids and what reasons are made of."""
-    chosen, names = ranking.products[:most], model.names(ranking.products[:most], visit)
-    sources = [SOURCES[place] for place in ranking.sources[:most].tolist()]
+    names = model.names(ranking.products, visit)
+    sources = [SOURCES[place] for place in ranking.sources.tolist()]
     around = len(visit.context) > 0
-    partners = _partners(model, ranking, most=most, among=visit.context if around else visit.history.products)
-    done = visit.history.products == chosen[:, None]
-    orders = (done & (visit.history.kinds == Kind.ORDER)).sum(axis=1)
-    strongest = np.where(done, visit.history.kinds, 0).max(axis=1, initial=0)
-    return [
+    partners = _partners(model, ranking, among=visit.context if around else visit.history.products)
+    done = visit.history.products == ranking.products[:, None]
+    orders = (done @ visit.history.counts(Kind.ORDER)).tolist()
+    strongest = (done @ visit.history.strongest()).tolist()
+    return tuple(
         Proposal(
             product_id=product_id,
             source=source,
-            score=float(ranking.scores[row]),
+            score=score,
             personal=source == "history" or (source == "als" and not around),
-            orders=int(orders[row]),
-            strongest=Kind(int(strongest[row])),
+            orders=orders[row],
+            strongest=Kind(strongest[row]),
             goes_with=partners.get(row),
         )
-        for row, (product_id, source) in enumerate(zip(names, sources, strict=True))
-        if product_id not in barred
-    ]
+        for row, (product_id, source, score) in enumerate(zip(names, sources, ranking.scores.tolist(), strict=True))
+    )
 
 
-def _partners(model: Model, ranking: Ranking, *, most: int, among: Ints) -> dict[int, str]:
+def _partners(model: Model, ranking: Ranking, *, among: Ints) -> dict[int, str]:
     """What the products found by their factors go with, by their row."""
-    rows = np.flatnonzero(ranking.sources[:most] == SOURCES.index("als"))
+    rows = np.flatnonzero(ranking.sources == SOURCES.index("als"))
     if not len(rows):
         return {}
     nearest = model.als.nearest(ranking.products[rows], among)

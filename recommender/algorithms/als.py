@@ -92,12 +92,16 @@ class Als(Algorithm):
             scores = self._suits(history)
         if scores is None:
             return NOTHING
-        return base.best(self.products, np.where(self._wanted(ask), scores, 0), size=ask.size)
+        if len(ask.context):
+            scores[np.isin(self.products, ask.context)] = 0
+        if ask.within is not None:
+            scores[~ask.within[self.products]] = 0
+        return base.best(self.products, scores, size=ask.size)
 
     def nearest(self, products: Ints, among: Ints) -> Ints:
         """For each product, the one of `among` it goes with best; -1 where nothing can be said."""
         rows, known = self._rows(products)
-        others, there = self._rows(np.unique(among))
+        others, there = self._rows(among)
         others = others[there]
         found = np.full(len(products), -1, np.int64)
         if len(others) and known.any():
@@ -107,8 +111,8 @@ class Als(Algorithm):
 
     def _suits(self, history: History) -> NDArray[np.float32] | None:
         """How well every product suits who has this history: her vector solved, as `implicit` solves it in a fit."""
-        products, weights = base.summed(history.products, base.decayed(history.kinds, ages=history.ages))
-        rows, known = self._rows(products)
+        weights = history.sums(base.decayed(history.kinds, ages=history.ages))
+        rows, known = self._rows(history.products)
         if not known.any():
             return None
         mine = self.factors[rows[known]]
@@ -134,11 +138,6 @@ class Als(Algorithm):
             return np.zeros(len(products), np.int64), np.zeros(len(products), bool)
         rows = np.minimum(np.searchsorted(self.products, products), len(self.products) - 1)
         return rows, self.products[rows] == products
-
-    def _wanted(self, ask: Ask) -> Flags:
-        """Neither the context itself nor, where products are named, any other."""
-        wanted = np.isin(self.products, ask.context, invert=True)
-        return wanted if ask.within is None else wanted & ask.within[self.products]
 
     def arrays(self) -> Arrays:
         return {"products": self.products, "factors": self.factors}

@@ -86,17 +86,36 @@ class Interactions:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What one customer did, in any order. A product the model does not know has a number past the last it knows.
+    """What one customer did, in any order: each product once, and for each interaction its product's place among them.
 
-    `ages` are days before the moment of asking.
+    A product the model does not know has a number past the last it knows. `ages` are days before the moment of asking.
     """
 
     products: Ints
+    place: Ints
     kinds: Ints
     ages: Floats
 
+    @classmethod
+    def of(cls, products: Ints, kinds: Ints, ages: Floats) -> "History":
+        """From the product of each interaction."""
+        unique, place = np.unique(products, return_inverse=True)
+        return cls(unique, place, kinds, ages)
+
     def __bool__(self) -> bool:
         return len(self.products) > 0
+
+    def sums(self, weights: Floats) -> Floats:
+        """The weights of all interactions with each product."""
+        return np.bincount(self.place, weights=weights, minlength=len(self.products)).astype(np.float64)
+
+    def counts(self, kind: Kind) -> Ints:
+        """How many interactions of a kind each product had."""
+        return np.bincount(self.place[self.kinds == kind], minlength=len(self.products))
+
+    def strongest(self) -> Ints:
+        """The strongest kind of interaction with each product."""
+        return np.where(self.counts(Kind.ORDER) > 0, Kind.ORDER, np.minimum(self.counts(Kind.ADD), Kind.ADD))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,22 +168,16 @@ def decayed(kinds: Ints, *, ages: Floats, half_life: float = HALF_LIFE) -> Float
     return np.asarray(WEIGHTS[kinds] * 0.5 ** (np.maximum(ages, 0) / half_life))
 
 
-def summed(products: Ints, weights: Floats) -> tuple[Ints, Floats]:
-    """Each product once, with the sum of its weights."""
-    unique, place = np.unique(products, return_inverse=True)
-    return unique, np.bincount(place, weights=weights, minlength=len(unique)).astype(np.float64)
-
-
 def distinct(values: Ints) -> Ints:
     """Each value once, in order. `np.unique` hashes, and on a million values takes twenty times as long."""
     ordered = np.sort(values)
     return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 
-def best(products: Ints, scores: Floats, *, size: int) -> Candidates:
+def best(products: Ints, scores: Floats | NDArray[np.float32], *, size: int) -> Candidates:
     """The `size` best of them with a positive score; of equals, the lower number first."""
     kept = np.flatnonzero(scores > 0)
     if len(kept) > size:
         kept = kept[np.argpartition(-scores[kept], size - 1)[:size]]
     order = kept[np.lexsort((products[kept], -scores[kept]))]
-    return Candidates(products[order], scores[order])
+    return Candidates(products[order], scores[order].astype(np.float64))

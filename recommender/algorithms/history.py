@@ -64,23 +64,22 @@ class OwnHistory(Algorithm):
 
     def candidates(self, history: History, ask: Ask) -> Candidates:
         weights = base.decayed(history.kinds, ages=history.ages, half_life=self.half_life)
-        products, sums = base.summed(history.products, weights)
-        scores = sums * self.rates[_strongest(history, products)]
+        scores = history.sums(weights) * self.rates[history.strongest()]
         if ask.within is not None:
-            scores = np.where(_flagged(ask.within, products), scores, 0)
-        return base.best(products, scores, size=ask.size)
+            scores = np.where(_flagged(ask.within, history.products), scores, 0)
+        return base.best(history.products, scores, size=ask.size)
 
     def just_bought(self, history: History) -> Ints:
         """What was bought too lately to be proposed: within days, or hours if it is a thing bought regularly."""
         orders = history.kinds == Kind.ORDER
-        products, ages = history.products[orders], history.ages[orders]
-        unique, place = np.unique(products, return_inverse=True)
-        first, last = np.zeros(len(unique)), np.full(len(unique), np.inf)
+        place, ages = history.place[orders], history.ages[orders]
+        first, last = np.zeros(len(history.products)), np.full(len(history.products), np.inf)
         np.maximum.at(first, place, ages)
         np.minimum.at(last, place, ages)
-        regular = _flagged(self.replenished, unique) | (first - last >= 1)
-        lately: Ints = unique[last < np.where(regular, REPLENISHED_AFTER, BOUGHT_RECENTLY)]
-        return lately
+        lately = np.flatnonzero(last < BOUGHT_RECENTLY)
+        regular = _flagged(self.replenished, history.products[lately]) | (first[lately] - last[lately] >= 1)
+        waiting: Ints = history.products[lately[~regular | (last[lately] < REPLENISHED_AFTER)]]
+        return waiting
 
     def arrays(self) -> Arrays:
         return {"rates": self.rates, "half_life": np.array([self.half_life]), "replenished": self.replenished}
@@ -95,12 +94,6 @@ def _flagged(flags: Flags, products: Ints) -> Flags:
     found = np.zeros(len(products), bool)
     known = products < len(flags)
     found[known] = flags[products[known]]
-    return found
-
-
-def _strongest(history: History, products: Ints) -> Ints:
-    found = np.zeros(len(products), np.int64)
-    np.maximum.at(found, np.searchsorted(products, history.products), history.kinds)
     return found
 
 

@@ -11,7 +11,7 @@ from recommender.algorithms.base import DAY, Algorithm, Ask, History, Interactio
 ALGORITHMS = [popularity.Popularity, history.OwnHistory, als.Als]
 CUSTOMERS, PRODUCTS = 60, 20
 FAVOURITE = 4
-NOBODYS = History(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+NOBODYS = History.of(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def ask(*context: int, within: range | None = None, size: int = 10) -> Ask:
 
 def bought(*products: int, days_ago: float = 20) -> History:
     count = len(products)
-    return History(np.array(products, np.int64), np.full(count, int(Kind.ORDER)), np.full(count, days_ago))
+    return History.of(np.array(products, np.int64), np.full(count, int(Kind.ORDER)), np.full(count, days_ago))
 
 
 def stored_and_read_again(algorithm: Algorithm) -> Algorithm:

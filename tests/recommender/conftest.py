@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from foundation.database import Database, new_id
 from recommender.algorithms.base import DAY, Interactions, Kind
@@ -89,6 +90,7 @@ class Shop:
         with self.db.begin() as conn:
             conn.execute(sa.insert(tables.orders).values(order))
             conn.execute(sa.insert(tables.order_lines), lines)
+            self._profile(conn, customer)
         return order_id
 
     def event(self, user_id: str, name: str, product_id: str, *, days_ago: float = 0.01, kind: str = "user_id") -> None:
@@ -108,6 +110,20 @@ class Shop:
         }
         with self.db.begin() as conn:
             conn.execute(sa.insert(tables.events).values(row))
+            self._profile(conn, customer)
+
+    def cancel(self, order_id: str) -> None:
+        """As an `Order Cancelled` does."""
+        cancelled = sa.update(tables.orders).where(tables.orders.c.order_id == order_id).values(state="cancelled")
+        with self.db.begin() as conn:
+            self._profile(conn, conn.execute(cancelled.returning(tables.orders.c.customer_id)).scalar_one())
+
+    def _profile(self, conn: sa.Connection, customer: int) -> None:
+        """Every event writes the profile of its customer, in the same transaction."""
+        row = {"customer_id": customer, "first_seen_at": self.now, "last_seen_at": self.now}
+        statement = postgresql.insert(tables.profiles).values(row)
+        more = {"events": tables.profiles.c.events + 1}
+        conn.execute(statement.on_conflict_do_update(index_elements=["customer_id"], set_=more))
 
     def repeat_events(self, times: int) -> None:
         """Every event so far happens so many times more."""

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from recommender import evaluation, training
-from recommender.algorithms.base import Kind
+from recommender.algorithms.base import Ask, Kind
 from recommender.evaluation import Score, Verdict
-from recommender.model import DEFAULT_BLEND
+from recommender.model import DEFAULT_BLEND, Visit
 from tests.recommender.conftest import interactions
 
 ORDER, VIEW = Kind.ORDER, Kind.VIEW
@@ -80,9 +80,10 @@ def test_served_is_what_would_be_shown_without_what_was_just_bought() -> None:
     )
     trial = evaluation.by_time(data, days=1)
     fitted, _ = training.fit(trial.known, blend=DEFAULT_BLEND, seed=1)
-    ranked = fitted.rank(trial.cases[0].history, evaluation.Ask(np.zeros(0, np.int64)))
-    assert 3 in trial.cases[0].history.products
-    assert 3 not in ranked.products
+    nothing = np.zeros(0, np.int64)
+    visit = Visit(trial.cases[0].history, nothing, nothing, ())
+    assert 3 in visit.history.products
+    assert 3 not in fitted.rank(visit, Ask(nothing)).products
 
 
 class TestMayReplace:

@@ -12,7 +12,7 @@ NO_CONTEXT = Ask(np.zeros(0, np.int64))
 
 def past(*rows: tuple[int, Kind, float]) -> History:
     products, kinds, ages = zip(*rows, strict=True)
-    return History(np.array(products), np.array(kinds, np.int64), np.array(ages, float))
+    return History.of(np.array(products), np.array(kinds, np.int64), np.array(ages, float))
 
 
 def test_where_nobody_buys_twice_what_was_looked_at_comes_before_what_was_bought() -> None:
@@ -50,5 +50,5 @@ class TestJustBought:
         assert self.fitted.just_bought(past((10, ORDER, 40), (10, ORDER, 1))).tolist() == []
 
     def test_is_nothing_for_who_bought_nothing(self) -> None:
-        nobody = History(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+        nobody = History.of(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
         assert self.fitted.just_bought(nobody).tolist() == []

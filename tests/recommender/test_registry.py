@@ -32,7 +32,7 @@ def run_id(db: Database, now: datetime) -> int:
 def test_what_is_stored_ranks_as_what_was_fitted(model: Model) -> None:
     again = registry.unpack(registry.pack(model))
     past = Past(["p0", "p1"], [2, 2], [20.0, 30.0])
-    ranked = [each.rank(each.visit(past).history, Ask(np.zeros(0, np.int64))) for each in (model, again)]
+    ranked = [each.rank(each.visit(past), Ask(np.zeros(0, np.int64))) for each in (model, again)]
     assert ranked[0].products.tolist() == ranked[1].products.tolist() != []
     assert np.allclose(ranked[0].scores, ranked[1].scores)
 

@@ -148,8 +148,7 @@ class TestTheModel:
         tea_and_coffee.product("pan")
         order_id = tea_and_coffee.order("ann", ["pan"], days_ago=30)
         assert ask(user_id="ann").items[0].source == "history"
-        with ask.db.begin() as conn:
-            conn.execute(sa.update(tables.orders).where(tables.orders.c.order_id == order_id).values(state="cancelled"))
+        tea_and_coffee.cancel(order_id)
         assert "history" not in {item.source for item in ask(user_id="ann").items}
 
 
