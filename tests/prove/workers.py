@@ -31,7 +31,7 @@ class Setting:
     folder: Path
     began_at: datetime
     clock: float
-    lease: float = 0.4
+    lease: float = 1.0
     speed: float = 60.0
 
     def now(self) -> datetime:
