@@ -78,8 +78,8 @@ def test_init_files_are_empty_save_the_application_factory() -> None:
             assert path.read_text() == "", path
 
 
-def test_arguments_after_the_second_are_named() -> None:
-    """A call with three bare values says nothing; `self` and `cls` do not count."""
+def test_a_call_never_holds_five_bare_values() -> None:
+    """Whoever reads such a call cannot tell which is which; `self` and `cls` do not count."""
     crowded = []
     for path in SOURCES:
         for function in _functions(path):
