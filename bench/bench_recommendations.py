@@ -13,7 +13,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from app import demo_data, security
+from app import security
+from app.demo import purchases
 from bench import load, web
 from foundation.database import Database
 from recommender import training
@@ -49,7 +50,7 @@ def run() -> list[dict[str, object]]:
 
 def _shop(db: Database, directory: Path) -> tuple[str, list[str]]:
     now = datetime.now(UTC)
-    demo_data.load(db, directory, base_url="http://localhost", now=now, track=_silent)
+    purchases.load(db, directory, base_url="http://localhost", now=now, track=_silent)
     with db.begin() as conn:
         key = security.create_key(conn, kind="secret", name="bench", now=now)
         names = list(conn.scalars(sa.select(customers.c.user_id).where(customers.c.user_id.is_not(None))))
