@@ -24,6 +24,7 @@ from app.parts import Parts, build
 from campaigns import conversions, enrolments, messages
 from foundation import jobs, logs
 from foundation.config import Config
+from foundation.errors import RelanceError
 
 log = logging.getLogger(__name__)
 Trigger = IntervalTrigger | CronTrigger
@@ -98,4 +99,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except RelanceError as refused:
+        sys.exit(f"The scheduler does not start: {refused}")
