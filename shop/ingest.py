@@ -1,7 +1,7 @@
 """The one door for events: each is stored once, and customers, carts, orders and profiles follow, all or nothing."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -43,17 +43,21 @@ def _ingest(conn: sa.Connection, events: Sequence[Event], refused: Sequence[Refu
     placed = customers.resolve(conn, fresh, now=now, asked=asked) if fresh else []
     turned_away = [*refused, *_refusals(fresh, placed)]
     belonging = [(event, place) for event, place in zip(fresh, placed, strict=True) if not place.refused]
-    new = _store(conn, belonging, now)
+    new = _store(conn, belonging)
     happened = [(place.customer, place.origin, event) for event, place in belonging if event.key in new]
     carts.apply(conn, happened)
     _bought(conn, orders.apply(conn, happened))
-    repeated = Counter((event.source_id, event.name) for event in events)
-    repeated.subtract((event.source_id, event.name) for _, _, event in happened)
-    repeated.subtract(
+    _keep_refused(conn, turned_away)
+    accepted = Counter((event.source_id, event.name) for _, _, event in happened)
+    repeated = Counter((event.source_id, event.name) for event in events) - accepted
+    repeated -= Counter(
         (event.source_id, event.name) for event, place in zip(fresh, placed, strict=True) if place.refused
     )
-    _count(conn, +repeated, turned_away, now)
-    _keep_refused(conn, turned_away)
+    _count(
+        conn,
+        _Counts(accepted, repeated, Counter((refusal.source_id, str(refusal.reason)) for refusal in turned_away)),
+        now,
+    )
     return Outcome(len(happened), repeated.total(), len(turned_away))
 
 
@@ -111,26 +115,18 @@ WITH new AS (
         AS new (key, customer_id, origin_id, name, occurred_at, received_at, source_id, channel,
         product_id, order_id, cart_id, store_id, message_id, properties, context)
     ON CONFLICT (key) DO NOTHING
-    RETURNING key, customer_id, name, occurred_at, source_id, channel
+    RETURNING key, customer_id, name, occurred_at, channel
 ), gained AS (
     INSERT INTO profiles AS mine (customer_id, {", ".join(profiles.OF_EVENTS)})
     SELECT customer_id, {", ".join(profiles.OF_EVENTS.values())} FROM new GROUP BY customer_id ORDER BY customer_id
     ON CONFLICT (customer_id) DO UPDATE SET {profiles.GAIN}
-), heard AS (
-    UPDATE sources SET last_event_at = %s::timestamptz WHERE id IN (SELECT source_id FROM new)
-        AND (last_event_at IS NULL OR last_event_at < %s::timestamptz - interval '10 seconds')
-), counted AS (
-    INSERT INTO event_counts AS mine (minute, source_id, name, accepted)
-    SELECT date_trunc('minute', %s::timestamptz), source_id, name, count(*)
-    FROM new GROUP BY source_id, name ORDER BY source_id, name
-    ON CONFLICT (minute, source_id, name) DO UPDATE SET accepted = mine.accepted + excluded.accepted
 )
 SELECT key FROM new
 """
 
 
-def _store(conn: sa.Connection, belonging: Sequence[tuple[Event, Placed]], now: datetime) -> set[UUID]:
-    """Stores events, counts them and adds them to profiles. Returns the keys of those that were new.
+def _store(conn: sa.Connection, belonging: Sequence[tuple[Event, Placed]]) -> set[UUID]:
+    """Stores events and adds them to profiles. Returns the keys of those that were new.
 
     In the order of their keys, so that two transactions never wait for each other in a ring.
     """
@@ -155,8 +151,7 @@ def _store(conn: sa.Connection, belonging: Sequence[tuple[Event, Placed]], now: 
         arrays.texts(orjson.dumps(_told(event)).decode() for event in events),
         arrays.texts(orjson.dumps(event.context).decode() for event in events),
     ]
-    at = now.isoformat()
-    return {row[0] for row in database.driver(conn).execute(_STORE, [*columns, at, at, at])}
+    return {row[0] for row in database.driver(conn).execute(_STORE, columns)}
 
 
 def _told(event: Event) -> dict[str, object]:
@@ -189,25 +184,41 @@ def _bought(conn: sa.Connection, changes: Sequence[OrderChange]) -> None:
 
 
 _COUNT = """
-INSERT INTO event_counts AS mine (minute, source_id, name, repeated, refused)
-SELECT date_trunc('minute', %s::timestamptz), * FROM unnest(%s::int[], %s::text[], %s::int[], %s::int[])
-ON CONFLICT (minute, source_id, name) DO UPDATE
-    SET repeated = mine.repeated + excluded.repeated, refused = mine.refused + excluded.refused
+WITH heard AS (
+    UPDATE sources SET last_event_at = %s::timestamptz
+    WHERE id = ANY(%s::int[]) AND (last_event_at IS NULL OR last_event_at < %s::timestamptz - interval '10 seconds')
+)
+INSERT INTO event_counts AS mine (minute, source_id, name, accepted, repeated, refused)
+SELECT date_trunc('minute', %s::timestamptz), *
+FROM unnest(%s::int[], %s::text[], %s::int[], %s::int[], %s::int[])
+ON CONFLICT (minute, source_id, name) DO UPDATE SET accepted = mine.accepted + excluded.accepted,
+    repeated = mine.repeated + excluded.repeated, refused = mine.refused + excluded.refused
 """
 
 
-def _count(conn: sa.Connection, repeated: Counter[tuple[int, str]], refused: Iterable[Refusal], now: datetime) -> None:
-    """Counts repeats by minute, source and name; what was refused is counted under its reason."""
-    turned_away = Counter((refusal.source_id, str(refusal.reason)) for refusal in refused)
-    keys = sorted(repeated.keys() | turned_away.keys())
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """How many by source and name; what was refused is counted under its reason."""
+
+    accepted: Counter[tuple[int, str]]
+    repeated: Counter[tuple[int, str]]
+    refused: Counter[tuple[int, str]]
+
+
+def _count(conn: sa.Connection, counts: _Counts, now: datetime) -> None:
+    """Adds to the counts of this minute. Comes last: every transaction wants these rows, and holds them to its end."""
+    keys = sorted(counts.accepted.keys() | counts.repeated.keys() | counts.refused.keys())
     if keys:
+        at = now.isoformat()
+        heard = arrays.numbers(source for source, _ in keys)
         columns = [
-            arrays.numbers(source for source, _ in keys),
+            heard,
             arrays.texts(name for _, name in keys),
-            arrays.numbers(repeated[key] for key in keys),
-            arrays.numbers(turned_away[key] for key in keys),
+            arrays.numbers(counts.accepted[key] for key in keys),
+            arrays.numbers(counts.repeated[key] for key in keys),
+            arrays.numbers(counts.refused[key] for key in keys),
         ]
-        database.driver(conn).execute(_COUNT, [now, *columns])
+        database.driver(conn).execute(_COUNT, [at, heard, at, at, *columns])
 
 
 _KEEP_REFUSED = """
