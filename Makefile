@@ -2,8 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PORT ?= 8000
-export PORT
 
 .PHONY: help run test prove lint bench sdk-check pin clean
 .DEFAULT_GOAL := help
@@ -12,7 +10,7 @@ help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 run: $(VENV)/.run  ## Start everything with the demo shop: console, storefront, mailbox
-	@RELANCE_DEMO=$${RELANCE_DEMO:-1} $(BIN)/python -m app.running
+	@$(BIN)/python -m app.running
 
 test: $(VENV)/.dev  ## Run the whole test suite
 	@$(BIN)/python -m tests.browser

@@ -75,7 +75,7 @@ def train() -> str:
 def main() -> None:
     """Runs the timetable until told to stop; lets what is running finish."""
     logs.configure()
-    parts = build(Config.from_env())
+    parts = build(Config.of_program())
     with parts.db.begin() as conn:
         messages.refuse_unsafe(conn)
     started_at = datetime.now(UTC)

@@ -8,6 +8,6 @@ from foundation import logs
 from foundation.config import Config
 
 logs.configure()
-parts = build(Config.from_env())
+parts = build(Config.of_program())
 atexit.register(parts.close)
 app = create_app(parts)

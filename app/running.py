@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -21,7 +22,7 @@ import click
 from app import first_run
 from app.demo import account
 from app.parts import Parts, build
-from foundation.config import Config
+from foundation.config import Config, environment
 from foundation.errors import Invalid
 from foundation.postgres import PostgresUnavailable
 
@@ -33,8 +34,7 @@ _PR_SET_PDEATHSIG = 1
 def main() -> int:
     """Prepares, starts, and waits; returns the exit code."""
     began = time.monotonic()
-    if os.environ.get("RELANCE_DEMO") == "1":
-        os.environ.setdefault("RELANCE_EMAIL_FROM", account.SHOP)
+    _set_demo(environment())
     try:
         config = Config.from_env()
     except Invalid as wrong:
@@ -51,6 +51,13 @@ def main() -> int:
         click.secho(str(missing), fg="red", err=True)
         return 1
     return _serve(parts, began=began)
+
+
+def _set_demo(told: Mapping[str, str]) -> None:
+    """The demo shop is shown unless someone said otherwise, and signs its own mail; the child processes inherit it."""
+    os.environ.setdefault("RELANCE_DEMO", told.get("RELANCE_DEMO", "1"))
+    if os.environ["RELANCE_DEMO"] == "1":
+        os.environ.setdefault("RELANCE_EMAIL_FROM", told.get("RELANCE_EMAIL_FROM", account.SHOP))
 
 
 def track(title: str) -> first_run.Progress:

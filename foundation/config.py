@@ -1,19 +1,23 @@
 """`Config`: every setting, frozen and typed, read once from the environment; all faults reported together."""
 
+import binascii
 import os
 import re
 import secrets
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+import sqlalchemy as sa
 from dotenv import dotenv_values
 
 from foundation.errors import Fault, Invalid
 
 LOCALES = ("en", "fr")
+SMALLEST_PUBLIC_KEY = 50
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -55,11 +59,19 @@ class Config:
             locale=_one_of("RELANCE_LOCALE", env.get("RELANCE_LOCALE") or "en", LOCALES, faults),
             port=port,
             demo=_one_of("RELANCE_DEMO", env.get("RELANCE_DEMO") or "0", ("0", "1"), faults) == "1",
-            sendgrid_webhook_key=env.get("RELANCE_SENDGRID_WEBHOOK_KEY") or None,
+            sendgrid_webhook_key=_public_key(env.get("RELANCE_SENDGRID_WEBHOOK_KEY"), faults),
         )
         if faults:
             raise Invalid(*faults)
         return config
+
+    @classmethod
+    def of_program(cls) -> "Config":
+        """`from_env` where a program starts: if settings are wrong it says all of them, a line each, and ends."""
+        try:
+            return cls.from_env()
+        except Invalid as wrong:
+            sys.exit("\n".join(f"{fault.pointer} {fault.detail}" for fault in wrong.faults))
 
 
 def environment(root: Path = ROOT) -> dict[str, str]:
@@ -89,13 +101,22 @@ def _database_url(text: str | None, faults: list[Fault]) -> str | None:
     if not re.match(r"^postgres(ql)?(\+psycopg)?://", text):
         faults.append(Fault("RELANCE_DATABASE_URL", "must start with postgresql://; no other database is used"))
         return None
-    return re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", text)
+    url = re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", text)
+    try:
+        sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        faults.append(Fault("RELANCE_DATABASE_URL", "cannot be read; give postgresql://user:password@host:port/name"))
+    return url
 
 
 def _secret_keys(text: str | None, var: Path, faults: list[Fault]) -> tuple[str, ...]:
     """The configured keys, newest first, else one made on first start and kept under `var/`."""
     if text is None:
-        return (kept_secret(var / "secret-key"),)
+        try:
+            return (kept_secret(var / "secret-key"),)
+        except OSError as error:
+            faults.append(Fault("RELANCE_VAR", f"is {str(var)!r}, where nothing can be kept: {error.strerror}"))
+            return ()
     keys = tuple(key.strip() for key in text.split(",") if key.strip())
     if not keys or any(len(key) < 16 for key in keys):
         faults.append(Fault("RELANCE_SECRET_KEY", "each key needs at least 16 characters"))
@@ -118,31 +139,48 @@ def kept_secret(path: Path) -> str:
 
 
 def _base_url(text: str, faults: list[Fault]) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not _is_web(text):
         faults.append(Fault("RELANCE_BASE_URL", f"is {text!r}; give an address such as https://relance.example.com"))
     return text.rstrip("/")
 
 
 def _email_url(text: str, faults: list[Fault]) -> str:
-    parts = urlsplit(text)
-    if parts.scheme in ("smtp", "smtps") and _has_host(parts):
+    parts = _split(text)
+    if parts and parts.scheme in ("smtp", "smtps") or text == "outbox:":
         return text
-    if parts.scheme == "sendgrid" and len(text) > len("sendgrid:"):
+    key, at, host = text.removeprefix("sendgrid:").partition("@")
+    if text.startswith("sendgrid:") and key and (not at or _is_web(host)):
         return text
-    if text == "outbox:":
-        return text
-    faults.append(
-        Fault("RELANCE_EMAIL_URL", "give outbox:, smtp://user:password@host:port, smtps://… or sendgrid:API_KEY")
-    )
+    forms = "outbox:, smtp://user:password@host:port, smtps://…, sendgrid:API_KEY or sendgrid:API_KEY@https://host"
+    faults.append(Fault("RELANCE_EMAIL_URL", f"give {forms}"))
     return "outbox:"
 
 
-def _has_host(parts: SplitResult) -> bool:
+def _is_web(text: str) -> bool:
+    parts = _split(text)
+    return parts is not None and parts.scheme in ("http", "https")
+
+
+def _split(text: str) -> SplitResult | None:
+    """The parts of an address that names a host; None for any other text."""
     try:
-        return bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number
-        return False
+        parts = urlsplit(text)
+        return parts if parts.hostname and parts.port != 0 else None
+    except ValueError:  # half a bracket, or a port that is no number
+        return None
+
+
+def _public_key(text: str | None, faults: list[Fault]) -> str | None:
+    """SendGrid shows it as one line of base64, without the lines around it."""
+    if not text:
+        return None
+    try:
+        if len(binascii.a2b_base64(text, strict_mode=True)) >= SMALLEST_PUBLIC_KEY:
+            return text
+    except ValueError:
+        pass
+    faults.append(Fault("RELANCE_SENDGRID_WEBHOOK_KEY", "is no public key; copy the line SendGrid shows"))
+    return None
 
 
 def _sender(text: str, faults: list[Fault]) -> str:

@@ -87,8 +87,9 @@ class Database:
             conn.commit()
 
     def dispose(self) -> None:
-        """Closes every pooled connection."""
-        self.engine.dispose()
+        """Closes every pooled connection; what never was opened stays closed."""
+        if "engine" in self.__dict__:
+            self.engine.dispose()
 
 
 def driver(conn: sa.Connection) -> psycopg.Connection[Any]:

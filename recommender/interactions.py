@@ -186,9 +186,9 @@ def _usable(table: pa.Table) -> pa.Table:
     columns = {"timestamp": _times(table["timestamp"])}
     for name in ("user_id", "product_id", *_OPTIONAL):
         given = table[name] if name in table.column_names else pa.nulls(table.num_rows)
-        columns[name] = pc.cast(given, pa.string())
+        columns[name] = _filled(pc.cast(given, pa.string()))
     columns["event"] = pc.fill_null(columns["event"], "Order Completed")
-    columns["quantity"] = pc.fill_null(pc.cast(columns["quantity"], pa.float64()), 1.0)
+    columns["quantity"] = pc.fill_null(_quantities(columns["quantity"]), 1.0)
     usable = pa.table(columns)
     counted = pc.and_(
         pc.is_in(usable["event"], value_set=pa.array(KINDS)),
@@ -197,6 +197,18 @@ def _usable(table: pa.Table) -> pa.Table:
     for name in _REQUIRED:
         counted = pc.and_(counted, pc.is_valid(usable[name]))
     return usable.filter(counted)
+
+
+def _filled(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """An empty cell says nothing, in whatever kind of file."""
+    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
+
+
+def _quantities(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    try:
+        return pc.cast(texts, pa.float64())
+    except pa.ArrowInvalid:
+        raise Invalid(Fault("quantity", "holds what is no number")) from None
 
 
 def _times(given: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -30,8 +30,8 @@ def export(conn: sa.Connection, customer_id: int) -> dict[str, Any]:
     """Every row held on a customer, by table; of a merged one, on who they are now."""
     held = _held(_everyone(conn, customer_id))
     found = {
-        table.name: [
-            {name: _plain(value) for name, value in row.items()}
+        str(table.name): [
+            {str(name): _plain(value) for name, value in row.items()}
             for row in conn.execute(sa.select(table).where(held[table])).mappings()
         ]
         for table in metadata.sorted_tables

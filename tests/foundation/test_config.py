@@ -32,6 +32,37 @@ def test_all_faults_are_reported_at_once_and_by_name(tmp_path: Path) -> None:
     assert {fault.pointer for fault in refused.value.faults} == set(wrong) - {"RELANCE_VAR"}
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RELANCE_BASE_URL", "https://shop.example:port"),
+        ("RELANCE_BASE_URL", "http://[half"),
+        ("RELANCE_EMAIL_URL", "smtp://user@[half"),
+        ("RELANCE_EMAIL_URL", "sendgrid:"),
+        ("RELANCE_EMAIL_URL", "sendgrid:KEY@host-without-scheme"),
+        ("RELANCE_DATABASE_URL", "postgresql://host:port/name"),
+        ("RELANCE_SENDGRID_WEBHOOK_KEY", "no key"),
+        ("RELANCE_VAR", "/proc/no-place"),
+    ],
+)
+def test_an_address_or_key_nobody_could_use_is_a_fault(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        Config.from_env({"RELANCE_VAR": str(tmp_path), name: value})
+    assert [fault.pointer for fault in refused.value.faults] == [name]
+
+
+@pytest.mark.parametrize("value", ["sendgrid:KEY", "sendgrid:KEY@http://127.0.0.1:9", "smtps://u:p@h", "outbox:"])
+def test_every_way_to_send_is_accepted(tmp_path: Path, value: str) -> None:
+    assert Config.from_env({"RELANCE_VAR": str(tmp_path), "RELANCE_EMAIL_URL": value}).email_url == value
+
+
+def test_a_program_with_wrong_settings_names_them_all_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELANCE_LOCALE", "de")
+    monkeypatch.setenv("RELANCE_EMAIL_FROM", "nobody")
+    with pytest.raises(SystemExit, match=r"(?s)RELANCE_EMAIL_FROM .*\nRELANCE_LOCALE "):
+        Config.of_program()
+
+
 def test_a_kept_secret_is_made_once_and_private(tmp_path: Path) -> None:
     first = config.kept_secret(tmp_path / "secret-key")
     assert config.kept_secret(tmp_path / "secret-key") == first

@@ -86,11 +86,19 @@ class TestAFile:
         (tmp_path / "rows.csv").write_text("user_id,product_id,timestamp,extra\n1,2,2026-01-01T00:00:00Z,x\n")
         assert interactions.from_file(tmp_path / "rows.csv").interactions.kinds.tolist() == [Kind.ORDER]
 
+    def test_takes_an_empty_cell_as_nothing_said(self, tmp_path: Path) -> None:
+        head = "user_id,product_id,timestamp,event,order_id,quantity,session_id,set"
+        (tmp_path / "rows.csv").write_text(f"{head}\n1,2,2026-01-01,,,,,\n,2,2026-01-01,,,,,\n")
+        found = interactions.from_file(tmp_path / "rows.csv")
+        assert found.interactions.kinds.tolist() == [Kind.ORDER]
+        assert not found.visits and found.marked is None
+
     @pytest.mark.parametrize(
         ("name", "text", "named"),
         [
             ("rows.csv", "user_id,when\n1,2\n", ["product_id", "timestamp"]),
             ("rows.csv", "user_id,product_id,timestamp\n1,2,yesterday\n", ["timestamp"]),
+            ("rows.csv", "user_id,product_id,timestamp,quantity\n1,2,2026-01-01,many\n", ["quantity"]),
             ("rows.txt", "", ["rows.txt"]),
             ("rows.parquet", "no parquet", ["rows.parquet"]),
             ("rows.jsonl", "{not json", ["rows.jsonl"]),
