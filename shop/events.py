@@ -77,23 +77,41 @@ class Latest:
 
 
 def latest(conn: sa.Connection, *, limit: int) -> Sequence[Latest]:
-    """The events that came in last, newest first; only the last minute that had any is looked at."""
-    last = conn.scalar(sa.select(sa.func.max(event_counts.c.minute)))
-    if last is None:
+    """The events that came in last, newest first; only the last minutes that hold enough of them are looked at."""
+    since = _since(conn, limit)
+    if since is None:
         return []
-    recent = sa.select(events).where(events.c.received_at >= last).order_by(events.c.received_at.desc()).limit(limit)
-    found = recent.subquery()
+    newest = (events.c.received_at.desc(), events.c.occurred_at.desc())
+    found = sa.select(events).where(events.c.received_at >= since).order_by(*newest).limit(limit).subquery()
     query = (
         sa.select(
             found.c.occurred_at,
             found.c.name,
             found.c.customer_id,
-            found.c.channel,
+            sa.func.coalesce(found.c.properties["message_channel"].astext, found.c.channel).label("channel"),
             found.c.product_id,
             products.c.title,
             found.c.order_id,
         )
         .outerjoin(products, products.c.product_id == found.c.product_id)
-        .order_by(found.c.received_at.desc())
+        .order_by(found.c.received_at.desc(), found.c.occurred_at.desc())
     )
     return database.read(conn, query, Latest)
+
+
+def _since(conn: sa.Connection, wanted: int) -> datetime | None:
+    """The minute from which on at least so many events came in; looks back over the last minutes that had any."""
+    counts = event_counts.c
+    minutes = (
+        sa.select(counts.minute, sa.func.sum(counts.accepted))
+        .where(counts.accepted > 0)
+        .group_by(counts.minute)
+        .order_by(counts.minute.desc())
+        .limit(wanted)
+    )
+    held, since = 0, None
+    for minute, accepted in conn.execute(minutes):
+        held, since = held + accepted, minute
+        if held >= wanted:
+            break
+    return since
