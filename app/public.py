@@ -41,6 +41,12 @@ def _private(response: Response) -> Response:
     return response
 
 
+@bp.get("/")
+def front_door() -> BaseResponse:
+    """Who types the bare address is led to the demo shop if there is one, else to the console."""
+    return redirect("/demo/" if current_parts().config.demo else "/console/")
+
+
 @bp.get("/robots.txt")
 def robots_txt() -> Response:
     """Nothing here is for search engines."""

@@ -19,6 +19,7 @@ _SAID = {
         "Livraison offerte dès {amount}. Retrait en 2 h dans {n} magasins.",
     ),
     "menu": ("Menu", "Menu"),
+    "crumbs": ("You are here", "Vous êtes ici"),
     "departments": ("Departments", "Rayons"),
     "search": ("Search", "Chercher"),
     "search.label": ("What are you looking for?", "Que cherchez-vous ?"),

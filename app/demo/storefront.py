@@ -5,6 +5,7 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import sqlalchemy as sa
 from flask import Blueprint, Flask, Response, abort, redirect, render_template, request, send_from_directory, url_for
@@ -141,6 +142,12 @@ def behind() -> str:
         customer_id = customers.find(conn, user_id=visit.user_id, anonymous_id=visits.anonymous_id())
         moments = timeline.page(conn, customer_id, limit=3) if customer_id else []
     return render_template("demo/behind.html", customer_id=customer_id, moments=moments)
+
+
+@bp.get("/<path:anything>")
+def nowhere(anything: str) -> NoReturn:
+    """An address of the shop that leads nowhere is answered in the shop's look."""
+    abort(404)
 
 
 @bp.errorhandler(404)

@@ -110,7 +110,7 @@ def test_a_drawing_is_served_for_pages_and_for_mail(visitor: FlaskClient, name: 
         assert (picture.status_code, picture.mimetype) == (200, kind)
 
 
-@pytest.mark.parametrize("path", ["/product/none", "/department/none", "/department/grocery?category=None"])
+@pytest.mark.parametrize("path", ["/product/none", "/department/none", "/department/grocery?category=None", "/none"])
 def test_what_the_shop_does_not_have_is_said_in_its_own_words(visitor: FlaskClient, path: str) -> None:
     page = visitor.get("/demo" + path)
     assert page.status_code == 404
@@ -328,6 +328,10 @@ def test_a_product_is_drawn_by_its_category_else_its_department(
     department: str | None, category: str | None, slug: str
 ) -> None:
     assert pictures.picture(department, category) == slug
+
+
+def test_the_bare_address_leads_to_the_shop(visitor: FlaskClient) -> None:
+    assert visitor.get("/").location == "/demo/"
 
 
 def test_the_shop_keeps_its_key(shop: parts.Parts, db: Database) -> None:

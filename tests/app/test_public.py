@@ -292,6 +292,10 @@ def test_nothing_here_is_for_search_engines(client: FlaskClient) -> None:
     assert "Disallow: /" in client.get("/robots.txt").text
 
 
+def test_the_bare_address_leads_to_the_console(client: FlaskClient) -> None:
+    assert client.get("/").location == "/console/"
+
+
 def test_every_word_of_these_pages_is_said_in_french() -> None:
     folder = Path(i18n.__file__).parent / "translations" / "fr" / "LC_MESSAGES"
     with (folder / "public.mo").open("rb") as compiled:
