@@ -26,6 +26,7 @@ def create_app(parts: Parts) -> Flask:
     """The whole application over the given parts. The console asks people to sign in; the demo shop is open."""
     app = Flask(__name__, template_folder="../templates", static_folder="static")
     app.extensions["relance"] = parts
+    app.url_map.strict_slashes = False  # an address typed with a slash too many is the same address
     app.secret_key, *older = parts.config.secret_keys
     app.config["SECRET_KEY_FALLBACKS"] = older
     security_headers.register(app)

@@ -131,7 +131,7 @@ def _parsed(conn: sa.Connection, name: str, definition: Mapping[str, Any]) -> Ca
     except Invalid as error:
         raise Invalid(*faults, *error.faults) from None
     if parsed.offer and promotions.find_offer(conn, parsed.offer) is None:
-        faults.append(Fault("/offer", f"no offer is named {parsed.offer}"))
+        faults.append(Fault("/offer", f"is not the name of an offer: {parsed.offer}"))
     if faults:
         raise Invalid(*faults)
     return parsed

@@ -19,6 +19,7 @@ from app.console import (
     overview,
     promotions,
     roles,
+    sentences,
     session,
     sources,
 )
@@ -86,7 +87,7 @@ def _http(error: HTTPException) -> Response | HTTPException:
 
 
 def _conflict(error: Conflict) -> Response:
-    return _page(409, detail=str(error))
+    return _page(409, detail=sentences.said(str(error)))
 
 
 def _bug(error: Exception) -> Response:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app import i18n
+from app.console import sentences
 from campaigns import definitions
 from campaigns.definitions import CartAbandonment
 from foundation.errors import Fault
@@ -55,7 +56,7 @@ def with_faults(values: Mapping[str, str], faults: Iterable[Fault]) -> Form:
     for fault in faults:
         name = fault.pointer.strip("/").removeprefix("words/").replace("/", "_")
         where = name if name in values else "fr_subject" if name == "words" else ""
-        placed.setdefault(where, i18n.gettext("This value %(fault)s.", fault=fault.detail))
+        placed.setdefault(where, i18n.gettext("This value %(fault)s.", fault=sentences.said(fault.detail)))
     return Form(dict(values), placed)
 
 

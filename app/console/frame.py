@@ -8,7 +8,7 @@ from typing import Any
 from flask import request
 
 from app import filters, i18n, security, users
-from app.console import charts, words
+from app.console import charts, sentences, words
 from app.i18n import N_
 from app.parts import current_parts
 from campaigns import ledger
@@ -66,6 +66,8 @@ def context() -> dict[str, Any]:
         "role_word": lambda role: i18n.gettext(words.ROLES[role]),
         "word": words.word,
         "reason": words.reason,
+        "said": sentences.said,
+        "account": sentences.account,
         "may_change": _may_change,
         "seconds": seconds,
         "shares": shares,
@@ -118,8 +120,8 @@ def scheduler() -> Beat:
 
 
 def initials(name: str) -> str:
-    """Two letters that stand for a person."""
-    parts = [part for part in name.replace("@", " ").replace(".", " ").split() if part[0].isalnum()]
+    """Two letters that stand for a person, or for the name before a sender's `<address>`."""
+    parts = [part for part in name.split(" <")[0].replace("@", " ").replace(".", " ").split() if part[0].isalnum()]
     letters = [part[0] for part in (parts[:1] + parts[-1:] if len(parts) > 1 else parts)]
     return "".join(letters).upper() or "?"
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from flask import Blueprint, render_template
 
 from app import doctor, i18n, security
-from app.console import roles, words
+from app.console import roles, sentences, words
 from app.i18n import N_
 from app.parts import current_parts
 from campaigns import ledger
@@ -43,7 +43,7 @@ def index() -> str:
     """One sentence, the checks, every job's last run."""
     now, parts = datetime.now(UTC), current_parts()
     findings = doctor.examine(parts, now=now)
-    checks = [Check(one.good, _said(one), one.detail) for one in findings]
+    checks = [Check(one.good, _said(one), sentences.said(one.detail)) for one in findings]
     with parts.db.begin() as conn:
         runs = jobs.last_runs(conn)
         closed = ledger.shut_gates(conn)

@@ -83,6 +83,10 @@ CHANNEL = {
     "ads": Word(N_("Retargeting"), "target"),
     "any": Word(N_("All channels"), "layout-grid"),
 }
+OWN_SOURCES = {
+    "relance": Word(N_("What became of the messages"), "mail"),
+    "import": Word(N_("Files"), "file-text"),
+}
 IDENTITY = {
     "user_id": Word(N_("customer number"), "id-card"),
     "anonymous_id": Word(N_("browser"), "globe"),

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import parts
-from app.console import charts, forms, paging
+from app.console import charts, forms, paging, sentences
 from app.tables import api_keys
 from campaigns import plans
 from foundation.errors import Fault
@@ -159,6 +159,11 @@ def test_an_address_that_leads_nowhere_says_so_in_the_console(ines: FlaskClient)
         assert answer.status_code == 404 and "There is nothing at this address" in answer.text, path
 
 
+def test_an_address_with_a_slash_too_many_is_the_same_address(ines: FlaskClient) -> None:
+    for path in ("/console/customers/", "/console/health/", "/console"):
+        assert ines.get(path).status_code == 200, path
+
+
 def test_the_overview_says_what_needs_attention_and_adds_up(ines: FlaskClient, day: Day) -> None:
     page = ines.get("/console/").text
     assert "The scheduler is silent" in page and "1 event was refused" in page
@@ -272,6 +277,21 @@ def test_each_fault_stands_beside_its_field_and_nothing_changes(
     assert 'value="soon"' in answer.text and "customer.password" in answer.text
     with installation.db.begin() as conn:
         assert plans.get(conn, CAMPAIGN).definition.delay_minutes == 60
+
+
+def test_faults_are_said_in_the_readers_language(ines: FlaskClient, day: Day) -> None:
+    ines.set_cookie("locale", "fr")
+    _post(ines, "/console/preferences", {"locale": "fr"})
+    wrong = _settings(delay_minutes="soon", holdout_percent="90", products="", fr_subject="{{ nope }}", offer="NONE")
+    page = _post(ines, f"/console/campaigns/{CAMPAIGN}", wrong).text
+    assert "Cette valeur doit être un nombre entier de 1 à 10080." in page
+    assert "emploie nope, qui n’est pas un champ" in page
+    assert "must be" not in page and "which is not" not in page
+
+
+def test_a_sentence_of_no_known_shape_stays_as_it_came(web: Flask) -> None:
+    with web.test_request_context("/console/"):
+        assert sentences.said("550 5.1.1 no such user") == "550 5.1.1 no such user"
 
 
 def test_a_campaign_is_paused_launched_and_cancelled(ines: FlaskClient, day: Day, installation: parts.Parts) -> None:

@@ -1,0 +1,104 @@
+"""What the engine says in English (a fault, a finding, a provider's answer), said in the reader's language.
+
+The engine's words stay its own: they are known here by their shape, and those of no known shape are shown as they are.
+"""
+
+import re
+
+from markupsafe import Markup
+
+from app import i18n
+from app.i18n import N_
+
+_SHAPES = (
+    # faults: half-sentences about a value
+    N_("must be a whole number from %(low)s to %(high)s"),
+    N_("must be a number from %(low)s to %(high)s"),
+    N_("must be a text of at most %(most)s characters"),
+    N_("must be a text"),
+    N_("must be text"),
+    N_("must be an object"),
+    N_("must be a list"),
+    N_("must be one of: %(words)s"),
+    N_("must hold at least one language"),
+    N_("must stand on one line"),
+    N_("must be an amount such as 19.99"),
+    N_("must be a three-letter code such as EUR"),
+    N_("must be an ISO 8601 time"),
+    N_("is too large an amount"),
+    N_("is before the year 2000 or more than a day ahead"),
+    N_("is not known"),
+    N_("is not the name of an offer: %(name)s"),
+    N_("is longer than %(most)s characters"),
+    N_("is %(size)s bytes; the limit is %(limit)s"),
+    N_("is nested more than %(most)s deep"),
+    N_("is needed: what happened"),
+    N_("is needed: who it was before"),
+    N_("is needed, or anonymousId: whose event it is"),
+    N_("has %(size)s characters; the limit is %(limit)s"),
+    N_("has a recursive loop"),
+    N_("has loops within loops within loops; two levels are the most"),
+    N_("hold no e-mail, phone or card that tells who this is"),
+    N_("holds a character that cannot be shown"),
+    N_("holds a control character"),
+    N_("holds a NUL character"),
+    N_("holds half a character, a number beyond 64 bits, or is nested too deep"),
+    N_("names a known customer; only a secret key may join two of them"),
+    N_("cannot be read: %(why)s"),
+    N_("asks for a field by a computed name"),
+    N_("asks for %(name)s, which is not a field"),
+    N_("uses %(name)s, which is not a field; there are: %(names)s"),
+    N_("uses %(name)s, which is not available in messages"),
+    N_("uses the %(kind)s %(name)s; there are: %(names)s"),
+    # findings: what the doctor found
+    N_("public address %(address)s"),
+    N_("is off: the sender refuses to start; turn it on"),
+    N_("has never run: start it with %(command)s"),
+    N_("silent for %(seconds)s s: start %(command)s"),
+    N_("alive"),
+    N_("on"),
+    N_("none: make one with %(command)s"),
+    N_("kept in the console's mailbox; set RELANCE_EMAIL_URL to send it"),
+    N_("%(kind)s by %(host)s, from %(sender)s"),
+    # answers: an attempt's own words
+    N_("kept in the mailbox"),
+    # a job's account of what it did
+    N_("%(n)s accepted"),
+    N_("%(n)s refused_retry"),
+    N_("%(n)s refused_final"),
+    N_("%(n)s ambiguous"),
+    N_("%(n)s unsent"),
+    N_("%(n)s misconfigured"),
+    N_("%(n)s skipped"),
+    N_("%(n)s into %(name)s"),
+    N_("%(n)s advanced"),
+    N_("%(n)s credited"),
+    N_("%(n)s codes used"),
+    N_("%(n)s codes given back"),
+    N_("%(n)s old rows forgotten"),
+    # decisions that came too late
+    N_("%(name)s was cancelled and cannot be changed"),
+    N_("%(name)s was cancelled and cannot be launched again"),
+)
+
+
+def said(text: str) -> str:
+    """The sentence in the reader's language; one of no known shape stays as it came."""
+    for shape, pattern in _PATTERNS:
+        if found := pattern.fullmatch(text):
+            return i18n.gettext(shape, **found.groupdict())
+    return text
+
+
+def account(text: str) -> str:
+    """What a job says it did, part by part."""
+    return Markup(", ").join(said(part) for part in text.split(", "))
+
+
+def _pattern(shape: str) -> re.Pattern[str]:
+    pieces = re.split(r"%\((\w+)\)s", shape)
+    open_, fixed = pieces[1::2], [re.escape(piece) for piece in pieces[::2]]
+    return re.compile(fixed[0] + "".join(f"(?P<{name}>.+?){rest}" for name, rest in zip(open_, fixed[1:], strict=True)))
+
+
+_PATTERNS = tuple((shape, _pattern(shape)) for shape in _SHAPES)
