@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -118,11 +119,12 @@ class Child:
         """A process that ended, killed or not, is started again: all it knew is in the database."""
         if self.process is not None and self.process.poll() is not None:
             click.secho(f"The {self.name} ended (code {self.process.returncode}); starting it again.", fg="yellow")
+            self._end_orphans()
             self.start()
 
     def stop(self) -> None:
         """Asks it to finish what it is doing; insists after ten seconds."""
-        if self.process is None or self.process.poll() is not None:
+        if self.process is None:
             return
         self.process.terminate()
         try:
@@ -130,6 +132,13 @@ class Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self._end_orphans()
+
+    def _end_orphans(self) -> None:
+        """Workers of a server that was killed would serve on, and keep its port."""
+        if self.process is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
 
 
 def _end_with_parent() -> None:

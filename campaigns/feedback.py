@@ -165,7 +165,8 @@ def unsubscribed(conn: sa.Connection, message_id: UUID, *, now: datetime) -> boo
     row = _message(conn, message_id)
     if row is None:
         return False
-    consent.withdraw(conn, row["person"], channel=row["channel"], source=f"unsubscribe:{message_id}", now=now)
+    if consent.standing(conn, row["person"]).get((row["channel"], "marketing")) != consent.State.DENIED:
+        consent.withdraw(conn, row["person"], channel=row["channel"], source=f"unsubscribe:{message_id}", now=now)
     _suppress(conn, message_id, reason="unsubscribed", now=now)
     told = own_events.Told(
         f"unsubscribed:{message_id}", Name.UNSUBSCRIBED, row["customer_id"], now, own_events.about(row)

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -96,6 +96,8 @@ class Recommender:
         items = _items(conn, self._first(conn, live, request=request, who=who, now=now), request=request)
         if len(items) < request.n:
             items = _deeper(conn, live.model, _visit(conn, live.model, request, who=who, now=now), request=request)
+        if not items and (request.category or request.store_id):
+            return self.recommend(conn, replace(request, category=None, store_id=None), now=now)
         made = Slate(database.new_id(), UNFITTED if live.model_id is None else str(live.model_id), items)
         if request.record:
             self._shelf.put(_as_shown(made, request, customer_id=who.customer_id, model_id=live.model_id, now=now))

@@ -23,6 +23,7 @@ from campaigns import enrolments, feedback, messages, tables
 from campaigns.feedback import Kind, Report
 from foundation.database import Database
 from shop import consent
+from shop.tables import consent_log
 from tests.campaigns import world
 from tests.campaigns.test_delivery import Carrier
 
@@ -131,6 +132,8 @@ def test_unsubscribing_twice_is_once(db: Database, sent: UUID, now: datetime) ->
         assert not feedback.unsubscribed(conn, uuid4(), now=now)
         hashed = consent.address_hash("email", "camille@example.org")
         assert consent.suppressed(conn, "email", [hashed]) == {hashed}
+        said = sa.select(consent_log.c.at).where(consent_log.c.source == f"unsubscribe:{sent}")
+        assert conn.scalars(said).all() == [now + HOUR]
 
 
 # ------------------------------------------------------------------------------------------------ webhook

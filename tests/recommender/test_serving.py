@@ -106,6 +106,10 @@ class TestEligible:
         tea_and_coffee.product("other", category="Drinksware")
         assert set(ask.names(category="Drinks", n=20)) == {*COFFEES, "coffee-new"}
 
+    def test_is_of_the_whole_shop_where_the_category_has_nothing_for_sale(self, shop: Shop, ask: Asking) -> None:
+        shop.product("pan", category="Kitchen")
+        assert ask.names(category="Garden") == ["pan"]
+
     def test_gives_exactly_as_many_as_asked_while_there_are_so_many(self, tea_and_coffee: Shop, ask: Asking) -> None:
         training.run(ask.db, now=ask.now)
         for n in (1, 5, 12, 40):
