@@ -256,9 +256,12 @@ def _create(directory: Path, bin_directory: Path) -> None:
     password = secrets.token_urlsafe(24)
     draft = directory / "data.new"
     shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(mode=0o700)
+    _give_to_ordinary_user(draft)
     with tempfile.NamedTemporaryFile("w", dir=directory, prefix=".password-") as file:
         file.write(password)
         file.flush()
+        _give_to_ordinary_user(Path(file.name))
         _run_as_ordinary_user(
             bin_directory / "initdb",
             "-D",
@@ -297,22 +300,27 @@ def _run_as_ordinary_user(*command: object, stdin: bytes = b"") -> None:
 
 
 def _as_ordinary_user() -> Sequence[str]:
-    """PostgreSQL refuses to run as root. A user namespace lets it see an ordinary user while files stay root's."""
+    """PostgreSQL refuses to run as root. A user namespace lets it see an ordinary user while files stay root's; where
+    the machine allows none (many containers), it runs as `nobody`, who is then given the data.
+    """
     if os.geteuid() != 0:
         return ()
-    unshare = shutil.which("unshare")
-    if unshare is None:
-        raise PostgresUnavailable(_ROOT)
-    wrapper = (unshare, "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}")
-    if subprocess.run([*wrapper, "true"], capture_output=True, check=False).returncode != 0:  # noqa: S603
-        raise PostgresUnavailable(_ROOT)
-    return wrapper
+    namespace = ("unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}")
+    for wrapper in (namespace, _NOBODY):
+        if shutil.which(wrapper[0]) and subprocess.run([*wrapper, "true"], capture_output=True).returncode == 0:  # noqa: S603
+            return wrapper
+    raise PostgresUnavailable(
+        "PostgreSQL does not run as root, and this machine has neither user namespaces nor setpriv. "
+        "Run Relance as an ordinary user, or set RELANCE_DATABASE_URL."
+    )
 
 
-_ROOT = (
-    "PostgreSQL does not run as root, and this machine allows no user namespaces. "
-    "Run Relance as an ordinary user, or set RELANCE_DATABASE_URL."
-)
+_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+
+
+def _give_to_ordinary_user(path: Path) -> None:
+    if _as_ordinary_user() == _NOBODY:
+        os.chown(path, NOBODY, NOBODY)
 
 
 def _bin_directory() -> Path:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -23,8 +24,9 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "postgres"
 
 
-def _holder(directory: Path) -> "subprocess.Popen[str]":
-    return subprocess.Popen([sys.executable, "-c", HOLDER, str(directory)], stdout=subprocess.PIPE, text=True)
+def _holder(directory: Path, *, env: dict[str, str] | None = None) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", HOLDER, str(directory)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
 
 
 def _url(process: "subprocess.Popen[str]") -> str:
@@ -99,3 +101,19 @@ def test_only_its_owner_can_read_the_password(directory: Path) -> None:
     assert (directory / "password").stat().st_mode & 0o077 == 0
     assert (directory / "data").stat().st_mode & 0o077 == 0
     _kill(holder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root must give the data away")
+def test_without_user_namespaces_root_gives_the_data_to_nobody(tmp_path: Path) -> None:
+    refusing = tmp_path / "unshare"
+    refusing.write_text("#!/bin/sh\nexit 1\n")
+    refusing.chmod(0o755)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)  # nobody must be able to reach it
+        environ = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        holder = _holder(Path(name) / "postgres", env=environ)
+        assert _url(holder).startswith("postgresql+psycopg://")
+        assert (Path(name) / "postgres" / "data").stat().st_uid == postgres.NOBODY
+        server = _postmaster(Path(name) / "postgres")
+        _kill(holder)
+        assert _gone(server, 10)
