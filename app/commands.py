@@ -194,5 +194,5 @@ def check() -> None:
     findings = doctor.examine(current_parts(), now=_now())
     for finding in findings:
         mark, colour = ("ok  ", "green") if finding.good else ("FAIL", "red")
-        click.echo(f"{click.style(mark, fg=colour)}  {finding.subject:<12} {finding.detail}")
+        click.echo(f"{click.style(mark, fg=colour)}  {finding.subject:<14} {finding.detail}")
     sys.exit(0 if all(finding.good for finding in findings) else 1)

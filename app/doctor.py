@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import parseaddr
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
@@ -25,7 +26,7 @@ def examine(parts: Parts, *, now: datetime) -> list[Finding]:
     settings = Finding("settings", True, f"public address {parts.config.base_url}")
     try:
         with parts.db.begin() as conn:
-            return [settings, *_database(conn), _scheduler(conn, now), _keys(conn), _channel(parts)]
+            return [settings, *_database(conn), _scheduler(conn, now), _keys(conn), _channel(parts), _domain(parts)]
     except sa.exc.OperationalError as down:
         return [settings, Finding("database", False, f"does not answer: {down.orig}")]
 
@@ -63,3 +64,12 @@ def _channel(parts: Parts) -> Finding:
         return Finding("e-mail", True, "kept in the console's mailbox; set RELANCE_EMAIL_URL to send it")
     host = urlsplit(parts.config.email_url).hostname or "SendGrid"
     return Finding("e-mail", True, f"{kind} by {host}, from {parts.config.email_from}")
+
+
+def _domain(parts: Parts) -> Finding:
+    """Nobody accepts mail from a name that only this machine knows; what stays in the mailbox may have any."""
+    domain = parseaddr(parts.config.email_from)[1].rpartition("@")[2].lower()
+    stays = parts.config.email_url == "outbox:"
+    if stays or "." in domain and not domain.endswith((".localhost", ".local", ".internal")):
+        return Finding("sending domain", True, domain)
+    return Finding("sending domain", False, f"{domain} is no public name: set RELANCE_EMAIL_FROM")

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 import app as front
-from app import parts
+from app import doctor, parts
 from foundation import jobs
 from foundation.database import Database
 from shop import tables
@@ -75,3 +75,10 @@ def test_metrics_are_read_from_the_database(client: FlaskClient, db: Database) -
     assert 'relance_events_last_hour{outcome="accepted",source="a \\"shop\\""} 3.0' in text
     assert 'relance_job_failures_in_a_row{job="admit"} 0.0' in text
     assert "relance_scheduler_silence_seconds" in text
+
+
+@pytest.mark.parametrize(("sender", "sound"), [("Shop <news@shop.example>", True), ("Shop <news@localhost>", False)])
+def test_mail_that_leaves_must_come_from_a_public_name(installation: parts.Parts, sender: str, sound: bool) -> None:
+    config = replace(installation.config, email_url="smtp://127.0.0.1:25", email_from=sender)
+    found = doctor.examine(replace(installation, config=config), now=NOW)
+    assert {finding.subject: finding.good for finding in found}["sending domain"] is sound
