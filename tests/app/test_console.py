@@ -174,6 +174,8 @@ def test_the_overview_says_what_needs_attention_and_adds_up(ines: FlaskClient, d
 def test_customers_are_found_as_one_types(ines: FlaskClient, day: Day) -> None:
     rows = ines.get("/console/customers?q=laur", headers={"HX-Request": "true", "HX-Target": "found"}).text
     assert "Camille Laurent" in rows and "Paul" not in rows and "<html" not in rows
+    for name in ("camille laur", "Laurent C"):
+        assert "Camille Laurent" in ines.get(f"/console/customers?q={name}").text, name
     assert "Nobody found" in ines.get("/console/customers?q=nobody").text
     assert f"customer={day.paul}" in ines.get("/console/customers/hits?who=delmas&to=/console/model").text
 
