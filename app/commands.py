@@ -1,7 +1,7 @@
 """The `flask` commands: what the engineer who runs Relance types."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import wraps
@@ -108,6 +108,11 @@ def create_key(kind: str, name: str, channel: str) -> None:
 
 
 # ------------------------------------------------------------------------------------------------- import
+def _tell_ignored(columns: Sequence[str]) -> None:
+    if columns:
+        click.echo(f"Ignored columns: {', '.join(columns)}")
+
+
 @click.command("import")
 @click.argument("kind", type=click.Choice(KINDS))
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -117,8 +122,7 @@ def import_file(kind: str, file: Path) -> None:
     with _bar(f"Importing {kind}") as progress:
         report = imports.run(current_parts().db, kind, path=file, now=_now(), progress=progress)
     click.echo(f"{report.accepted:,} accepted, {report.repeated:,} repeated, {report.refused:,} refused")
-    if report.unknown_columns:
-        click.echo(f"Ignored columns: {', '.join(report.unknown_columns)}")
+    _tell_ignored(report.unknown_columns)
     if report.refused_file:
         click.secho(f"Refused rows, with line number and reason: {report.refused_file}", fg="yellow")
     if report.accepted + report.repeated == 0:
@@ -150,6 +154,7 @@ def evaluate(*, file: Path, split: str, test_days: int, ks: str, json_file: Path
         raise click.BadParameter("give whole numbers such as 10,20", param_hint="--k")
     scored = training.evaluate_file(file, split=split, test_days=test_days, ks=lengths)
     click.echo(scored.table())
+    _tell_ignored(scored.unknown_columns)
     if json_file:
         json_file.write_bytes(orjson.dumps(scored.json(), option=orjson.OPT_INDENT_2))
 

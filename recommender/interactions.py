@@ -129,17 +129,20 @@ def _assembled(
 # ----------------------------------------------------------------------------------------------------- a file
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Interactions read from a file. `marked` are its test rows, if it says; `visits`: they come by session."""
+    """Interactions read from a file. `marked` are its test rows, if it says; `visits`: they come by session;
+    `unknown`: columns that mean nothing here."""
 
     interactions: Interactions
     baskets: Ints
     marked: Flags | None
     visits: bool
+    unknown: tuple[str, ...] = ()
 
 
 def from_file(path: Path) -> Recorded:
     """Reads CSV, JSON lines or Parquet, by extension; raises `Invalid` naming what is missing."""
-    table = _usable(_table(path))
+    read = _table(path)
+    table = _usable(read)
     visits = _given(table, "session_id")
     people = table["session_id" if visits else "user_id"]
     times = pc.cast(table["timestamp"], pa.int64()).to_numpy()
@@ -156,7 +159,8 @@ def from_file(path: Path) -> Recorded:
         categories=np.full(len(product_ids), UNCATEGORISED),
     )
     marked = pc.fill_null(pc.equal(table["set"], "test"), False).to_numpy()[order] if _given(table, "set") else None
-    return Recorded(interactions, _baskets(table, times)[order], marked, visits)
+    unknown = tuple(name for name in read.column_names if name not in (*_REQUIRED, *_OPTIONAL, *_UNUSED))
+    return Recorded(interactions, _baskets(table, times)[order], marked, visits, unknown)
 
 
 def _table(path: Path) -> pa.Table:
@@ -175,6 +179,7 @@ def _table(path: Path) -> pa.Table:
 
 
 _REQUIRED = ("user_id", "product_id", "timestamp")
+_UNUSED = ("channel",)
 _OPTIONAL = ("event", "order_id", "quantity", "session_id", "set")
 
 

@@ -66,6 +66,7 @@ class Evaluation:
     split: str
     scores: tuple[Score, ...]
     ks: tuple[int, ...] = field(default=KS)
+    unknown_columns: tuple[str, ...] = ()
 
     def table(self) -> str:
         """For people."""
@@ -121,7 +122,7 @@ def evaluate_file(
     recorded = interactions.from_file(path)
     trial = _set_aside(recorded, split=split, test_days=test_days)
     scores = score(trial, blend=tuned(trial.known, seed=seed), ks=ks, seed=seed)
-    return Evaluation(path.stem, trial.split, tuple(scores), tuple(ks))
+    return Evaluation(path.stem, trial.split, tuple(scores), tuple(ks), recorded.unknown)
 
 
 def _one_blas_thread() -> None:

@@ -22,9 +22,9 @@ def _command_line(web: Flask) -> FlaskCliRunner:
 
 @pytest.fixture(name="purchases")
 def _purchases(tmp_path: Path) -> Path:
-    rows = [f"c{who},p{(who + day) % 7},2026-01-{day:02}T10:00:00Z" for who in range(20) for day in range(1, 29)]
+    rows = [f"c{who},p{(who + day) % 7},2026-01-{day:02}T10:00:00Z,red" for who in range(20) for day in range(1, 29)]
     path = tmp_path / "purchases.csv"
-    path.write_text("\n".join(["user_id,product_id,timestamp", *rows]))
+    path.write_text("\n".join(["user_id,product_id,timestamp,colour", *rows]))
     return path
 
 
@@ -53,7 +53,8 @@ def test_evaluating_a_file_writes_every_figure_and_starts_no_database(purchases:
     out, var = tmp_path / "figures.json", tmp_path / "var"
     environ = {**os.environ, "RELANCE_VAR": str(var)}
     command = [*FLASK, "evaluate", str(purchases), "--split", "last-basket", "--k", "5,10", "--json", str(out)]
-    subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True, text=True, timeout=120)
+    assert done.stdout.endswith("Ignored columns: colour\n")
     assert not (var / "postgres").exists()
     figures = orjson.loads(out.read_bytes())
     assert (figures["dataset"], figures["split"], figures["users"]) == ("purchases", "last-basket", 20)
