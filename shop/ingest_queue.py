@@ -26,7 +26,7 @@ EVENTS_FOR_TWO = 200
 """So many waiting events are worth a second writer, who prepares while PostgreSQL works for the first. Fewer are not:
 two small transactions cost nearly twice as much as one."""
 GATHER_SECONDS = 0.002
-"""How long a transaction is put off until as many requests wait as the last one held; who comes alone never waits."""
+"""How long a transaction is put off until as many requests wait as came of late; who comes alone never waits."""
 TRIES = 5
 
 
@@ -59,6 +59,9 @@ class IngestQueue:
         self._events_waiting = 0
         self._writers = 0
         self._company = 1
+        self._gathering = False
+        self._gathered = threading.Lock()
+        self._gathered.acquire()
         self._lock = threading.Lock()
 
     def put(self, events: Sequence[Event], *, refused: Sequence[Refusal] = (), now: datetime) -> None:
@@ -72,6 +75,9 @@ class IngestQueue:
             self._events_waiting += len(turn)
             turn.leads = self._wanted(self._writers + 1)
             self._writers += turn.leads
+            if self._gathering and len(self._waiting) >= self._company:
+                self._gathering = False
+                self._gathered.release()
         if not turn.leads:
             turn.done.acquire()
         if turn.leads:
@@ -88,6 +94,7 @@ class IngestQueue:
             self._store(together, now)
         finally:
             with self._lock:
+                self._company = len(together) + len(self._waiting)
                 following = next((waiting for waiting in self._waiting if not waiting.leads), None)
                 if following is not None and self._wanted(self._writers):
                     following.leads = True
@@ -105,9 +112,16 @@ class IngestQueue:
 
     def _gather(self) -> None:
         """Those just answered are about to ask again: together they cost half as much as in two transactions."""
-        deadline = time.monotonic() + GATHER_SECONDS
-        while len(self._waiting) < self._company and time.monotonic() < deadline:
-            time.sleep(GATHER_SECONDS / 10)
+        with self._lock:
+            if self._gathering or len(self._waiting) >= self._company:
+                return
+            self._gathering = True
+        if not self._gathered.acquire(timeout=GATHER_SECONDS):
+            with self._lock:
+                if self._gathering:
+                    self._gathering = False
+                else:
+                    self._gathered.acquire()
 
     def _take(self, turn: _Turn) -> list[_Turn]:
         """The leader's own turn, then as many of those waiting as go into one transaction."""
@@ -123,7 +137,6 @@ class IngestQueue:
                 count += len(waiting)
         self._waiting = left
         self._events_waiting -= count
-        self._company = len(together)
         return together
 
     def _store(self, together: Sequence[_Turn], now: datetime) -> None:
