@@ -34,6 +34,7 @@ class Parts:
             links=self.links,
             journal=Journal(self.config.var / "journal"),
             sender=self.config.email_from,
+            locale=self.config.locale,
         )
 
     def close(self) -> None:

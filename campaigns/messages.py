@@ -56,13 +56,15 @@ def passing(point: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What sending needs beside the database. `lease` is at least three times what a provider call may take."""
+    """What sending needs beside the database. `lease` is at least three times what a provider call may take; `locale`
+    is spoken to customers of whom no language is known."""
 
     email: base.Channel
     recommender: Recommends
     links: Links
     journal: Journal
     sender: str
+    locale: str = "en"
     lease: timedelta = timedelta(seconds=60)
     batch: int = 50
     seconds: float = 20.0
@@ -194,7 +196,7 @@ def _render(
     if not cases:
         return {}
     offers, held = _codes(conn, cases, rules=rules, now=now)
-    slates = _slates(conn, cases, sending.recommender, now=now)
+    slates = _slates(conn, cases, sending, now=now)
     shown = {line.product_id for case in cases if case.cart for line in case.cart.lines}
     products = catalogue.get_many(conn, shown)
     rendered = {}
@@ -211,7 +213,7 @@ def _render(
             address=case.standing.address,
             first_name=case.first_name,
             last_name=case.last_name,
-            locale=case.locale,
+            locale=case.locale or sending.locale,
             zone=eligibility.zone(case.standing.timezone, rules.timezone),
             cart=case.cart,
             catalogue=products,
@@ -244,7 +246,7 @@ def _codes(
 
 
 def _slates(
-    conn: sa.Connection, cases: Sequence[Case], recommender: Recommends, *, now: datetime
+    conn: sa.Connection, cases: Sequence[Case], sending: Sending, *, now: datetime
 ) -> dict[UUID, serving.Slate]:
     asking = [case for case in cases if case.definition.products and case.cart]
     requests = [
@@ -254,11 +256,11 @@ def _slates(
             products=tuple(line.product_id for line in case.cart.lines) if case.cart else (),
             exclude=tuple(line.product_id for line in case.cart.lines) if case.cart else (),
             n=case.definition.products,
-            locale=case.definition.words_for(case.locale)[0],
+            locale=case.definition.words_for(case.locale or sending.locale)[0],
         )
         for case in asking
     ]
-    slates = recommender.recommend_many(conn, requests, now=now) if requests else []
+    slates = sending.recommender.recommend_many(conn, requests, now=now) if requests else []
     return {case.message.id: slate for case, slate in zip(asking, slates, strict=True)}
 
 

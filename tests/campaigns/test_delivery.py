@@ -281,3 +281,13 @@ def test_a_plan_that_names_no_offer_of_ours_is_refused(conn: sa.Connection, now:
         plans.create(conn, "Not A Name", definition={"words": plans.DEMO_WORDS}, now=now)
     plans.create(conn, "x", definition={"words": plans.DEMO_WORDS}, now=now)
     assert plans.update(conn, "x", definition={"words": plans.DEMO_WORDS}, now=now).version == 1
+
+
+@pytest.mark.parametrize(("locale", "words"), [("fr", "votre panier vous attend"), ("en", "your basket is waiting")])
+def test_who_has_told_no_language_is_spoken_to_in_the_installations(
+    db: Database, carrier: Carrier, sending: messages.Sending, now: datetime, locale: str, words: str
+) -> None:
+    due = enrol(db, "mute", now=now, locale=None, first_name="Ada")
+    messages.deliver_due(db, replace(sending, locale=locale), now=due)
+    (mail,) = carrier.handed
+    assert words in mail.subject
