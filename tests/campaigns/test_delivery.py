@@ -275,7 +275,7 @@ def test_a_database_that_may_forget_is_not_sent_from(db: Database) -> None:
 
 
 def test_a_plan_that_names_no_offer_of_ours_is_refused(conn: sa.Connection, now: datetime) -> None:
-    with pytest.raises(Invalid, match="no offer"):
+    with pytest.raises(Invalid, match="not the name of an offer"):
         plans.create(conn, "x", definition={"words": plans.DEMO_WORDS, "offer": "NONE"}, now=now)
     with pytest.raises(Invalid, match="/name"):
         plans.create(conn, "Not A Name", definition={"words": plans.DEMO_WORDS}, now=now)
