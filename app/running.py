@@ -4,6 +4,7 @@ python -m app.running
 """
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import socket
@@ -22,10 +23,10 @@ import click
 
 from app import first_run
 from app.demo import account
-from app.parts import Parts, build
+from app.parts import build
+from foundation import postgres
 from foundation.config import Config, environment
 from foundation.errors import Invalid
-from foundation.postgres import PostgresUnavailable
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 60
@@ -45,13 +46,31 @@ def main() -> int:
     if not _port_is_free(config.port):
         click.secho(f"Port {config.port} is taken. Try another: PORT=8080 make run", fg="red", err=True)
         return 2
+    return _prepare(config) or _serve(config, began=began)
+
+
+def _prepare(config: Config) -> int:
+    """In a process of its own: loading a shop and training leave a memory behind that nobody needs afterwards."""
     try:
-        parts = build(config)
-        first_run.prepare(parts, track=track)
-    except PostgresUnavailable as missing:
+        postgres.url(config.database_url, config.var)  # joined here as well, so that it runs on in between
+    except postgres.PostgresUnavailable as missing:
         click.secho(str(missing), fg="red", err=True)
         return 1
-    return _serve(parts, began=began)
+    preparing = multiprocessing.get_context("fork").Process(target=_prepare_here, args=(config,))
+    preparing.start()
+    try:
+        preparing.join()
+    except KeyboardInterrupt:
+        preparing.join()
+    return preparing.exitcode or 0
+
+
+def _prepare_here(config: Config) -> None:
+    try:
+        first_run.prepare(build(config), track=track)
+    except KeyboardInterrupt:
+        click.echo("\nStopped. What was loaded stays; the next start goes on from there.")
+        sys.exit(130)
 
 
 def _set_demo(told: Mapping[str, str]) -> None:
@@ -162,24 +181,23 @@ class _Stop(Exception):
     """Someone asked us to end."""
 
 
-def _serve(parts: Parts, *, began: float) -> int:
+def _serve(config: Config, *, began: float) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
-    children = _children(parts.config)
+    children = _children(config)
     try:
         for child in children:
             child.start()
-        if not _wait_until_healthy(parts.config):
-            click.secho(f"Relance did not become healthy; see {parts.config.var}/log", fg="red", err=True)
+        if not _wait_until_healthy(config):
+            click.secho(f"Relance did not become healthy; see {config.var}/log", fg="red", err=True)
             return 1
-        _say_where(parts.config, seconds=time.monotonic() - began)
+        _say_where(config, seconds=time.monotonic() - began)
         _watch(children)
     except _Stop:
         click.echo("\nStopping …")
     finally:
         for child in children:
             child.stop()
-        parts.close()
     return 0
 
 
