@@ -20,7 +20,7 @@ _HERE = " AND store_id = %(store)s"
 
 _LOOK_UP = f"""
 SELECT product_id, title, category, price, currency, url, image_url, {_THERE} AS there
-FROM products WHERE product_id = ANY(%(ids)s)
+FROM products WHERE product_id = ANY(%(ids)s::text[])
 """
 
 _OTHERS = f"""
@@ -45,9 +45,9 @@ def look_up(
     conn: sa.Connection, product_ids: Iterable[str], *, store_id: str | None = None, category: str | None = None
 ) -> Looked:
     """These products as they stand this moment, in one query."""
-    given = {"ids": list(product_ids), "store": store_id}
+    given = {"ids": _array(product_ids), "store": store_id}
     looked = Looked({}, {})
-    for *facts, there in driver(conn).execute(_placed(_LOOK_UP, store_id), given, prepare=True):
+    for *facts, there in driver(conn).execute(_placed(_LOOK_UP, store_id), given, prepare=True).fetchall():
         product = Product(*facts)
         looked.titles[product.product_id] = product.title
         if there and (category is None or _is_in(product.category, category)):
@@ -61,6 +61,12 @@ def others(
     """Whatever else is for sale, newest first."""
     given = {"ids": list(without), "store": store_id, "category": category, "n": n}
     return [Product(*facts) for facts in driver(conn).execute(_placed(_OTHERS, store_id), given)]
+
+
+def _array(words: Iterable[str]) -> str:
+    """The words as PostgreSQL writes an array. The driver, which checks each of them, takes four times as long."""
+    quoted = (word.replace("\\", r"\\").replace('"', r"\"") for word in words)
+    return "{" + ",".join(f'"{word}"' for word in quoted) + "}"
 
 
 def _placed(statement: str, store_id: str | None) -> str:

@@ -27,8 +27,8 @@ SOURCES = (OwnHistory.name, Als.name, Popularity.name)
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Everything proposed to one customer, each product once. `shares[i]` are the scores of algorithm `SOURCES[i]`,
-    which cannot be compared with another's, divided by its best."""
+    """Everything proposed to one customer, each product once and in order. `shares[i]` are the scores of algorithm
+    `SOURCES[i]`, which cannot be compared with another's, divided by its best."""
 
     products: Ints
     shares: Floats
@@ -37,7 +37,11 @@ class Pool:
         """Best first; of equals, the lower number."""
         parts = self.shares * np.array([[blend.get(name, 0.0)] for name in SOURCES])
         scores = parts.sum(axis=0)
-        kept = np.flatnonzero(scores > 0 if barred is None else (scores > 0) & ~np.isin(self.products, barred))
+        wanted = scores > 0
+        if barred is not None and len(self.products):
+            places = np.minimum(np.searchsorted(self.products, barred), len(self.products) - 1)
+            wanted[places[self.products[places] == barred]] = False
+        kept = np.flatnonzero(wanted)
         order = kept[np.argsort(-scores[kept], kind="stable")]
         return Ranking(self.products[order], scores[order], parts[:, order].argmax(axis=0))
 
@@ -56,7 +60,7 @@ class Past:
     """What one customer did, in any order, with the shop's own product ids, as parallel lists. `ages` are in days."""
 
     product_ids: Sequence[str] = ()
-    kinds: Sequence[int] = ()
+    kinds: Sequence[int] | Ints = ()
     ages: Sequence[float] | Floats = ()
 
 
@@ -117,11 +121,12 @@ class Model:
     def visit(self, past: Past, context: Sequence[str] = (), *, exclude: Sequence[str] = ()) -> Visit:
         """A customer's past, the products she is looking at and those not to show, in this model's numbers."""
         strangers: dict[str, int] = {}
-        places: dict[str, int] = {}
-        place = [places.setdefault(product_id, len(places)) for product_id in past.product_ids]
+        distinct = list(dict.fromkeys(past.product_ids))
+        places = dict(zip(distinct, range(len(distinct)), strict=True))
+        place = map(places.__getitem__, past.product_ids)
         history = History(
-            products=self._numbered(list(places), strangers),
-            place=np.array(place, np.int64),
+            products=self._numbered(distinct, strangers),
+            place=np.fromiter(place, np.int64, len(past.product_ids)),
             kinds=np.array(past.kinds, np.int64),
             ages=np.array(past.ages, np.float64),
         )

@@ -7,6 +7,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from foundation.database import driver
+from recommender.algorithms.base import Kind
 from recommender.model import RECENT, Past
 
 _WHO = """
@@ -33,9 +34,11 @@ WITH bought AS (
 ), latest AS (
     SELECT * FROM (SELECT * FROM bought UNION ALL SELECT * FROM looked) AS both_kinds ORDER BY at DESC LIMIT {RECENT}
 )
-SELECT array_agg(product_id), array_agg(kind), array_agg(date_part('epoch', %(now)s - at)::int8) FROM latest
+SELECT array_agg(product_id), string_agg(int8send(date_part('epoch', %(now)s - at)::int8 * {len(Kind)} + kind), '')
+FROM latest
 """
-"""Arrays instead of rows: half the time for five hundred of them. Whole seconds: cheaper to write and to read."""
+"""Arrays instead of rows, and numbers as `numpy` reads them, age in seconds and kind in one: a quarter of the time for
+five hundred of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def who(conn: sa.Connection, *, customer_id: int | None, user_id: str | None, an
         return NOBODY
     kind = "anonymous_id" if user_id is None else "user_id"
     given = {"customer": customer_id, "kind": kind, "value": handle}
-    (row,) = driver(conn).execute(_WHO, given, prepare=True)
+    (row,) = driver(conn).execute(_WHO, given, prepare=True).fetchall()
     return Who(*row)
 
 
@@ -64,6 +67,10 @@ def read(conn: sa.Connection, customer_id: int | None, *, now: datetime) -> Past
     """Her latest interactions on all channels, orders that were undone left out."""
     if customer_id is None:
         return Past()
-    (row,) = driver(conn).execute(_READ, {"customer": customer_id, "now": now}, prepare=True)
-    product_ids, kinds, seconds = row
-    return Past() if product_ids is None else Past(product_ids, kinds, np.array(seconds) / 86_400)
+    given = {"customer": customer_id, "now": now}
+    (row,) = driver(conn).execute(_READ, given, prepare=True, binary=True).fetchall()
+    product_ids, packed = row
+    if product_ids is None:
+        return Past()
+    seconds, kinds = np.divmod(np.frombuffer(packed, ">i8").astype(np.int64), len(Kind))
+    return Past(product_ids, kinds, seconds / 86_400)

@@ -36,12 +36,14 @@ time of an answer. On grocery data the shorter list finds no less: what is hardl
 
 @dataclass(frozen=True, slots=True)
 class Als(Algorithm):
-    """`factors[i]` belongs to product `products[i]`; `gram` is what all of them weigh together, regularised."""
+    """`factors[i]` belongs to product `products[i]`; `gram` is what all of them weigh together, regularised;
+    `places[p]` is where product `p` stands among the factors, -1 if it does not."""
 
     products: Ints
     factors: NDArray[np.float32]
     gram: NDArray[np.float32]
     lengths: NDArray[np.float32]
+    places: Ints
 
     name: ClassVar[str] = "als"
     serves: ClassVar[frozenset[Warmth]] = frozenset({Warmth.HOT, Warmth.WARM})
@@ -77,11 +79,14 @@ class Als(Algorithm):
         """A product whose factors are nothing has no length either; 1 stands in, so that nothing is divided by it."""
         exact = factors.astype(np.float64)
         lengths = np.linalg.norm(factors, axis=1)
+        places = np.full(products.max(initial=-1) + 2, -1)  # the last stands for all greater numbers
+        places[products] = np.arange(len(products))
         return cls(
             products=products,
             factors=np.ascontiguousarray(factors, np.float32),
             gram=(exact.T @ exact + REGULARIZATION * np.eye(factors.shape[1])).astype(np.float32),
             lengths=np.where(lengths > 0, lengths, 1).astype(np.float32),
+            places=places,
         )
 
     def candidates(self, history: History, ask: Ask) -> Candidates:
@@ -134,10 +139,8 @@ class Als(Algorithm):
 
     def _rows(self, products: Ints) -> tuple[Ints, Flags]:
         """Where each product stands among the factors, and whether it does."""
-        if not len(self.products):
-            return np.zeros(len(products), np.int64), np.zeros(len(products), bool)
-        rows = np.minimum(np.searchsorted(self.products, products), len(self.products) - 1)
-        return rows, self.products[rows] == products
+        rows = self.places[np.minimum(products, len(self.places) - 1)]
+        return rows, rows >= 0
 
     def arrays(self) -> Arrays:
         return {"products": self.products, "factors": self.factors}

@@ -165,7 +165,7 @@ class Algorithm(Protocol):
 
 def decayed(kinds: Ints, *, ages: Floats, half_life: float = HALF_LIFE) -> Floats:
     """What interactions of these kinds and ages count."""
-    return np.asarray(WEIGHTS[kinds] * 0.5 ** (np.maximum(ages, 0) / half_life))
+    return np.asarray(WEIGHTS[kinds] * np.exp2(np.maximum(ages, 0) / -half_life))
 
 
 def distinct(values: Ints) -> Ints:
@@ -176,8 +176,7 @@ def distinct(values: Ints) -> Ints:
 
 def best(products: Ints, scores: Floats | NDArray[np.float32], *, size: int) -> Candidates:
     """The `size` best of them with a positive score; of equals, the lower number first."""
-    kept = np.flatnonzero(scores > 0)
-    if len(kept) > size:
-        kept = kept[np.argpartition(-scores[kept], size - 1)[:size]]
+    kept = np.argpartition(-scores, size - 1)[:size] if len(scores) > size else np.arange(len(scores))
+    kept = kept[scores[kept] > 0]
     order = kept[np.lexsort((products[kept], -scores[kept]))]
     return Candidates(products[order], scores[order].astype(np.float64))
