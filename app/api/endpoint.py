@@ -120,12 +120,17 @@ def _arguments(model: type[pydantic.BaseModel]) -> dict[str, object]:
     """The query string; a name given several times is a list where the model wants one, else a fault."""
     values: dict[str, object] = {}
     for name, texts in request.args.lists():
-        field = model.model_fields.get(name)
-        many = field is not None and "list" in str(field.annotation)
+        many = name in _lists(model)
         if len(texts) > 1 and not many:
             raise Invalid(Fault(f"/{name}", "is given more than once"))
         values[name] = texts if many else texts[0]
     return values
+
+
+@functools.cache
+def _lists(model: type[pydantic.BaseModel]) -> frozenset[str]:
+    """The fields that take several values."""
+    return frozenset(name for name, field in model.model_fields.items() if "list" in str(field.annotation))
 
 
 def parse(model: type[pydantic.BaseModel], values: dict[str, object]) -> pydantic.BaseModel:
