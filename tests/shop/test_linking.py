@@ -20,7 +20,13 @@ def identify(user: str | None = None, visitor: str | None = None, **traits: obje
 
 
 def viewed(user: str | None = None, visitor: str | None = None, **more: object) -> dict[str, Any]:
-    return {"event": "Product Viewed", "userId": user, "anonymousId": visitor, "properties": {"product_id": "p"}, **more}
+    return {
+        "event": "Product Viewed",
+        "userId": user,
+        "anonymousId": visitor,
+        "properties": {"product_id": "p"},
+        **more,
+    }
 
 
 def alias(user: str, previous: str) -> dict[str, Any]:
@@ -28,9 +34,12 @@ def alias(user: str, previous: str) -> dict[str, Any]:
 
 
 def events_of(conn: sa.Connection, customer: int | None) -> int:
-    return conn.scalar(
-        sa.select(sa.func.count()).select_from(tables.events).where(tables.events.c.customer_id == customer)
-    ) or 0
+    return (
+        conn.scalar(
+            sa.select(sa.func.count()).select_from(tables.events).where(tables.events.c.customer_id == customer)
+        )
+        or 0
+    )
 
 
 def test_a_visitor_who_signs_in_becomes_the_customer_and_keeps_the_visit(send: Send, who: Who, conn: Any) -> None:
@@ -179,7 +188,10 @@ def undo(conn: sa.Connection, customer: int | None, now: datetime) -> int:
 
 def test_an_undone_merge_gives_each_what_was_theirs(send: Send, who: Who, conn: Any, now: datetime) -> None:
     added = {"event": "Product Added", "properties": {"product_id": "p", "price": 5, "cart_id": "c"}}
-    bought = {"event": "Order Completed", "properties": {"order_id": "o", "total": 20, "products": [{"product_id": "p"}]}}
+    bought = {
+        "event": "Order Completed",
+        "properties": {"order_id": "o", "total": 20, "products": [{"product_id": "p"}]},
+    }
     send(identify("u", first_name="Ann"), viewed("u"), {**bought, "userId": "u"})
     send(identify(visitor="a", last_name="Lee"), {**added, "anonymousId": "a"}, viewed(visitor="a"))
     ids = [who(user_id="u") or 0, who(anonymous_id="a") or 0]
