@@ -1,6 +1,6 @@
 """Who is who: the customers of a batch of events resolved together, and one customer's record looked up."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -31,8 +31,8 @@ class Placed:
 class Asked:
     """Handles asked for, whose answers are still to be read: in pipeline mode other questions may go along."""
 
-    held: Iterable[tuple[Any, ...]]
-    claims: Iterable[tuple[Any, ...]]
+    held: Callable[[], Sequence[tuple[Any, ...]]]
+    claims: Callable[[], Sequence[tuple[Any, ...]]]
 
 
 def ask(conn: sa.Connection, events: Iterable[Event]) -> Asked:
@@ -41,8 +41,8 @@ def ask(conn: sa.Connection, events: Iterable[Event]) -> Asked:
     driver = database.driver(conn)
     given = [handle for handle in named if handle.kind not in _WEAK]
     return Asked(
-        held=driver.execute(_LOAD, _columns(named)),
-        claims=driver.execute(_LOAD_CLAIMS, _columns(given)) if given else (),
+        held=driver.execute(_LOAD, _columns(named)).fetchall,
+        claims=driver.execute(_LOAD_CLAIMS, _columns(given)).fetchall if given else list,
     )
 
 
@@ -108,13 +108,13 @@ _WEAK = (Kind.USER_ID, Kind.ANONYMOUS_ID, Kind.DEVICE)
 
 def _graph(asked: Asked) -> Graph:
     graph = Graph()
-    for kind, value, customer, quarantined, user_id in asked.held:
+    for kind, value, customer, quarantined, user_id in asked.held():
         handle = Handle(kind, value)
         graph.holders[handle] = customer
         graph.user_ids[customer] = user_id
         if quarantined:
             graph.quarantined.add(handle)
-    for kind, value, customer in asked.claims:
+    for kind, value, customer in asked.claims():
         graph.claims.setdefault(Handle(kind, value), set()).add(customer)
     return graph
 

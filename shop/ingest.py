@@ -76,7 +76,7 @@ def _unseen(conn: sa.Connection, events: Sequence[Event]) -> list[Event]:
     for event in events:
         by_key.setdefault(event.key, event)
     if by_key:
-        for (key,) in database.driver(conn).execute(_SEEN, [arrays.uuids(by_key)]):
+        for (key,) in database.driver(conn).execute(_SEEN, [arrays.uuids(by_key)]).fetchall():
             del by_key[key]
     return list(by_key.values())
 
@@ -151,7 +151,7 @@ def _store(conn: sa.Connection, belonging: Sequence[tuple[Event, Placed]]) -> se
         arrays.texts(orjson.dumps(_told(event)).decode() for event in events),
         arrays.texts(orjson.dumps(event.context).decode() for event in events),
     ]
-    return {row[0] for row in database.driver(conn).execute(_STORE, columns)}
+    return {row[0] for row in database.driver(conn).execute(_STORE, columns).fetchall()}
 
 
 def _told(event: Event) -> dict[str, object]:

@@ -205,7 +205,7 @@ SELECT * FROM unnest(%b::text[], %b::int[], %b::bigint[], %b::timestamptz[], %b:
 
 def _load(conn: sa.Connection, relevant: Sequence[Happened]) -> dict[str, Order]:
     ids = list({event.order_id for _, _, event in relevant if event.order_id})
-    rows = database.driver(conn).execute(_LOAD, [arrays.texts(ids)])
+    rows = database.driver(conn).execute(_LOAD, [arrays.texts(ids)]).fetchall()
     return {row[0]: Order(*row) for row in rows}
 
 
