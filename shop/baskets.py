@@ -121,8 +121,9 @@ def close(cart: Cart, *, order_id: str, at: datetime) -> Cart:
 def ordered_by(order: Event, products: Iterable[str], carts: Iterable[Cart]) -> list[Cart]:
     """Which of a customer's open carts an order closes.
 
-    The one it names; else, for an order of the site or the app, the one touched last. An order taken anywhere else (a
-    till, a marketplace) closes the carts that hold one of its products: who came for bread may still want the sofa.
+    The one it names (that is for the caller); else the carts that hold one of its products, and for an order of the
+    site or the app the one touched last, unless the order names a cart and this one has another name. Who came to a
+    shop for bread may still want the sofa.
     """
     bought = set(products)
     candidates = sorted(
@@ -130,8 +131,9 @@ def ordered_by(order: Event, products: Iterable[str], carts: Iterable[Cart]) -> 
         key=lambda cart: (cart.touched_at, cart.cart_id),
     )
     closed = [cart for cart in candidates if bought.intersection(line.product_id for line in cart.lines)]
-    if order.channel in ("web", "app") and candidates and candidates[-1] not in closed:
-        closed.append(candidates[-1])
+    last = candidates[-1] if order.channel in ("web", "app") and candidates else None
+    if last is not None and last not in closed and (order.cart_id is None or is_unnamed(last)):
+        closed.append(last)
     return closed
 
 
