@@ -159,7 +159,7 @@ def state(db: Database) -> dict[str, list[Any]]:
     who = "(SELECT coalesce(user_id, 'nobody') FROM customers WHERE id = t.customer_id)"
     found = {}
     for name in ("events", "identities", "profiles", "carts", "orders", "order_lines"):
-        skipped = "'key', 'id', 'customer_id', 'origin_id', 'context', 'received_at', 'first_seen_at'"
+        skipped = "'key', 'id', 'customer_id', 'origin_id', 'source_id', 'context', 'received_at', 'first_seen_at'"
         if name == "profiles":
             skipped = "'customer_id'"
         if name == "carts":
