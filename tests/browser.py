@@ -1,6 +1,6 @@
 """Finds the Chromium the browser tests drive, installing one where there is none.
 
-    python -m tests.browser      what `make test` runs first; prints what it did, never fails
+python -m tests.browser      what `make test` runs first; prints what it did, never fails
 """
 
 import os
