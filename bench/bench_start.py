@@ -14,7 +14,7 @@ PATIENCE = 600
 
 def run() -> list[dict[str, object]]:
     """Clones the checkout's last commit and starts it twice. Wheels may come from pip's cache."""
-    with tempfile.TemporaryDirectory(prefix="relance-bench-") as directory:
+    with tempfile.TemporaryDirectory(prefix="relance-bench-", ignore_cleanup_errors=True) as directory:
         clone = Path(directory) / "relance"
         subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
         port = _free_port()
