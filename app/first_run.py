@@ -13,7 +13,6 @@ from app.parts import Parts
 from campaigns import plans
 from recommender import training
 
-Say = Callable[[str], None]
 Progress = Callable[[int, int | None], None]
 Track = Callable[[str], Progress]
 """Starts a progress line with its title; gives the function that moves it."""

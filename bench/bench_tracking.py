@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +22,7 @@ import orjson
 import sqlalchemy as sa
 
 from app import security
-from bench import load
-from foundation import postgres
+from bench import load, web
 from foundation.database import Database
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,7 +39,7 @@ def run() -> list[dict[str, object]]:
     """Batches and single events: rates, ratios and memory."""
     directory = Path(tempfile.mkdtemp(prefix="relance-bench-"))
     try:
-        db = Database(_database(directory))
+        db = Database(web.database(directory, "relance_bench"))
         db.migrate()
         with db.begin() as conn:
             key = security.create_key(conn, kind="write", name="bench", now=datetime.now(UTC))
@@ -198,16 +196,6 @@ def _pgbench() -> str:
 
 
 # -------------------------------------------------------------------------------------------------- server
-def _database(directory: Path) -> str:
-    """A database of its own on the server of `RELANCE_DATABASE_URL`, else on an embedded one."""
-    url = os.environ.get("RELANCE_DATABASE_URL") or postgres.attach(directory / "postgres")
-    admin = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with admin.connect() as conn:
-        conn.execute(sa.text("DROP DATABASE IF EXISTS relance_bench WITH (FORCE)"))
-        conn.execute(sa.text("CREATE DATABASE relance_bench"))
-    return str(sa.make_url(url).set(database="relance_bench").render_as_string(hide_password=False))
-
-
 @contextmanager
 def _server(db: Database, directory: Path) -> Iterator[tuple[int, int]]:
     """The web application as it is run for real, one worker."""
@@ -224,19 +212,8 @@ def _server(db: Database, directory: Path) -> Iterator[tuple[int, int]]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        _wait(port)
+        web.wait(port)
         yield port, server.pid
     finally:
         server.terminate()
         server.wait(30)
-
-
-def _wait(port: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise RuntimeError("the server did not start")

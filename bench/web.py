@@ -43,7 +43,7 @@ def server(database_url: str, directory: Path, *, workers: int = 2) -> Iterator[
         stderr=subprocess.DEVNULL,
     )
     try:
-        _wait(port)
+        wait(port)
         yield port
     finally:
         running.terminate()
@@ -61,7 +61,8 @@ def app_with_empty_route() -> object:
     return app
 
 
-def _wait(port: int) -> None:
+def wait(port: int) -> None:
+    """Returns once somebody answers on the port; raises if nobody does within a minute."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
