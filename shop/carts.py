@@ -159,12 +159,6 @@ def of_customer(conn: sa.Connection, customer_id: int, *, limit: int = 20) -> li
     return _many(conn, query.order_by(carts.c.touched_at.desc()).limit(limit))
 
 
-def open_of(conn: sa.Connection, customer_id: int) -> Cart | None:
-    """The open cart a customer touched last."""
-    query = sa.select(carts).where(carts.c.customer_id == customer_id, carts.c.state == State.OPEN)
-    return next(iter(_many(conn, query.order_by(carts.c.touched_at.desc()).limit(1))), None)
-
-
 def quiet(conn: sa.Connection, *, before: datetime, after: datetime, limit: int) -> list[Cart]:
     """Open carts that hold something and were last touched in (`after`, `before`], the longest quiet first."""
     query = sa.select(carts).where(
