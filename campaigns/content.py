@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from campaigns import barcode, links, phrases, promotions, wording
 from campaigns.channels import mime
-from campaigns.definitions import CartAbandonment
+from campaigns.definitions.campaign import CartAbandonment
 from campaigns.phrases import Phrases
 from campaigns.rules import Policy
 from foundation import format

@@ -7,8 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from campaigns import definitions, experiments, journeys, messages, plans, policy, tables
-from campaigns.definitions import CartAbandonment
+from campaigns import experiments, journeys, messages, plans, policy, tables
+from campaigns.definitions import campaign as definitions
+from campaigns.definitions.campaign import CartAbandonment
 from campaigns.journeys import Facts, Turn
 from campaigns.plans import Plan
 from foundation.database import Database

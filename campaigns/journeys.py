@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from campaigns import experiments
-from campaigns.definitions import CartAbandonment
+from campaigns.definitions.campaign import CartAbandonment
 
 
 class Exit(StrEnum):

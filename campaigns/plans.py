@@ -8,8 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from campaigns import definitions, policy, promotions, rules, tables
-from campaigns.definitions import CartAbandonment
+from campaigns import policy, promotions, rules, tables
+from campaigns.definitions import campaign as definitions
+from campaigns.definitions.campaign import CartAbandonment
 from campaigns.journeys import Exit
 from campaigns.states import Reason, State
 from foundation import database

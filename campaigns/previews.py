@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from campaigns import codes, content, eligibility, messages, policy, promotions
-from campaigns.definitions import CartAbandonment
+from campaigns.definitions.campaign import CartAbandonment
 from campaigns.links import Links
 from campaigns.plans import Plan
 from foundation.errors import Conflict

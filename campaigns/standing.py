@@ -12,8 +12,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from email_validator import EmailNotValidError, validate_email
 
-from campaigns import definitions, eligibility, tables
-from campaigns.definitions import CartAbandonment
+from campaigns import eligibility, tables
+from campaigns.definitions import campaign as definitions
+from campaigns.definitions.campaign import CartAbandonment
 from campaigns.moves import Claimed
 from campaigns.rules import Policy
 from campaigns.states import COUNTED

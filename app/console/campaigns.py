@@ -13,7 +13,8 @@ from app.console import charts, forms, mails, roles, words
 from app.console import customers as customer_pages
 from app.console import promotions as promotion_pages
 from app.parts import current_parts
-from campaigns import definitions, ledger, plans, policy, previews, promotions, reports
+from campaigns import ledger, plans, policy, previews, promotions, reports
+from campaigns.definitions import campaign as definitions
 from campaigns.experiments import Lift
 from campaigns.wording import WordingError
 from foundation import format

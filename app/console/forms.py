@@ -6,8 +6,8 @@ from typing import Any
 
 from app import i18n
 from app.console import sentences
-from campaigns import definitions
-from campaigns.definitions import CartAbandonment
+from campaigns.definitions import campaign as definitions
+from campaigns.definitions.campaign import CartAbandonment
 from foundation.errors import Fault
 
 WORDS = ("subject", "heading", "intro")

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from campaigns import attribution, barcode, codes, definitions, eligibility, experiments, journeys, links, plans, states
+from campaigns import attribution, barcode, codes, eligibility, experiments, journeys, links, plans, states
+from campaigns.definitions import campaign as definitions
 from campaigns.eligibility import Hold, Send, Skip, Standing
 from campaigns.links import Links
 from campaigns.rules import Policy

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from campaigns import definitions, plans, rules
+from campaigns import plans, rules
+from campaigns.definitions import campaign as definitions
 from foundation.errors import Invalid
 
 SOUND: dict[str, Any] = {"delay_minutes": 60, "expires_hours": 48, "offer": "X", "words": plans.DEMO_WORDS}

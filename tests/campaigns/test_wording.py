@@ -1,7 +1,7 @@
 import pytest
 
 from campaigns import wording
-from campaigns.definitions import FIELDS
+from campaigns.definitions.campaign import FIELDS
 
 HOSTILE = [
     "{{ 'a'*10**9 }}",
