@@ -120,13 +120,16 @@ WITH new AS (
     INSERT INTO profiles AS mine (customer_id, {", ".join(profiles.OF_EVENTS)})
     SELECT customer_id, {", ".join(profiles.OF_EVENTS.values())} FROM new GROUP BY customer_id ORDER BY customer_id
     ON CONFLICT (customer_id) DO UPDATE SET {profiles.GAIN}
+), signalled AS (
+    INSERT INTO signals (event_key, customer_id, name, at)
+    SELECT key, customer_id, name, occurred_at FROM new JOIN listened_events USING (name)
 )
 SELECT key FROM new
 """
 
 
 def _store(conn: sa.Connection, belonging: Sequence[tuple[Event, Placed]]) -> set[UUID]:
-    """Stores events and adds them to profiles. Returns the keys of those that were new.
+    """Stores events, adds them to profiles, and leaves a signal of those listened for. Returns the keys of new ones.
 
     In the order of their keys, so that two transactions never wait for each other in a ring.
     """

@@ -236,6 +236,25 @@ events = sa.Table(
     sa.Index("events_received_at_idx", "received_at", postgresql_using="brin"),
 )
 
+signals = sa.Table(
+    "signals",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("event_key", postgresql.UUID, nullable=False),
+    _customer(),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("at", Time, nullable=False),
+    sa.Index("signals_customer_id_idx", "customer_id"),
+    comment="Events somebody waits for, until they are taken: deleted by whoever acts on them",
+)
+
+listened_events = sa.Table(
+    "listened_events",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    comment="The names of events that leave a signal",
+)
+
 event_counts = sa.Table(
     "event_counts",
     metadata,
