@@ -1,36 +1,23 @@
-"""Models in PostgreSQL: plain arrays with their checksum, never pickle; publishing moves one pointer."""
+"""Models in PostgreSQL: plain arrays in parts, with their checksum, never pickle; publishing moves one pointer."""
 
-import hashlib
-import io
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
-import numpy as np
-import orjson
 import sqlalchemy as sa
-from numpy.typing import NDArray
 from sqlalchemy.dialects import postgresql
 
 from foundation.errors import NotFound
+from recommender import artefact, model_files
 from recommender import model as models_of
-from recommender.algorithms.als import Als
-from recommender.algorithms.history import OwnHistory
-from recommender.algorithms.popularity import Popularity
+from recommender.artefact import Damaged, Seal
 from recommender.model import Model
-from recommender.tables import live_model, models
+from recommender.tables import live_model, model_parts, models
 
 KEPT = 5
 """How many models are kept to roll back to, the live one included."""
-
-FORMAT = 1
-"""Raised when an artefact of before could no longer be read."""
-
-
-class Damaged(Exception):
-    """An artefact is not what was published: it is refused, and whatever serves keeps serving."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +33,12 @@ class Published:
 
 def publish(conn: sa.Connection, model: Model, *, run_id: int, manifest: dict[str, Any], now: datetime) -> int:
     """Stores the model and makes it the live one; forgets all but the last few."""
-    artefact = pack(model)
-    model_id: int = conn.execute(
-        sa.insert(models)
-        .values(
-            run_id=run_id,
-            created_at=now,
-            manifest=manifest,
-            sha256=hashlib.sha256(artefact).digest(),
-            artefact=artefact,
-        )
-        .returning(models.c.id)
-    ).scalar_one()
+    arrays = model.arrays()
+    seal = Seal.of(artefact.parts(arrays))
+    row = {"run_id": run_id, "created_at": now, "manifest": manifest, "sha256": seal.sha256, "size": seal.size}
+    model_id: int = conn.execute(sa.insert(models).values(row).returning(models.c.id)).scalar_one()
+    for number, part in enumerate(artefact.parts(arrays)):
+        conn.execute(sa.insert(model_parts).values(model_id=model_id, part=number, bytes=part))
     _point(conn, model_id, now=now)
     recent = sa.select(models.c.id).order_by(models.c.id.desc()).limit(KEPT)
     conn.execute(sa.delete(models).where(models.c.id.not_in(recent)))
@@ -95,53 +76,24 @@ def published(conn: sa.Connection) -> list[Published]:
     return [Published(*row, live=row.id == live) for row in rows]
 
 
-def load(conn: sa.Connection, model_id: int) -> Model:
-    """The model of this id; raises `Damaged` if its artefact is not what was published."""
-    row = conn.execute(sa.select(models.c.sha256, models.c.artefact).where(models.c.id == model_id)).one()
-    if hashlib.sha256(row.artefact).digest() != row.sha256:
-        raise Damaged(f"model {model_id} does not have its checksum")
-    return unpack(row.artefact)
+def load(conn: sa.Connection, model_id: int, *, files: Path | None = None) -> Model:
+    """The model of this id; raises `Damaged` if its artefact is not what was published.
 
-
-# --------------------------------------------------------------------------------------------------- artefacts
-def pack(model: Model) -> bytes:
-    """The model as one `.npz` of plain arrays."""
-    arrays: dict[str, NDArray[Any]] = {
-        "product_ids": _packed_json(model.product_ids),
-        "about": _packed_json(
-            {"format": FORMAT, "blend": dict(model.blend), "category_names": list(model.category_names)}
-        ),
-    }
-    for algorithm in (model.popularity, model.history, model.als):
-        arrays |= {f"{algorithm.name}/{name}": values for name, values in algorithm.arrays().items()}
-    out = io.BytesIO()
-    np.savez(out, allow_pickle=False, **arrays)
-    return out.getvalue()
-
-
-def unpack(artefact: bytes) -> Model:
-    """The model that `pack` made these bytes of; raises `Damaged` for any other."""
+    :param files: a folder where models lie as files, from which all processes of this machine map the same memory; the
+        file is made if it is missing or spoilt. Without one, or where it cannot be written, the model stays in memory.
+    """
+    row = conn.execute(sa.select(models.c.sha256, models.c.size).where(models.c.id == model_id)).one()
+    whole = model_files.whole(lambda: _stored(conn, model_id), Seal(row.sha256, row.size), folder=files)
     try:
-        with np.load(io.BytesIO(artefact), allow_pickle=False) as arrays:
-            about = orjson.loads(arrays["about"].tobytes())
-            if about["format"] != FORMAT:
-                raise Damaged(f"the artefact has format {about['format']}, this program reads {FORMAT}")
-            return models_of.build(
-                tuple(orjson.loads(arrays["product_ids"].tobytes())),
-                category_names=tuple(about["category_names"]),
-                popularity=Popularity.load(_of(Popularity.name, arrays)),
-                history=OwnHistory.load(_of(OwnHistory.name, arrays)),
-                als=Als.load(_of(Als.name, arrays)),
-                blend=about["blend"],
-            )
-    except (KeyError, ValueError, EOFError, OSError, BadZipFile, orjson.JSONDecodeError) as error:
-        raise Damaged(f"the artefact cannot be read: {error}") from error
+        return models_of.load(artefact.read(whole))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Damaged(f"the artefact is of no model: {error}") from error
 
 
-def _of(algorithm: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    prefix = f"{algorithm}/"
-    return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
-
-
-def _packed_json(value: object) -> NDArray[np.uint8]:
-    return np.frombuffer(orjson.dumps(value), np.uint8)
+def _stored(conn: sa.Connection, model_id: int) -> Iterator[bytes]:
+    """The parts of an artefact as they are stored, one at a time."""
+    number = 0
+    asked = sa.select(model_parts.c.bytes).where(model_parts.c.model_id == model_id)
+    while (part := conn.scalar(asked.where(model_parts.c.part == number))) is not None:
+        yield part
+        number += 1

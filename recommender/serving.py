@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import numpy as np
 import sqlalchemy as sa
 import threadpoolctl
 
 from foundation import database
 from foundation.database import Database
 from recommender import for_sale, past, registry, slate, unfitted
-from recommender.algorithms.base import Ask, Ints, Kind
+from recommender.algorithms.base import Asks, Kind
+from recommender.artefact import Damaged
 from recommender.memory import Memory
-from recommender.model import SOURCES, Model, Ranking, Visit
+from recommender.model import Asked, Model, Ranking
 from recommender.past import Who
 from recommender.shown import Shelf, Shown
 from recommender.slate import Product, Proposal, SlateItem
@@ -33,8 +33,8 @@ UNFITTED = "popular"
 SIZE = 100
 """Candidates each algorithm gives, as in the trials that judge the model."""
 
-SPARE = 4
-"""One product in so many is looked up beside those to be shown, should some not be for sale."""
+SPARE = 12
+"""So many products are looked up beside twice those to be shown, should some not be for sale."""
 
 MANY = 2_000
 """How deep to look where the first few are not for sale."""
@@ -126,8 +126,8 @@ class Recommender:
         if kept is not None:
             return kept
         visit = _visit(conn, live.model, request, who=who, now=now)
-        ranking = live.model.rank(visit, _ask(live.model, visit, request, size=max(SIZE, slate.AHEAD * request.n)))
-        found = _proposals(live.model, visit, ranking=live.model.varied(ranking, request.n + request.n // SPARE + 1))
+        ranking = _ranked(live.model, visit, request, size=max(SIZE, slate.AHEAD * request.n))
+        found = _proposals(live.model, visit, ranking=ranking, request=request)[: 2 * request.n + SPARE]
         self._memory.put(question, found, version=version, now=now)
         return found
 
@@ -153,7 +153,7 @@ class Recommender:
         if live_id is not None and live_id != self._refused:
             try:
                 return _Live(live_id, registry.load(conn, live_id), now)
-            except registry.Damaged:
+            except Damaged:
                 self._refused = live_id
                 log.exception("model refused", extra={"model_id": live_id})
         if live is not None and (live.model_id is not None or now - live.loaded_at < UNFITTED_FRESH):
@@ -162,13 +162,13 @@ class Recommender:
 
 
 # ------------------------------------------------------------------------------------------------- the slate
-def _visit(conn: sa.Connection, model: Model, request: Request, *, who: Who, now: datetime) -> Visit:
-    return model.visit(past.read(conn, who.customer_id, now=now), request.products, exclude=request.exclude)
+def _visit(conn: sa.Connection, model: Model, request: Request, *, who: Who, now: datetime) -> Asked:
+    return model.asks([past.read(conn, who.customer_id, now=now)], [request.products])
 
 
-def _ask(model: Model, visit: Visit, request: Request, *, size: int) -> Ask:
+def _ranked(model: Model, visit: Asked, request: Request, *, size: int) -> Ranking:
     within = model.within(request.category) if request.category else None
-    return Ask(visit.context, within=within, size=size)
+    return model.rank(visit.asks, within=within, size=size)
 
 
 def _items(conn: sa.Connection, proposals: Sequence[Proposal], *, request: Request) -> tuple[SlateItem, ...]:
@@ -177,10 +177,10 @@ def _items(conn: sa.Connection, proposals: Sequence[Proposal], *, request: Reque
     return slate.compose(proposals, looked.for_sale, n=request.n, titles=looked.titles, locale=request.locale)
 
 
-def _deeper(conn: sa.Connection, model: Model, visit: Visit, *, request: Request) -> tuple[SlateItem, ...]:
+def _deeper(conn: sa.Connection, model: Model, visit: Asked, *, request: Request) -> tuple[SlateItem, ...]:
     """Where too few of the first are for sale: many more, and then whatever the shop has."""
-    ranking = model.rank(visit, _ask(model, visit, request, size=MANY))
-    proposals = _proposals(model, visit, ranking=ranking)
+    ranking = _ranked(model, visit, request, size=MANY)
+    proposals = _proposals(model, visit, ranking=ranking, request=request)
     looked = for_sale.look_up(conn, _named(proposals), store_id=request.store_id, category=request.category)
     there = [proposal for proposal in proposals if proposal.product_id in looked.for_sale]
     if len(there) < request.n:
@@ -190,37 +190,41 @@ def _deeper(conn: sa.Connection, model: Model, visit: Visit, *, request: Request
     return slate.compose(there, looked.for_sale, n=request.n, titles=looked.titles, locale=request.locale)
 
 
-def _proposals(model: Model, visit: Visit, *, ranking: Ranking) -> tuple[Proposal, ...]:
-    """The ranking with the shop's ids and what reasons are made of."""
-    names = model.names(ranking.products, visit)
-    sources = [SOURCES[place] for place in ranking.sources.tolist()]
-    around = len(visit.context) > 0
-    partners = _partners(model, ranking, among=visit.context if around else visit.history.products)
-    done = visit.history.products == ranking.products[:, None]
-    orders = (done @ visit.history.counts(Kind.ORDER)).tolist()
-    strongest = (done @ visit.history.strongest()).tolist()
-    return tuple(
-        Proposal(
-            product_id=product_id,
-            source=source,
-            score=score,
-            personal=source == "history" or (source == "als" and not around),
-            orders=orders[row],
-            strongest=Kind(strongest[row]),
-            goes_with=partners.get(row),
+def _proposals(model: Model, visit: Asked, *, ranking: Ranking, request: Request) -> tuple[Proposal, ...]:
+    """The ranking with the shop's ids and what reasons are made of, without what was bought too lately."""
+    asks = visit.asks
+    barred = {*request.exclude, *_just_bought(model, visit)}
+    pairs = dict(
+        zip(
+            asks.pairs.tolist(),
+            zip(asks.counts(Kind.ORDER).tolist(), asks.strongest().tolist(), strict=True),
+            strict=True,
         )
-        for row, (product_id, source, score) in enumerate(zip(names, sources, ranking.scores.tolist(), strict=True))
     )
+    around = len(asks.context) > 0
+    numbers = ranking.products.tolist()
+    partners = model.partners(ranking.products, asks.context if around else asks.pairs).tolist()
+    made = []
+    for number, product_id, place, score, partner in zip(
+        numbers,
+        model.names(numbers, visit.strangers),
+        ranking.sources.tolist(),
+        ranking.scores.tolist(),
+        partners,
+        strict=True,
+    ):
+        source = model.source_names[place]
+        orders, strongest = pairs.get(number, (0, Kind.VIEW))
+        if product_id not in barred:
+            personal = source == "history" or (source == "als" and not around)
+            goes_with = model.product_ids[partner] if source == "als" and partner >= 0 else None
+            made.append(Proposal(product_id, source, score, personal, orders, Kind(strongest), goes_with))
+    return tuple(made)
 
 
-def _partners(model: Model, ranking: Ranking, *, among: Ints) -> dict[int, str]:
-    """What the products found by their factors go with, by their row."""
-    rows = np.flatnonzero(ranking.sources == SOURCES.index("als"))
-    if not len(rows):
-        return {}
-    nearest = model.als.nearest(ranking.products[rows], among)
-    pairs = zip(rows.tolist(), nearest.tolist(), strict=True)
-    return {row: model.product_ids[number] for row, number in pairs if number >= 0}
+def _just_bought(model: Model, visit: Asked) -> list[str]:
+    asks: Asks = visit.asks
+    return model.names(asks.pairs[model.history.just_bought(asks)].tolist(), visit.strangers)
 
 
 def _named(proposals: Sequence[Proposal]) -> set[str]:
@@ -230,12 +234,12 @@ def _named(proposals: Sequence[Proposal]) -> set[str]:
 
 
 def _others(
-    conn: sa.Connection, model: Model, visit: Visit, *, request: Request, found: Sequence[Proposal]
+    conn: sa.Connection, model: Model, visit: Asked, *, request: Request, found: Sequence[Proposal]
 ) -> list[Product]:
     """What else the shop has. What was bought a moment ago comes back only where there would be nothing at all."""
     barred = {*request.exclude, *request.products}
     taken = barred | {proposal.product_id for proposal in found}
-    bought = model.names(model.history.just_bought(visit.history), visit)
+    bought = _just_bought(model, visit)
     place = {"store_id": request.store_id, "category": request.category}
     others = for_sale.others(conn, without=taken | set(bought), n=request.n - len(found), **place)
     return others if others or found else for_sale.others(conn, without=barred, n=request.n, **place)

@@ -1,4 +1,4 @@
-"""The recommender's tables: training runs, published models, and what was shown."""
+"""The recommender's tables: training runs, models, what was shown and earned, and what the merchant decided of it."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -47,8 +47,17 @@ models = sa.Table(
     sa.Column("run_id", sa.BigInteger, sa.ForeignKey("training_runs.id"), nullable=False),
     sa.Column("created_at", Time, nullable=False),
     sa.Column("manifest", Json, nullable=False, comment="algorithms, weights, window, seed, versions, metrics"),
-    sa.Column("sha256", sa.LargeBinary, nullable=False),
-    sa.Column("artefact", sa.LargeBinary, nullable=False, comment="plain numpy arrays; never pickle"),
+    sa.Column("sha256", sa.LargeBinary, nullable=False, comment="of all parts, end to end"),
+    sa.Column("size", sa.BigInteger, nullable=False, comment="bytes of all parts"),
+)
+
+model_parts = sa.Table(
+    "model_parts",
+    metadata,
+    sa.Column("model_id", sa.BigInteger, sa.ForeignKey("models.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("part", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("bytes", sa.LargeBinary, nullable=False, comment="plain arrays; never pickle"),
+    comment="The artefact of a model, in order",
 )
 
 live_model = sa.Table(
@@ -82,8 +91,112 @@ slates = sa.Table(
     sa.Column("placement", sa.Text, nullable=False),
     sa.Column("model_id", sa.BigInteger),
     sa.Column("items", Json, nullable=False, comment="[{product_id, source, score}] in the order shown"),
-    sa.Index("slates_customer_id_idx", "customer_id", postgresql_where=sa.text("customer_id IS NOT NULL")),
+    sa.Column("arm", sa.Text, comment="model or popularity; empty without an experiment"),
+    sa.Index(
+        "slates_customer_id_idx",
+        "customer_id",
+        "placement",
+        "shown_at",
+        postgresql_where=sa.text("customer_id IS NOT NULL"),
+    ),
+    sa.Index("slates_arm_idx", "placement", "shown_at", postgresql_where=sa.text("arm IS NOT NULL")),
     sa.Index("slates_shown_at_idx", "shown_at", postgresql_using="brin"),
+)
+
+slate_clicks = sa.Table(
+    "slate_clicks",
+    metadata,
+    sa.Column("slate_id", postgresql.UUID, primary_key=True),
+    sa.Column("product_id", sa.Text, primary_key=True),
+    sa.Column("customer_id", sa.BigInteger, sa.ForeignKey("customers.id", ondelete="CASCADE"), index=True),
+    sa.Column("placement", sa.Text, nullable=False),
+    sa.Column("model_id", sa.BigInteger),
+    sa.Column("arm", sa.Text),
+    sa.Column("source", sa.Text, nullable=False, comment="of the product clicked"),
+    sa.Column("shown_at", Time, nullable=False, index=True),
+    sa.Column("clicked_at", Time, nullable=False, comment="the first time"),
+    sa.Column("added_at", Time, comment="when it was put into the basket from there"),
+    sa.Column("order_id", sa.Text, comment="the first order of it within a week of the click"),
+    sa.Column(
+        "revenue", sa.BigInteger, nullable=False, server_default="0", comment="minor units: its lines in that order"
+    ),
+    comment="A product that a person clicked in a slate, and what it earned",
+)
+
+slate_counts = sa.Table(
+    "slate_counts",
+    metadata,
+    sa.Column("day", sa.Date, primary_key=True, comment="UTC, of the showing"),
+    sa.Column("placement", sa.Text, primary_key=True),
+    sa.Column("model_id", sa.BigInteger, primary_key=True, comment="0 while none is published"),
+    sa.Column("arm", sa.Text, primary_key=True, comment="empty without an experiment"),
+    sa.Column("source", sa.Text, primary_key=True, comment="of products; empty for the slates themselves"),
+    *(
+        sa.Column(name, sa.BigInteger, nullable=False, server_default="0")
+        for name in ("shown", "clicked", "added", "ordered")
+    ),
+    sa.Column("revenue", sa.BigInteger, nullable=False, server_default="0", comment="minor units"),
+    comment="Kept as slates are shown and clicked, so that no page ever counts them",
+)
+
+slate_reading = sa.Table(
+    "slate_reading",
+    metadata,
+    sa.Column("one_row", sa.Boolean, primary_key=True, server_default=sa.text("true")),
+    sa.Column("read_until", Time, nullable=False),
+    sa.CheckConstraint("one_row", name="one_row"),
+    comment="Up to where events were searched for clicks",
+)
+
+# ------------------------------------------------------------------------------------ what the merchant decided
+merchandising_rules = sa.Table(
+    "merchandising_rules",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("place", sa.Integer, nullable=False, comment="rules are read in this order"),
+    sa.Column("definition", Json, nullable=False, comment="see recommender/rules.py"),
+)
+
+placements = sa.Table(
+    "placements",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("definition", Json, nullable=False, comment="see recommender/placements.py"),
+    comment="Placements that differ from their defaults",
+)
+
+merchandising_changes = sa.Table(
+    "merchandising_changes",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("at", Time, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("what", sa.Text, nullable=False, comment="rule placement order experiment"),
+    sa.Column("subject", sa.Text, nullable=False, comment="its id or name"),
+    sa.Column("before", Json),
+    sa.Column("after", Json),
+    comment="Who changed what; rows are only ever added, so the last id is the version of it all",
+)
+
+experiments = sa.Table(
+    "experiments",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("placement", sa.Text, nullable=False),
+    sa.Column("percent", sa.SmallInteger, nullable=False, comment="of customers, shown popularity"),
+    sa.Column("started_at", Time, nullable=False),
+    sa.Column("started_by", sa.Text, nullable=False),
+    sa.Column("ended_at", Time),
+    sa.Column(
+        "results",
+        Json,
+        nullable=False,
+        server_default="{}",
+        comment="{arm: {customers, clickers, buyers, revenue, revenue_squared}}",
+    ),
+    sa.Column("counted_at", Time),
+    sa.Index("experiments_running_key", "placement", unique=True, postgresql_where=sa.text("ended_at IS NULL")),
+    comment="Model against popularity, on one placement",
 )
 
 customer_predictions = sa.Table(

@@ -23,16 +23,16 @@ def counted(conn: sa.Connection, *, now: datetime) -> Model:
     names = tuple(sorted({row.category for row in rows if row.category}))
     codes = {name: code for code, name in enumerate(names)}
     share = np.array([float(row.wanted) for row in rows])
+    categories = np.array([codes.get(row.category, UNCATEGORISED) for row in rows], np.int64)
     return model.build(
         tuple(row.product_id for row in rows),
         category_names=names,
-        popularity=Popularity(
-            ranked=np.arange(len(rows)),
-            share=share / share.max(initial=1.0),
-            categories=np.array([codes.get(row.category, UNCATEGORISED) for row in rows], np.int64),
-        ),
-        history=OwnHistory(rates=np.ones(len(Kind)), half_life=90.0, replenished=np.zeros(len(rows), bool)),
-        als=Als.empty(),
+        categories=categories,
+        sources=[
+            OwnHistory(rates=np.ones(len(Kind)), half_life=90.0, replenished=np.zeros(len(rows), bool)),
+            Als.empty(),
+            Popularity(np.arange(len(rows)), share=share / share.max(initial=1.0), categories=categories),
+        ],
         blend=model.DEFAULT_BLEND,
     )
 

@@ -1,7 +1,7 @@
 """Models in PostgreSQL: plain arrays, checked, published by moving a pointer."""
 
-import io
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from foundation.database import Database
 from foundation.errors import NotFound
 from recommender import registry, training
-from recommender.algorithms.base import Ask
+from recommender.artefact import Damaged
 from recommender.model import DEFAULT_BLEND, Model, Past
-from recommender.tables import models, training_runs
+from recommender.tables import model_parts, models, training_runs
 from tests.recommender.conftest import ORDER_ROWS, interactions
 
 
@@ -29,28 +29,36 @@ def run_id(db: Database, now: datetime) -> int:
     return number
 
 
-def test_what_is_stored_ranks_as_what_was_fitted(model: Model) -> None:
-    again = registry.unpack(registry.pack(model))
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_is_published_ranks_as_what_was_fitted(
+    db: Database, model: Model, run_id: int, now: datetime, tmp_path: Path, kept: bool
+) -> None:
+    with db.begin() as conn:
+        model_id = registry.publish(conn, model, run_id=run_id, manifest={}, now=now)
+        again = registry.load(conn, model_id, files=tmp_path if kept else None)
     past = Past(["p0", "p1"], [2, 2], [20.0, 30.0])
-    ranked = [each.rank(each.visit(past), Ask(np.zeros(0, np.int64))) for each in (model, again)]
+    ranked = [each.rank(each.asks([past]).asks, size=10) for each in (model, again)]
     assert ranked[0].products.tolist() == ranked[1].products.tolist() != []
-    assert np.allclose(ranked[0].scores, ranked[1].scores)
+    assert np.array_equal(ranked[0].scores, ranked[1].scores)
+    assert len(list(tmp_path.iterdir())) == kept
 
 
 class TestDamage:
     def test_of_a_single_byte_is_noticed(self, db: Database, model: Model, run_id: int, now: datetime) -> None:
         with db.begin() as conn:
             model_id = registry.publish(conn, model, run_id=run_id, manifest={}, now=now)
-            conn.execute(sa.update(models).values(artefact=sa.func.set_byte(models.c.artefact, 500, 7)))
-            with pytest.raises(registry.Damaged):
+            conn.execute(sa.update(model_parts).values(bytes=sa.func.set_byte(model_parts.c.bytes, 500, 7)))
+            with pytest.raises(Damaged):
                 registry.load(conn, model_id)
 
-    def test_is_anything_that_is_no_artefact_of_ours(self, model: Model) -> None:
-        pickled = io.BytesIO()
-        np.savez(pickled, about=np.array([{"a": 1}], dtype=object))
-        for bytes_ in (b"", b"PK\x03\x04rest", registry.pack(model)[:2000], pickled.getvalue()):
-            with pytest.raises(registry.Damaged):
-                registry.unpack(bytes_)
+    def test_by_a_part_that_is_missing_is_noticed(
+        self, db: Database, model: Model, run_id: int, now: datetime, tmp_path: Path
+    ) -> None:
+        with db.begin() as conn:
+            model_id = registry.publish(conn, model, run_id=run_id, manifest={}, now=now)
+            conn.execute(sa.delete(model_parts))
+            with pytest.raises(Damaged):
+                registry.load(conn, model_id, files=tmp_path)
 
 
 class TestPublishing:
@@ -72,7 +80,10 @@ class TestPublishing:
             with pytest.raises(NotFound):
                 registry.roll_back(conn, now=now)
 
-    def test_keeps_the_last_few(self, db: Database, model: Model, run_id: int, now: datetime) -> None:
+    def test_keeps_the_last_few_and_no_part_of_any_other(
+        self, db: Database, model: Model, run_id: int, now: datetime
+    ) -> None:
         with db.begin() as conn:
             made = [registry.publish(conn, model, run_id=run_id, manifest={}, now=now) for _ in range(7)]
             assert [each.id for each in registry.published(conn)] == made[:1:-1]
+            assert set(conn.scalars(sa.select(model_parts.c.model_id))) == set(conn.scalars(sa.select(models.c.id)))

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from foundation.database import Database
 from recommender import registry, training
 from recommender.serving import FRESH, Recommender, Request, Slate
-from recommender.tables import models, slates
+from recommender.tables import model_parts, slates
 from shop import tables
 from tests.recommender.conftest import COFFEES, TEAS, Shop
 
@@ -169,7 +169,9 @@ class TestFreshness:
         assert ask().model == str(good)
         bad = training.run(ask.db, now=ask.now).model_id
         with ask.db.begin() as conn:
-            conn.execute(sa.update(models).where(models.c.id == bad).values(artefact=b"not what was published"))
+            conn.execute(
+                sa.update(model_parts).where(model_parts.c.model_id == bad).values(bytes=b"not what was published")
+            )
         for _ in range(2):
             ask.now += FRESH
             assert ask().model == str(good)
