@@ -1,41 +1,56 @@
-"""How good is a model: what is set aside, the figures, and whether one model may replace another. Pure."""
+"""How good is a model: what is set aside, what was shown against it, and the figures of that. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender import slate
-from recommender.algorithms.base import DAY, Ask, Flags, History, Interactions, Ints, Kind
-from recommender.model import RECENT, Blend, Model
-
-ALONE: Mapping[str, Blend] = {
-    "popularity": {"popularity": 1.0},
-    "history": {"history": 1.0, "popularity": 0.001},
-    "als": {"als": 1.0, "popularity": 0.000_001},
-}
-"""Each algorithm by itself. Popularity settles ties, and fills the list where an algorithm has nothing more."""
+from recommender.algorithms import base
+from recommender.algorithms.base import DAY, Asks, Flags, Interactions, Ints, Kind
+from recommender.model import RECENT, SIZE, Model, Pool, Ranking
 
 SERVED = "served"
 
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One question: what was known of a customer, and what she went on to do."""
-
-    history: History
-    truth: Ints
+MANY = 512
+"""Requests asked at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a model may be fitted on, and the cases it is then asked."""
+    """What a model may be fitted on, the requests it is then asked, and the products each customer went on to.
+
+    Those of request r begin at `truth_starts[r]`, each once and in order. `channels` is where the order foretold came
+    from, -1 if nobody says; `hot` whether the customer did anything in what is known.
+    """
 
     known: Interactions
-    cases: tuple[Case, ...]
+    asks: Asks
+    truth_starts: Ints
+    truths: Ints
+    channels: Ints
+    hot: Flags
     split: str
+
+    @property
+    def count(self) -> int:
+        """How many requests there are."""
+        return self.asks.count
+
+    def truth_rows(self) -> Ints:
+        """The request of each truth."""
+        return np.repeat(np.arange(self.count), np.diff(self.truth_starts))
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The lists each algorithm gave to every request of a trial: a row a request, -1 where a list ends; and which of
+    it was true. `proposed[t, s]`: the served model's source s proposed truth t."""
+
+    lists: Mapping[str, Ints]
+    hits: Mapping[str, Flags]
+    proposed: Flags
+    sources: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +66,25 @@ class Score:
 # ------------------------------------------------------------------------------------------ what is set aside
 def by_time(interactions: Interactions, *, days: float, most: int | None = None, seed: int = 0) -> Trial:
     """The last days are set aside: no leak from the future."""
-    if not len(interactions.times):
-        return Trial(interactions, (), "time")
-    cutoff = int(interactions.times[-1] - days * DAY) + 1
+    last = int(interactions.times[-1]) if len(interactions.times) else 0
+    return since(interactions, int(last - days * DAY) + 1, most=most, seed=seed)
+
+
+def since(interactions: Interactions, cutoff: int, *, most: int | None = None, seed: int = 0) -> Trial:
+    """What came at `cutoff` or later is set aside."""
     later = interactions.times >= cutoff
-    cases = _cases(interactions, ~later, _wanted(interactions, later), moment=cutoff, most=most, seed=seed)
-    return Trial(interactions.where(~later), cases, "time")
+    wanted = _wanted(interactions, later)
+    customers = _drawn(base.distinct(interactions.customers[wanted]), most=most, seed=seed)
+    moments = np.full(len(customers), cutoff)
+    return _trial(interactions, ~later, wanted, customers=customers, moments=moments, split="time")
 
 
-def by_mark(interactions: Interactions, marked: Flags) -> Trial:
+def by_mark(interactions: Interactions, marked: Flags, *, most: int | None = None, seed: int = 0) -> Trial:
     """The rows marked are set aside; the others are known."""
-    cases = _cases(interactions, ~marked, _wanted(interactions, marked))
-    return Trial(interactions.where(~marked), cases, "set")
+    wanted = _wanted(interactions, marked)
+    customers = _drawn(base.distinct(interactions.customers[wanted]), most=most, seed=seed)
+    moments = _first(interactions, wanted)[customers]
+    return _trial(interactions, ~marked, wanted, customers=customers, moments=moments, split="set")
 
 
 def by_last_basket(
@@ -74,35 +96,41 @@ def by_last_basket(
     """
     baskets = interactions.times if baskets is None else baskets
     orders = interactions.kinds == (Kind.ORDER if (interactions.kinds == Kind.ORDER).any() else Kind.VIEW)
-    nothing = np.iinfo(np.int64).min
-    last = np.full(interactions.customer_count, nothing)
+    last = np.full(interactions.customer_count, np.iinfo(np.int64).min)
     np.maximum.at(last, interactions.customers[orders], baskets[orders])
     truth = orders & (baskets == last[interactions.customers])
-    began = np.full(interactions.customer_count, np.iinfo(np.int64).max)
-    np.minimum.at(began, interactions.customers[truth], interactions.times[truth])
+    began = _first(interactions, truth)
     known = interactions.times < began[interactions.customers]
     ordered_before = np.zeros(interactions.customer_count, bool)
     ordered_before[interactions.customers[known & orders]] = True
-    asked = ordered_before[interactions.customers]
-    cases = _cases(interactions, known, truth & asked, most=most, seed=seed)
-    return Trial(interactions.where(known | ~asked), cases, "last-basket")
+    truth &= ordered_before[interactions.customers]
+    customers = _drawn(base.distinct(interactions.customers[truth]), most=most, seed=seed)
+    kept = known | ~ordered_before[interactions.customers]
+    return _trial(interactions, kept, truth, customers=customers, moments=began[customers], split="last-basket")
 
 
-def by_next_click(interactions: Interactions, marked: Flags) -> Trial:
+def by_next_click(interactions: Interactions, marked: Flags, *, most: int | None = None, seed: int = 0) -> Trial:
     """Visits instead of customers: each click after the first of a marked visit is foretold from those before it."""
-    cases = []
-    for rows in _rows_by_customer(interactions.customers, marked).values():
-        for place in range(1, len(rows)):
-            moment = int(interactions.times[rows[place]])
-            history = _history(interactions, rows[:place], moment=moment)
-            cases.append(Case(history, interactions.products[rows[place : place + 1]]))
-    return Trial(interactions.where(~marked), tuple(cases), "next-click")
+    order = np.argsort(interactions.customers, kind="stable")
+    customers = interactions.customers[order]
+    begins = np.searchsorted(customers, customers)
+    ends = np.flatnonzero(marked[order] & (np.arange(len(order)) > begins))
+    ends = ends[base.distinct(_drawn(np.arange(len(ends)), most=most, seed=seed))]
+    asks = _histories(interactions, order, begins=begins[ends], ends=ends, moments=interactions.times[order[ends]])
+    return Trial(
+        known=interactions.where(~marked),
+        asks=asks,
+        truth_starts=np.arange(len(ends) + 1),
+        truths=interactions.products[order[ends]],
+        channels=_channels(interactions, order[ends]),
+        hot=np.zeros(len(ends), bool),
+        split="next-click",
+    )
 
 
 def late_visits(interactions: Interactions, days: float) -> Flags:
     """The rows of visits that began in the last days."""
-    began = np.full(interactions.customer_count, np.iinfo(np.int64).max)
-    np.minimum.at(began, interactions.customers, interactions.times)
+    began = _first(interactions, np.ones(len(interactions.times), bool))
     late: Flags = began[interactions.customers] > interactions.times[-1:].sum() - days * DAY
     return late
 
@@ -113,142 +141,173 @@ def _wanted(interactions: Interactions, later: Flags) -> Flags:
     return orders if orders.any() else later
 
 
-def _cases(
-    interactions: Interactions,
-    known: Flags,
-    wanted: Flags,
-    *,
-    moment: int | None = None,
-    most: int | None = None,
-    seed: int = 0,
-) -> tuple[Case, ...]:
-    """One case for each customer with something wanted, or for `most` of them by lot."""
-    truths = _rows_by_customer(interactions.customers, wanted)
-    asked = sorted(truths)
-    if most is not None and len(asked) > most:
-        asked = sorted(np.random.default_rng(seed).choice(np.array(asked), most, replace=False).tolist())
-    chosen = np.zeros(interactions.customer_count, bool)
-    chosen[asked] = True
-    pasts = _rows_by_customer(interactions.customers, known & chosen[interactions.customers])
-    nothing = np.zeros(0, np.int64)
-    cases = []
-    for customer in asked:
-        at = moment if moment is not None else int(interactions.times[truths[customer][0]])
-        history = _history(interactions, pasts.get(customer, nothing), moment=at)
-        cases.append(Case(history, np.unique(interactions.products[truths[customer]])))
-    return tuple(cases)
+def _first(interactions: Interactions, rows: Flags) -> Ints:
+    """When the first of these rows happened, by customer."""
+    first = np.full(interactions.customer_count, np.iinfo(np.int64).max)
+    np.minimum.at(first, interactions.customers[rows], interactions.times[rows])
+    return first
 
 
-def _history(interactions: Interactions, rows: Ints, *, moment: int) -> History:
-    rows = rows[-RECENT:]
-    ages = (moment - interactions.times[rows]) / DAY
-    return History.of(interactions.products[rows], interactions.kinds[rows], ages)
+def _drawn(values: Ints, *, most: int | None, seed: int) -> Ints:
+    """All of them, or `most` by lot, in order."""
+    if most is None or len(values) <= most:
+        return values
+    return np.sort(np.random.default_rng(seed).choice(values, most, replace=False))
 
 
-def _rows_by_customer(customers: Ints, chosen: Flags) -> dict[int, Ints]:
-    """The chosen rows of each customer, in their order."""
-    rows = np.flatnonzero(chosen)
-    rows = rows[np.argsort(customers[rows], kind="stable")]
-    found, starts = np.unique(customers[rows], return_index=True)
-    return dict(zip(found.tolist(), np.split(rows, starts[1:]), strict=True)) if len(found) else {}
+def _trial(
+    interactions: Interactions, known: Flags, wanted: Flags, *, customers: Ints, moments: Ints, split: str
+) -> Trial:
+    """One request for each of these customers, of whom everything wanted is the truth."""
+    order = np.flatnonzero(known)
+    order = order[np.argsort(interactions.customers[order], kind="stable")]
+    hers = interactions.customers[order]
+    begins, ends = np.searchsorted(hers, customers), np.searchsorted(hers, customers, side="right")
+    asked = np.zeros(interactions.customer_count, bool)
+    asked[customers] = True
+    truth = np.flatnonzero(wanted & asked[interactions.customers])
+    span = max(interactions.product_count, 1)
+    keys, first = np.unique(interactions.customers[truth] * span + interactions.products[truth], return_index=True)
+    truth_starts = np.searchsorted(keys // span, np.append(customers, interactions.customer_count))
+    return Trial(
+        known=interactions.where(known),
+        asks=_histories(interactions, order, begins=begins, ends=ends, moments=moments),
+        truth_starts=truth_starts,
+        truths=keys % span,
+        channels=_channels(interactions, truth[first[truth_starts[:-1]]]),
+        hot=ends > begins,
+        split=split,
+    )
+
+
+def _channels(interactions: Interactions, rows: Ints) -> Ints:
+    return interactions.channels[rows] if len(interactions.channels) else np.full(len(rows), -1)
+
+
+def _histories(interactions: Interactions, order: Ints, *, begins: Ints, ends: Ints, moments: Ints) -> Asks:
+    """The latest of the rows `order[begin:end]` of each request."""
+    begins = np.maximum(begins, ends - RECENT)
+    counts = ends - begins
+    starts = base.offsets(counts)
+    rows = order[np.arange(starts[-1]) + np.repeat(begins - starts[:-1], counts)]
+    return Asks.of(
+        starts,
+        products=interactions.products[rows],
+        kinds=interactions.kinds[rows],
+        ages=(np.repeat(moments, counts) - interactions.times[rows]) / DAY,
+        moments=moments,
+    )
+
+
+# --------------------------------------------------------------------------------------------- what was shown
+def ask(model: Model, trial: Trial, *, longest: int, step: Callable[[int], None] = lambda done: None) -> Shown:
+    """Every algorithm, and what would be served, asked all of a trial by the code that serves.
+
+    :param longest: how many products of each list count
+    :param step: told how many requests are done
+    """
+    lists: dict[str, list[Ints]] = {}
+    proposed = []
+    for first in range(0, trial.count, MANY):
+        last = min(first + MANY, trial.count)
+        part = trial.asks.part(first, last)
+        pool = model.propose(part)
+        for name, ranking in model.alone(part, pool, size=longest).items():
+            lists.setdefault(name, []).append(_rectangle(ranking.starts, ranking.products, longest))
+        served = model.ranked(part, pool, size=longest)
+        lists.setdefault(SERVED, []).append(_rectangle(served.starts, served.products, longest))
+        proposed.append(_proposed(pool, trial, first=first, last=last))
+        step(last)
+    names = {name: np.concatenate(parts) for name, parts in lists.items()}
+    names = names or {SERVED: np.zeros((0, longest), np.int64)}
+    hits = {name: hit(found, trial) for name, found in names.items()}
+    flags = np.concatenate([np.zeros((0, len(model.source_names)), bool), *proposed])
+    return Shown(names, hits, flags, model.source_names)
+
+
+def _rectangle(starts: Ints, products: Ints, width: int) -> Ints:
+    """Lists laid end to end as rows of one width, -1 where a list ends."""
+    counts = np.diff(starts)
+    rows = np.repeat(np.arange(len(counts)), counts)
+    place = np.arange(len(products)) - starts[rows]
+    kept = place < width
+    found = np.full((len(counts), width), -1, np.int64)
+    found[rows[kept], place[kept]] = products[kept]
+    return found
+
+
+def _proposed(pool: Pool, trial: Trial, *, first: int, last: int) -> Flags:
+    """Which source proposed which truth of these requests."""
+    truths = trial.truths[trial.truth_starts[first] : trial.truth_starts[last]]
+    rows = np.repeat(np.arange(last - first), np.diff(trial.truth_starts[first : last + 1]))
+    span = 1 + max(int(pool.products.max(initial=0)), int(truths.max(initial=0)))
+    keys, wanted = pool.rows * span + pool.products, rows * span + truths
+    places = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
+    there = keys[places] == wanted if len(keys) else np.zeros(len(wanted), bool)
+    found: Flags = (
+        there[:, None] & (pool.places[:, places] < SIZE).T
+        if len(keys)
+        else np.zeros((len(wanted), len(pool.places)), bool)
+    )
+    return found
+
+
+def hit(shown: Ints, trial: Trial) -> Flags:
+    """Which of the products shown were true."""
+    span = 1 + max(int(shown.max(initial=0)), int(trial.truths.max(initial=0)))
+    true = trial.truth_rows() * span + trial.truths
+    keys = np.arange(trial.count)[:, None] * span + shown
+    return np.isin(np.where(shown >= 0, keys, -1), true)
 
 
 # --------------------------------------------------------------------------------------------------- figures
-def evaluate(
-    model: Model,
-    cases: Sequence[Case],
-    *,
-    ks: Sequence[int],
-    blends: Mapping[str, Blend] = ALONE,
-    step: Callable[[], None] = lambda: None,
-) -> list[Score]:
-    """Every blend, and what would be served, on the same cases, by the code that serves."""
-    longest = max(ks)
-    shown = {name: np.full((len(cases), longest), -1, np.int64) for name in (*blends, SERVED)}
-    ask = Ask(np.zeros(0, np.int64), size=max(100, longest * slate.AHEAD))
-    for row, case in enumerate(cases):
-        proposed = model.propose(case.history, ask)
-        for name, blend in blends.items():
-            _fill(shown[name][row], proposed.ranked(blend).products)
-        barred = model.history.just_bought(case.history)
-        _fill(shown[SERVED][row], model.varied(proposed.ranked(model.blend, barred=barred), longest).products)
-        step()
-    truths = [case.truth for case in cases]
+def scores(shown: Shown, trial: Trial, *, ks: Sequence[int], catalogue: int) -> list[Score]:
+    """The figures of every algorithm asked."""
+    sizes = np.diff(trial.truth_starts)
     return [
-        Score(name, figures(found, truths, ks=ks, catalogue=len(model.popularity.ranked)), len(cases))
-        for name, found in shown.items()
+        Score(name, figures(found, shown.hits[name], sizes, ks=ks, catalogue=catalogue), trial.count)
+        for name, found in shown.lists.items()
     ]
 
 
-def _fill(row: Ints, products: Ints) -> None:
-    row[: len(products)] = products[: len(row)]
-
-
-def figures(shown: Ints, truths: Sequence[Ints], *, ks: Sequence[int], catalogue: int) -> dict[str, float]:
-    """All figures of lists shown (a row a case, -1 where a list ends) against what was true.
+def figures(shown: Ints, hits: Flags, sizes: Ints, *, ks: Sequence[int], catalogue: int) -> dict[str, float]:
+    """All figures of lists shown (a row a request, -1 where a list ends) and what of them was true.
 
     `ndcg@k` has its ideal over min(k, number of true products), `ndcg_all@k` over all true products.
+
+    :param sizes: how many true products each request has
+    :param catalogue: how many products could have been shown
     """
-    sizes = np.array([len(truth) for truth in truths], np.int64)
-    hits = _hits(shown, truths)
     found: dict[str, float] = {}
     for k in ks:
         cut, first = hits[:, :k], np.argmax(hits[:, :k], axis=1)
-        gains = cut @ _discounts(cut.shape[1])
+        gains = cut @ discounts(cut.shape[1])
         any_hit = cut.max(axis=1, initial=False)
         found[f"recall@{k}"] = _mean(cut.sum(axis=1) / sizes)
-        found[f"ndcg@{k}"] = _mean(gains / _ideal(np.minimum(sizes, k)))
-        found[f"ndcg_all@{k}"] = _mean(gains / _ideal(sizes))
+        found[f"ndcg@{k}"] = _mean(gains / ideal(np.minimum(sizes, k)))
+        found[f"ndcg_all@{k}"] = _mean(gains / ideal(sizes))
         found[f"mrr@{k}"] = _mean(any_hit / (first + 1))
         found[f"hit_rate@{k}"] = _mean(any_hit)
-        products = np.unique(shown[:, :k])
+        products = base.distinct(shown[:, :k].ravel())
         found[f"coverage@{k}"] = float(np.count_nonzero(products >= 0) / max(catalogue, 1))
     return found
 
 
-def _hits(shown: Ints, truths: Sequence[Ints]) -> Flags:
-    if not truths:
-        return np.zeros(shown.shape, bool)
-    span = 1 + max(int(shown.max(initial=0)), max(int(truth.max()) for truth in truths))
-    row = np.repeat(np.arange(len(truths)), [len(truth) for truth in truths])
-    true = row * span + np.concatenate(truths)
-    keys = np.arange(len(truths))[:, None] * span + shown
-    return np.isin(np.where(shown >= 0, keys, -1), true)
+def ndcg(ranking: Ranking, trial: Trial, *, k: int = 10) -> float:
+    """The mean NDCG@k of one ranking."""
+    hits = hit(_rectangle(ranking.starts, ranking.products, k), trial)
+    return _mean(hits @ discounts(k) / ideal(np.minimum(np.diff(trial.truth_starts), k)))
 
 
-def _discounts(length: int) -> NDArray[np.float64]:
+def discounts(length: int) -> NDArray[np.float64]:
+    """What a hit at each place counts."""
     return np.asarray(1 / np.log2(np.arange(2, length + 2)))
 
 
-def _ideal(sizes: Ints) -> NDArray[np.float64]:
-    return np.asarray(np.cumsum(_discounts(int(sizes.max(initial=1))))[sizes - 1])
+def ideal(sizes: Ints) -> NDArray[np.float64]:
+    """The greatest gain possible with so many true products."""
+    return np.asarray(np.cumsum(discounts(int(sizes.max(initial=1))))[sizes - 1])
 
 
 def _mean(values: NDArray[np.float64] | Flags) -> float:
     return float(values.mean()) if len(values) else 0.0
-
-
-# ---------------------------------------------------------------------------------------------------- the gate
-class Verdict(StrEnum):
-    """Why a model may or may not replace the live one."""
-
-    ACCEPTED = "accepted"
-    NO_CASES = "no_cases"
-    NOT_BETTER_THAN_POPULARITY = "not_better_than_popularity"
-    WORSE_THAN_LIVE = "worse_than_live"
-
-
-TOLERATED = 0.95
-"""A model may score this share of the live one's figure and still replace it: it knows more recent days."""
-
-
-def may_replace(new: Score, live: Score | None, *, popularity: Score, k: int = 10) -> Verdict:
-    """Whether `new` may be published: it must beat popularity and not fall below the live model, on the same cases."""
-    name = f"ndcg@{k}"
-    if not new.users:
-        return Verdict.NO_CASES
-    if new.figures[name] <= popularity.figures[name]:
-        return Verdict.NOT_BETTER_THAN_POPULARITY
-    if live is not None and new.figures[name] < TOLERATED * live.figures[name]:
-        return Verdict.WORSE_THAN_LIVE
-    return Verdict.ACCEPTED

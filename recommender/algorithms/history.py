@@ -15,11 +15,10 @@ from recommender.algorithms.base import (
     DAY,
     Algorithm,
     Arrays,
-    Ask,
+    Asks,
     Candidates,
     Flags,
     Floats,
-    History,
     Interactions,
     Ints,
     Kind,
@@ -62,23 +61,22 @@ class OwnHistory(Algorithm):
         half_life = max(HALF_LIVES, key=lambda days: _foretold(past, rates, half_life=days))
         return cls(rates=rates, half_life=half_life, replenished=_replenished(interactions))
 
-    def candidates(self, history: History, ask: Ask) -> Candidates:
-        weights = base.decayed(history.kinds, ages=history.ages, half_life=self.half_life)
-        scores = history.sums(weights) * self.rates[history.strongest()]
-        if ask.within is not None:
-            scores = np.where(_flagged(ask.within, history.products), scores, 0)
-        return base.best(history.products, scores, size=ask.size)
+    def candidates(self, asks: Asks, *, size: int, within: Flags | None = None) -> Candidates:
+        weights = base.decayed(asks.kinds, ages=asks.ages, half_life=self.half_life)
+        scores = asks.sums(weights) * self.rates[asks.strongest()]
+        if within is not None:
+            scores = np.where(base.flagged(within, asks.pairs), scores, 0)
+        return base.best(asks.pair_rows, asks.pairs, scores, count=asks.count, size=size)
 
-    def just_bought(self, history: History) -> Ints:
-        """What was bought too lately to be proposed: within days, or hours if it is a thing bought regularly."""
-        orders = history.kinds == Kind.ORDER
-        place, ages = history.place[orders], history.ages[orders]
-        first, last = np.zeros(len(history.products)), np.full(len(history.products), np.inf)
+    def just_bought(self, asks: Asks) -> Flags:
+        """Which pairs were bought too lately to be proposed: within days, or hours of a thing bought regularly."""
+        orders = asks.kinds == Kind.ORDER
+        place, ages = asks.place[orders], asks.ages[orders]
+        first, last = np.zeros(len(asks.pairs)), np.full(len(asks.pairs), np.inf)
         np.maximum.at(first, place, ages)
         np.minimum.at(last, place, ages)
-        lately = np.flatnonzero(last < BOUGHT_RECENTLY)
-        regular = _flagged(self.replenished, history.products[lately]) | (first[lately] - last[lately] >= 1)
-        waiting: Ints = history.products[lately[~regular | (last[lately] < REPLENISHED_AFTER)]]
+        regular = base.flagged(self.replenished, asks.pairs) | (first - last >= 1)
+        waiting: Flags = last < np.where(regular, REPLENISHED_AFTER, BOUGHT_RECENTLY)
         return waiting
 
     def arrays(self) -> Arrays:
@@ -87,14 +85,6 @@ class OwnHistory(Algorithm):
     @classmethod
     def load(cls, arrays: Arrays) -> Self:
         return cls(rates=arrays["rates"], half_life=float(arrays["half_life"][0]), replenished=arrays["replenished"])
-
-
-def _flagged(flags: Flags, products: Ints) -> Flags:
-    """The flag of each product; False for one the model does not know."""
-    found = np.zeros(len(products), bool)
-    known = products < len(flags)
-    found[known] = flags[products[known]]
-    return found
 
 
 # ------------------------------------------------------------------------------------------------ learning

@@ -5,17 +5,8 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from recommender.algorithms.base import (
-    Algorithm,
-    Arrays,
-    Ask,
-    Candidates,
-    Floats,
-    History,
-    Interactions,
-    Ints,
-    Warmth,
-)
+from recommender.algorithms import base
+from recommender.algorithms.base import Algorithm, Arrays, Asks, Candidates, Flags, Floats, Interactions, Ints, Warmth
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +29,19 @@ class Popularity(Algorithm):
         ranked = np.argsort(-share, kind="stable")[: np.count_nonzero(share)]
         return cls(ranked=ranked, share=share, categories=interactions.categories)
 
-    def candidates(self, history: History, ask: Ask) -> Candidates:
+    def candidates(self, asks: Asks, *, size: int, within: Flags | None = None) -> Candidates:
         """The most wanted; with a context, those of its categories before all others."""
-        wanted = self.ranked if ask.within is None else self.ranked[ask.within[self.ranked]]
-        if not len(ask.context):
-            ranked = wanted[: ask.size]
-            return Candidates(ranked, self.share[ranked])
-        near = np.isin(self.categories[wanted], self._categories_of(ask.context))
-        ranked = np.concatenate([wanted[near], wanted[~near]])[: ask.size]
-        return Candidates(ranked, self.share[ranked] + (np.arange(len(ranked)) < np.count_nonzero(near)))
+        wanted = self.ranked if within is None else self.ranked[within[self.ranked]]
+        first = wanted[:size]
+        products, scores = [first] * asks.count, [self.share[first]] * asks.count
+        for request in base.distinct(asks.context_rows).tolist():
+            context = asks.context[asks.context_starts[request] : asks.context_starts[request + 1]]
+            near = np.isin(self.categories[wanted], self._categories_of(context))
+            ranked = np.concatenate([wanted[near], wanted[~near]])[:size]
+            products[request] = ranked
+            scores[request] = self.share[ranked] + (np.arange(len(ranked)) < np.count_nonzero(near))
+        starts = base.offsets(np.full(asks.count, len(first)))
+        return Candidates(starts, np.concatenate([base.NO_INTS, *products]), np.concatenate([base.NO_FLOATS, *scores]))
 
     def shares(self, products: Ints) -> Floats:
         """How wanted these products are; nothing for those it does not know."""

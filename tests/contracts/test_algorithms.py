@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from recommender.algorithms import als, history, popularity
-from recommender.algorithms.base import DAY, Algorithm, Ask, History, Interactions, Kind, Warmth
+from recommender.algorithms.base import DAY, Algorithm, Asks, Candidates, Interactions, Kind, Warmth
 
 ALGORITHMS = [popularity.Popularity, history.OwnHistory, als.Als]
+IMPERSONAL = {popularity.Popularity}
 CUSTOMERS, PRODUCTS = 60, 20
 FAVOURITE = 4
-NOBODYS = History.of(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +37,37 @@ def chessboard() -> Interactions:
     )
 
 
-def ask(*context: int, within: range | None = None, size: int = 10) -> Ask:
-    flags = None if within is None else np.isin(np.arange(PRODUCTS), within)
-    return Ask(np.array(context, np.int64), within=flags, size=size)
-
-
-def bought(*products: int, days_ago: float = 20) -> History:
+def bought(*products: int, around: tuple[int, ...] = (), days_ago: float = 20) -> Asks:
+    """The request of one customer who bought these."""
     count = len(products)
-    return History.of(np.array(products, np.int64), np.full(count, int(Kind.ORDER)), np.full(count, days_ago))
+    return Asks.of(
+        np.array([0, count]),
+        products=np.array(products, np.int64),
+        kinds=np.full(count, int(Kind.ORDER)),
+        ages=np.full(count, days_ago),
+        contexts=[np.array(around, np.int64)],
+        moments=np.array([30 * DAY]),
+    )
+
+
+NOBODYS = bought()
+
+
+def together(*asked: Asks) -> Asks:
+    """Several requests as one batch."""
+    return Asks.of(
+        np.cumsum([0, *(len(each.products) for each in asked)]),
+        products=np.concatenate([each.products for each in asked]),
+        kinds=np.concatenate([each.kinds for each in asked]),
+        ages=np.concatenate([each.ages for each in asked]),
+        contexts=[each.context for each in asked],
+        moments=np.concatenate([each.moments for each in asked]),
+    )
+
+
+def of_request(found: Candidates, request: int) -> tuple[list[int], list[float]]:
+    rows = slice(found.starts[request], found.starts[request + 1])
+    return found.products[rows].tolist(), found.scores[rows].tolist()
 
 
 def stored_and_read_again(algorithm: Algorithm) -> Algorithm:
@@ -60,21 +83,32 @@ class TestEveryAlgorithm:
     def test_proposes_the_best_first_and_no_more_than_asked(
         self, kind: type[Algorithm], chessboard: Interactions
     ) -> None:
-        found = kind.fit(chessboard, seed=1).candidates(bought(0, 2, 4, 6), ask(size=3))
+        found = kind.fit(chessboard, seed=1).candidates(bought(0, 2, 4, 6), size=3)
         assert 0 < len(found.products) <= 3
         assert (np.diff(found.scores) <= 0).all() and (found.scores > 0).all()
         assert len(set(found.products.tolist())) == len(found.products)
 
     def test_gives_the_answer_the_chessboard_has(self, kind: type[Algorithm], chessboard: Interactions) -> None:
         """Popularity knows only what everyone wants; the others know her colour."""
-        best = kind.fit(chessboard, seed=1).candidates(bought(0, 2, 6, 8, 10), ask(size=5)).products.tolist()
-        if kind is popularity.Popularity:
+        best = kind.fit(chessboard, seed=1).candidates(bought(0, 2, 6, 8, 10), size=5).products.tolist()
+        if kind in IMPERSONAL:
             assert best[0] == FAVOURITE
         else:
             assert all(product % 2 == 0 for product in best)
 
+    def test_answers_many_as_it_answers_each(self, kind: type[Algorithm], chessboard: Interactions) -> None:
+        fitted = kind.fit(chessboard, seed=1)
+        asked = [bought(0, 2, 6), NOBODYS, bought(1, 3, around=(5,)), bought(PRODUCTS + 3), bought(4, 4, 9)]
+        many = fitted.candidates(together(*asked), size=6)
+        for request, each in enumerate(asked):
+            products, scores = of_request(many, request)
+            alone = fitted.candidates(each, size=6)
+            assert products == alone.products.tolist()
+            assert np.allclose(scores, alone.scores, rtol=1e-4)
+
     def test_keeps_within_what_is_asked(self, kind: type[Algorithm], chessboard: Interactions) -> None:
-        found = kind.fit(chessboard, seed=1).candidates(bought(0, 2, 4, 6), ask(within=range(5)))
+        within = np.arange(PRODUCTS) < 5
+        found = kind.fit(chessboard, seed=1).candidates(bought(0, 2, 4, 6), size=10, within=within)
         assert set(found.products.tolist()) <= set(range(5))
 
     def test_learns_the_same_from_the_same_rows_and_seed(self, kind: type[Algorithm], chessboard: Interactions) -> None:
@@ -86,20 +120,20 @@ class TestEveryAlgorithm:
         self, kind: type[Algorithm], chessboard: Interactions
     ) -> None:
         fitted = kind.fit(chessboard, seed=1)
-        before = fitted.candidates(bought(0, 2, 6), ask())
-        after = stored_and_read_again(fitted).candidates(bought(0, 2, 6), ask())
+        before = fitted.candidates(bought(0, 2, 6), size=10)
+        after = stored_and_read_again(fitted).candidates(bought(0, 2, 6), size=10)
         assert np.array_equal(before.products, after.products)
         assert np.allclose(before.scores, after.scores)
 
     def test_proposes_to_those_it_says_it_serves(self, kind: type[Algorithm], chessboard: Interactions) -> None:
         fitted = kind.fit(chessboard, seed=1)
-        assert Warmth.WARM in kind.serves and len(fitted.candidates(bought(1, 3), ask()).products)
-        assert (len(fitted.candidates(NOBODYS, ask()).products) > 0) == (Warmth.COLD in kind.serves)
+        assert Warmth.WARM in kind.serves and len(fitted.candidates(bought(1, 3), size=10).products)
+        assert (len(fitted.candidates(NOBODYS, size=10).products) > 0) == (Warmth.COLD in kind.serves)
 
     def test_bears_products_it_never_saw(self, kind: type[Algorithm], chessboard: Interactions) -> None:
-        found = kind.fit(chessboard, seed=1).candidates(bought(2, PRODUCTS, PRODUCTS + 5), ask(PRODUCTS + 1))
-        assert len(found.products) <= 10
+        asked = bought(2, PRODUCTS, PRODUCTS + 5, around=(PRODUCTS + 1,))
+        assert len(kind.fit(chessboard, seed=1).candidates(asked, size=10).products) <= 10
 
     def test_learns_from_nothing_without_falling(self, kind: type[Algorithm], chessboard: Interactions) -> None:
         fitted = kind.fit(chessboard.where(np.zeros(len(chessboard.times), bool)), seed=1)
-        assert len(fitted.candidates(NOBODYS, ask()).products) == 0
+        assert len(fitted.candidates(NOBODYS, size=10).products) == 0

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from foundation.database import Database, new_id
-from recommender.algorithms.base import DAY, Interactions, Kind
+from recommender.algorithms.base import DAY, Asks, Interactions, Kind
 from shop import tables
 
 
@@ -180,6 +180,19 @@ def interactions(
         customer_count=customers or int(columns[0].max()) + 1,
         product_ids=tuple(f"p{number}" for number in range(count)),
         categories=np.full(count, -1),
+    )
+
+
+def asked(*rows: tuple[int, Kind, float], around: tuple[int, ...] = (), day: float = 100.0) -> Asks:
+    """The request of one customer: product, kind and age in days of what she did, and what she is looking at."""
+    products, kinds, ages = zip(*rows, strict=True) if rows else ((), (), ())
+    return Asks.of(
+        np.array([0, len(rows)]),
+        products=np.array(products, np.int64),
+        kinds=np.array(kinds, np.int64),
+        ages=np.array(ages, np.float64),
+        contexts=[np.array(around, np.int64)],
+        moments=np.array([int(day * DAY)]),
     )
 
 

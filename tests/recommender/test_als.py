@@ -6,10 +6,8 @@ import threadpoolctl
 from implicit.cpu.als import AlternatingLeastSquares
 
 from recommender.algorithms import als
-from recommender.algorithms.base import Ask, History, Kind
-from tests.recommender.conftest import interactions
-
-NO_CONTEXT = Ask(np.zeros(0, np.int64))
+from recommender.algorithms.base import Kind
+from tests.recommender.conftest import asked, interactions
 
 
 def test_a_vector_solved_when_asked_is_the_one_implicit_solves() -> None:
@@ -23,10 +21,10 @@ def test_a_vector_solved_when_asked_is_the_one_implicit_solves() -> None:
     fitted = als.Als.fit(data, seed=3)
     theirs = _fitted_by_implicit(fitted)
     bought = data.products[data.customers == 7]
-    history = History.of(bought, np.full(len(bought), int(Kind.ORDER)), np.zeros(len(bought)))
+    history = asked(*((int(product), Kind.ORDER, 0.0) for product in bought))
     row = sp.csr_matrix((np.full(len(bought), 6.0), (np.zeros(len(bought)), bought)), shape=(1, 40), dtype=np.float32)
     ids, scores = theirs.recommend(0, row, N=5, recalculate_user=True, filter_already_liked_items=False)
-    ours = fitted.candidates(history, NO_CONTEXT)
+    ours = fitted.candidates(history, size=10)
     assert ours.products[:5].tolist() == ids.tolist()
     assert np.allclose(ours.scores[:5], scores, rtol=1e-3)
 
@@ -42,7 +40,6 @@ def _fitted_by_implicit(fitted: als.Als) -> AlternatingLeastSquares:
 def test_around_a_product_stands_what_goes_with_it_and_not_itself() -> None:
     rows = [(customer, product, Kind.ORDER, 1.0) for customer in range(40) for product in range(customer % 2, 10, 2)]
     fitted = als.Als.fit(interactions(*rows), seed=1)
-    nobody = History.of(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
-    found = fitted.candidates(nobody, Ask(np.array([4]), size=4)).products.tolist()
+    found = fitted.candidates(asked(around=(4,)), size=4).products.tolist()
     assert sorted(found) == [0, 2, 6, 8]
     assert fitted.nearest(np.array([6, 99]), np.array([4, 5])).tolist() == [4, -1]
