@@ -255,6 +255,16 @@ listened_events = sa.Table(
     comment="The names of events that leave a signal",
 )
 
+inbox = sa.Table(
+    "inbox",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("received_at", Time, nullable=False),
+    sa.Column("events", sa.Integer, nullable=False, comment="how many it holds, refused ones among them"),
+    sa.Column("parcels", sa.LargeBinary, nullable=False, comment="JSON: what each request brought"),
+    comment="Answered for and durable, not yet taken into the tables above; one row for all who sent at a moment",
+)
+
 event_counts = sa.Table(
     "event_counts",
     metadata,
