@@ -124,6 +124,7 @@ messages = sa.Table(
     ),
     sa.Index("messages_customer_id_idx", "customer_id", "queued_at"),
     sa.Index("messages_queued_at_idx", "queued_at"),
+    sa.Index("messages_accepted_at_idx", "accepted_at", postgresql_where=sa.text("accepted_at IS NOT NULL")),
     sa.Index("messages_clicked_idx", "last_clicked_at", postgresql_where=sa.text("last_clicked_at IS NOT NULL")),
     comment="One thing for one customer by one channel",
 )
@@ -211,6 +212,9 @@ promo_codes = sa.Table(
     sa.Column("redeemed_by", sa.Text, comment="the customer named at the till, when one was"),
     sa.UniqueConstraint("offer_id", "customer_id"),
     sa.Index("promo_codes_customer_id_idx", "customer_id"),
+    sa.Index("promo_codes_expires_at_idx", "expires_at"),
+    sa.Index("promo_codes_issued_at_idx", "issued_at"),
+    sa.Index("promo_codes_redeemed_at_idx", "redeemed_at", postgresql_where=sa.text("redeemed_at IS NOT NULL")),
 )
 
 attributions = sa.Table(
@@ -225,4 +229,63 @@ attributions = sa.Table(
     sa.Column("currency", sa.Text),
     sa.Index("attributions_campaign_id_idx", "campaign_id", "ordered_at"),
     sa.Index("attributions_message_id_idx", "message_id"),
+)
+
+# ----------------------------------------------------------------------------------------------- segments
+segments = sa.Table(
+    "segments",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True, comment="a short word for files and other rules"),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("rule", Json, comment="see campaigns/definitions/conditions.py; empty for a list of names"),
+    sa.Column("size", sa.BigInteger, comment="members; empty until it was filled once"),
+    sa.Column("checked_at", Time, comment="until when the passing of time was seen to"),
+    sa.Column("announced", sa.Boolean, nullable=False, server_default=sa.text("false"), comment="a campaign listens"),
+    sa.Column("fault", sa.Text, comment="why it could not be brought up to date"),
+    sa.Column("drift", Json, comment="what the last full check found: at, missing, surplus"),
+    sa.Column("created_at", Time, nullable=False),
+    sa.Column("updated_at", Time, nullable=False),
+)
+
+segment_members = sa.Table(
+    "segment_members",
+    metadata,
+    sa.Column("segment_id", sa.BigInteger, sa.ForeignKey("segments.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("customer_id", sa.BigInteger, sa.ForeignKey("customers.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("since", Time, nullable=False),
+    sa.Index("segment_members_customer_id_idx", "customer_id"),
+)
+
+segment_moves = sa.Table(
+    "segment_moves",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("segment_id", sa.BigInteger, sa.ForeignKey("segments.id", ondelete="CASCADE"), nullable=False),
+    _customer(),
+    sa.Column("entered", sa.Boolean, nullable=False, comment="else left"),
+    sa.Column("at", Time, nullable=False),
+    sa.Column("untold", sa.Boolean, nullable=False, comment="its event has still to be told"),
+    sa.Index("segment_moves_customer_id_idx", "customer_id", "segment_id"),
+    sa.Index("segment_moves_segment_id_idx", "segment_id"),
+    sa.Index("segment_moves_untold_idx", "id", postgresql_where=sa.text("untold")),
+    sa.Index("segment_moves_at_idx", "at", postgresql_using="brin"),
+    comment="Who entered and left which segment; those of its first filling are not kept",
+)
+
+segment_sizes = sa.Table(
+    "segment_sizes",
+    metadata,
+    sa.Column("segment_id", sa.BigInteger, sa.ForeignKey("segments.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("size", sa.BigInteger, nullable=False, comment="the last of that day"),
+)
+
+fifths = sa.Table(
+    "fifths",
+    metadata,
+    sa.Column("measure", sa.Text, primary_key=True, comment="recency frequency value"),
+    sa.Column("bounds", postgresql.ARRAY(sa.Double), nullable=False, comment="the highest of each fifth but the last"),
+    sa.Column("found_at", Time, nullable=False),
+    comment="Where the fifths of customers who ordered begin and end; found anew every night",
 )

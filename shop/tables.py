@@ -233,6 +233,7 @@ events = sa.Table(
     sa.Column("properties", Json, nullable=False),
     sa.Column("context", Json, nullable=False),
     sa.Index("events_customer_id_occurred_at_idx", "customer_id", "occurred_at"),
+    sa.Index("events_name_occurred_at_idx", "name", "occurred_at", postgresql_include=["customer_id"]),
     sa.Index("events_received_at_idx", "received_at", postgresql_using="brin"),
 )
 
@@ -263,6 +264,14 @@ inbox = sa.Table(
     sa.Column("events", sa.Integer, nullable=False, comment="how many it holds, refused ones among them"),
     sa.Column("parcels", sa.LargeBinary, nullable=False, comment="JSON: what each request brought"),
     comment="Answered for and durable, not yet taken into the tables above; one row for all who sent at a moment",
+)
+
+changes = sa.Table(
+    "changes",
+    metadata,
+    sa.Column("customer_id", sa.BigInteger, info={"references": "customers.id"}, comment="empty: anybody may have"),
+    sa.Column("what", sa.Text, nullable=False, comment="an event's name, else one of shop/changes.py"),
+    comment="Customers of whom something new is known, until segments were brought up to date; said more than once",
 )
 
 event_counts = sa.Table(
@@ -330,6 +339,7 @@ orders = sa.Table(
     sa.Column("cart_id", sa.Text),
     sa.Index("orders_customer_id_idx", "customer_id", "ordered_at"),
     sa.Index("orders_received_at_idx", "received_at"),
+    sa.Index("orders_ordered_at_idx", "ordered_at"),
     sa.Index("orders_undone_idx", "customer_id", postgresql_where=sa.text("state <> 'completed'")),
 )
 
