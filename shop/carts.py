@@ -9,8 +9,9 @@ import orjson
 import sqlalchemy as sa
 
 from foundation import database
-from shop import arrays, baskets
+from shop import arrays, baskets, changes
 from shop.baskets import Cart, CartLine, State
+from shop.changes import What
 from shop.tables import carts
 from shop.vocabulary import CART_NAMES, Event, Name
 
@@ -22,13 +23,16 @@ def apply(conn: sa.Connection, happened: Iterable[Happened]) -> None:
     """Brings carts up to date with new events. The caller has locked the customers."""
     relevant = [one for one in happened if one[2].name in CART_NAMES or one[2].name == Name.ORDER_COMPLETED]
     if relevant:
-        shelf = _Shelf(_load(conn, relevant))
+        before = _load(conn, relevant)
+        shelf = _Shelf(before)
         for customer, origin, event in relevant:
             if event.name == Name.ORDER_COMPLETED:
                 shelf.order(customer, event)
             else:
                 shelf.take(customer, origin, event)
         _store(conn, shelf.changed.values())
+        owners = {cart.customer_id for cart, _ in before.values() if shelf.carts[cart.cart_id] != cart}
+        changes.note(conn, owners - {customer for customer, _, _ in relevant}, What.CARTS)
 
 
 class _Shelf:

@@ -16,7 +16,8 @@ from sqlalchemy.dialects import postgresql
 
 from foundation import database
 from foundation.errors import Fault, Invalid
-from shop import handles
+from shop import changes, handles
+from shop.changes import What
 from shop.tables import consent_log, consents, customers, suppressions
 
 CHANNELS = ("email", "push", "sms", "onsite", "ads", "any")
@@ -92,6 +93,7 @@ def record_many(conn: sa.Connection, said: Sequence[Said], *, now: datetime) -> 
             ],
         )
     _welcome_back(conn, [one for one in current if one.state == State.GRANTED])
+    changes.note(conn, [one.customer_id for one in current], What.CONSENTS)
     return len(fresh)
 
 

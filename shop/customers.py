@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from foundation import database
 from foundation.errors import NotFound
-from shop import arrays, handles, linking, merging
+from shop import arrays, changes, handles, linking, merging
 from shop.handles import Handle, Kind
 from shop.linking import Graph
 from shop.profiles import COLUMNS, Profile
@@ -166,9 +166,14 @@ def _create(conn: sa.Connection, graph: Graph, now: datetime) -> dict[int, int]:
     return dict(zip(graph.created, sorted(row[0] for row in rows), strict=True))
 
 
-_CREATE = """
-INSERT INTO customers (user_id, created_at, updated_at)
-SELECT user_id, %b, %b FROM unnest(%b::text[]) WITH ORDINALITY AS new (user_id, n) ORDER BY n RETURNING id
+_CREATE = f"""
+WITH made AS (
+    INSERT INTO customers (user_id, created_at, updated_at)
+    SELECT user_id, %b, %b FROM unnest(%b::text[]) WITH ORDINALITY AS new (user_id, n) ORDER BY n RETURNING id
+), noted AS (
+    INSERT INTO changes (customer_id, what) SELECT id, '{changes.What.NEW}' FROM made
+)
+SELECT id FROM made
 """
 _PROMOTE = """
 UPDATE customers SET user_id = known.user_id, updated_at = known.now
@@ -205,7 +210,8 @@ def _columns(named: Iterable[Handle]) -> list[str]:
 
 
 # ------------------------------------------------------------------------------------------------- traits
-_DESCRIBE = """
+_DESCRIBE = f"""
+WITH noted AS (INSERT INTO changes (customer_id, what) SELECT unnest(%b::bigint[]), '{changes.What.TRAITS}')
 UPDATE customers SET
     email = coalesce(said.email, customers.email), phone = coalesce(said.phone, customers.phone),
     first_name = coalesce(said.first_name, customers.first_name),
@@ -235,7 +241,7 @@ def _describe(conn: sa.Connection, events: Sequence[Event], placed: Sequence[int
         ids = sorted(said)
         by_column = [[said[customer][0].get(name) for customer in ids] for name in handles.COLUMNS]
         traits = [orjson.dumps(said[customer][1]).decode() for customer in ids]
-        database.driver(conn).execute(_DESCRIBE, [ids, *by_column, traits, now])
+        database.driver(conn).execute(_DESCRIBE, [ids, ids, *by_column, traits, now])
 
 
 # ------------------------------------------------------------------------------------------------ look-ups

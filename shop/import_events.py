@@ -20,6 +20,7 @@ import sqlalchemy as sa
 
 from foundation import database
 from shop import customers, import_staging, ingest, profiles, vocabulary
+from shop.changes import What
 from shop.import_blocks import Refused
 from shop.vocabulary import Event, Name, Refusal, Source
 
@@ -69,7 +70,7 @@ def _chunk(conn: sa.Connection, chunk: int, *, source: Source, now: datetime) ->
         }
         driver = database.driver(conn)
         driver.execute(_PUT_OFF, words)
-        for statement in (_EVENTS, _ORDERS, _PROFILES, _COUNTS):
+        for statement in (_EVENTS, _ORDERS, _PROFILES, _NOTED, _COUNTS):
             driver.execute(statement, words)
         row = driver.execute(_OUTCOME, words).fetchone() or (0, 0)
         return Stored(accepted=int(row[0]), repeated=int(row[1]))
@@ -150,6 +151,7 @@ FROM grouped JOIN fresh USING (key) WHERE chunk = %(chunk)s
 GROUP BY customer_id ORDER BY customer_id
 ON CONFLICT (customer_id) DO UPDATE SET {profiles.GAIN}
 """
+_NOTED = f"INSERT INTO changes (customer_id, what) SELECT DISTINCT customer_id, '{What.IMPORTED}' FROM fresh"
 _COUNTS = """
 WITH heard AS (UPDATE sources SET last_event_at = %(now)s WHERE id = %(source)s)
 INSERT INTO event_counts AS mine (minute, source_id, name, accepted, repeated)

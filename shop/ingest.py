@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from foundation import database
 from foundation.errors import Fault
 from shop import arrays, carts, customers, orders, profiles
+from shop.changes import What
 from shop.customers import Placed
 from shop.profiles import OrderChange
 from shop.vocabulary import Event, Reason, Refusal
@@ -123,6 +124,8 @@ WITH new AS (
 ), signalled AS (
     INSERT INTO signals (event_key, customer_id, name, at)
     SELECT key, customer_id, name, occurred_at FROM new JOIN listened_events USING (name)
+), noted AS (
+    INSERT INTO changes (customer_id, what) SELECT DISTINCT customer_id, name FROM new
 )
 SELECT key FROM new
 """
@@ -165,10 +168,16 @@ def _told(event: Event) -> dict[str, object]:
 
 
 _BOUGHT = f"""
+WITH changed AS (
+    SELECT * FROM unnest(%s::bigint[], %s::timestamptz[], %s::int[], %s::bigint[])
+        AS changed (customer_id, at, orders, spent)
+), noted AS (
+    INSERT INTO changes (customer_id, what) SELECT DISTINCT customer_id, '{What.ORDERS}' FROM changed
+)
 INSERT INTO profiles AS mine
     (customer_id, first_seen_at, last_seen_at, orders, spent, first_order_at, last_order_at)
 SELECT customer_id, min(at), max(at), sum(orders), sum(spent), min(at), max(at)
-FROM unnest(%s::bigint[], %s::timestamptz[], %s::int[], %s::bigint[]) AS changed (customer_id, at, orders, spent)
+FROM changed
 GROUP BY customer_id ORDER BY customer_id
 ON CONFLICT (customer_id) DO UPDATE SET {profiles.GAIN}
 """

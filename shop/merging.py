@@ -14,7 +14,8 @@ import sqlalchemy as sa
 
 from foundation import database
 from foundation.errors import Conflict, NotFound
-from shop import consent, handles, profiles
+from shop import changes, consent, handles, profiles
+from shop.changes import What
 from shop.linking import Merge
 from shop.tables import carts, consent_log, customers, events, identities, merges, orders
 
@@ -59,6 +60,7 @@ def store(conn: sa.Connection, decided: Sequence[Merge], ids: Mapping[int, int],
     winners, losers = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     database.driver(conn).execute(_RECORD, [winners, losers, evidence, now])
     _become(conn, became)
+    changes.note(conn, sorted({customer for pair in became.items() for customer in pair}), What.MERGED)
     return became
 
 
@@ -165,6 +167,7 @@ def undo(conn: sa.Connection, merge_id: int, *, by: str, now: datetime) -> int:
     _empty_gaps(conn, merge.evidence.get("filled", []), merge.loser_id, held_by)
     _rebuild_profiles(conn, both)
     consent.combine(conn, both)
+    changes.note(conn, both, What.MERGED)
     return int(merge.loser_id)
 
 

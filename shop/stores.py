@@ -8,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from foundation import database
-from shop import feeds, rows
+from shop import changes, feeds, rows
+from shop.changes import What
 from shop.feeds import RowResult
 from shop.tables import stock, stores
 
@@ -27,6 +28,7 @@ class Store:
 
 def put(conn: sa.Connection, given: Sequence[Mapping[str, object]], *, now: datetime) -> list[RowResult]:
     """Adds or changes stores, a result a row. A field that is not given keeps its value."""
+    changes.everybody(conn, What.STORES)
     return feeds.put(conn, _STORES, given, now=now)
 
 
