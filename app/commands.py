@@ -1,5 +1,6 @@
 """The `flask` commands: what the engineer who runs Relance types."""
 
+import getpass
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from flask.cli import AppGroup
 from app import doctor, security, users
 from app.parts import current_parts
 from foundation.errors import Conflict, Invalid, NotFound
-from recommender import training
+from recommender import registry, training, trial
 from shop import customers, imports, privacy, tables
 
 KINDS = ("products", "customers", "events", "orders", "stores", "stock", "consents")
@@ -24,7 +25,7 @@ KINDS = ("products", "customers", "events", "orders", "stores", "stock", "consen
 
 def register(app: Flask) -> None:
     """Puts every command on the application's command line."""
-    for command in (migrate, user, key, import_file, train, evaluate, export, erase, check):
+    for command in (migrate, user, key, import_file, train, model, evaluate, export, erase, check):
         app.cli.add_command(command)
 
 
@@ -132,12 +133,39 @@ def import_file(kind: str, file: Path) -> None:
 
 # -------------------------------------------------------------------------------------------- recommender
 @click.command()
+@click.option(
+    "--budget", type=click.FloatRange(min=1), default=training.BUDGET, show_default=True, help="Seconds it may take."
+)
 @_told
-def train() -> None:
+def train(budget: float) -> None:
     """Train once; prints the evaluation, and whether the model was published and why."""
     with _bar("Training") as progress:
-        run = training.run(current_parts().db, now=_now(), progress=progress)
-    click.echo(training.report(run))
+        run = training.run(current_parts().db, now=_now(), progress=progress, budget=budget)
+    click.echo(training.told(run))
+
+
+model = AppGroup("model", help="Models that serve or have served.")
+
+
+@model.command("list")
+@_told
+def list_models() -> None:
+    """The models kept, newest first; the live one is marked."""
+    with current_parts().db.begin() as conn:
+        kept = registry.published(conn)
+    for each in kept:
+        mark = "live" if each.live else "    "
+        click.echo(f"{each.id:>6}  {mark}  {each.created_at:%Y-%m-%d %H:%M}  {each.manifest.get('level', '')}")
+
+
+@model.command("rollback")
+@click.argument("number", type=int, required=False)
+@_told
+def roll_back(number: int | None) -> None:
+    """Make model NUMBER live, or the one before the live one. Naming the live one changes nothing."""
+    with current_parts().db.begin() as conn:
+        live = registry.roll_back(conn, number, by=f"command of {getpass.getuser()}", now=_now())
+    click.echo(f"Model {live} is live; every process follows within half a minute.")
 
 
 @click.command()
@@ -152,7 +180,7 @@ def evaluate(*, file: Path, split: str, test_days: int, ks: str, json_file: Path
     lengths = tuple(int(k) for k in ks.split(",") if k.strip().isdecimal())
     if not lengths or 0 in lengths:
         raise click.BadParameter("give whole numbers such as 10,20", param_hint="--k")
-    scored = training.evaluate_file(file, split=split, test_days=test_days, ks=lengths)
+    scored = trial.evaluate_file(file, split=split, test_days=test_days, ks=lengths)
     click.echo(scored.table())
     _tell_ignored(scored.unknown_columns)
     if json_file:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.algorithms import base
-from recommender.algorithms.base import DAY, Asks, Flags, Interactions, Ints, Kind
+from recommender.algorithms.base import DAY, Asks, Flags, Floats, Interactions, Ints, Kind
 from recommender.model import RECENT, SIZE, Model, Pool, Ranking
 
 SERVED = "served"
@@ -21,7 +21,7 @@ class Trial:
     """What a model may be fitted on, the requests it is then asked, and the products each customer went on to.
 
     Those of request r begin at `truth_starts[r]`, each once and in order. `channels` is where the order foretold came
-    from, -1 if nobody says; `hot` whether the customer did anything in what is known.
+    from, -1 if nobody says; `hot` whether the customer did anything in what is known; `customers` whose request it is.
     """
 
     known: Interactions
@@ -30,6 +30,7 @@ class Trial:
     truths: Ints
     channels: Ints
     hot: Flags
+    customers: Ints
     split: str
 
     @property
@@ -124,6 +125,7 @@ def by_next_click(interactions: Interactions, marked: Flags, *, most: int | None
         truths=interactions.products[order[ends]],
         channels=_channels(interactions, order[ends]),
         hot=np.zeros(len(ends), bool),
+        customers=interactions.customers[order[ends]],
         split="next-click",
     )
 
@@ -176,6 +178,7 @@ def _trial(
         truths=keys % span,
         channels=_channels(interactions, truth[first[truth_starts[:-1]]]),
         hot=ends > begins,
+        customers=customers,
         split=split,
     )
 
@@ -280,17 +283,24 @@ def figures(shown: Ints, hits: Flags, sizes: Ints, *, ks: Sequence[int], catalog
     """
     found: dict[str, float] = {}
     for k in ks:
-        cut, first = hits[:, :k], np.argmax(hits[:, :k], axis=1)
-        gains = cut @ discounts(cut.shape[1])
-        any_hit = cut.max(axis=1, initial=False)
-        found[f"recall@{k}"] = _mean(cut.sum(axis=1) / sizes)
-        found[f"ndcg@{k}"] = _mean(gains / ideal(np.minimum(sizes, k)))
-        found[f"ndcg_all@{k}"] = _mean(gains / ideal(sizes))
-        found[f"mrr@{k}"] = _mean(any_hit / (first + 1))
-        found[f"hit_rate@{k}"] = _mean(any_hit)
+        found |= {f"{name}@{k}": _mean(values) for name, values in by_request(hits, sizes, k=k).items()}
         products = base.distinct(shown[:, :k].ravel())
         found[f"coverage@{k}"] = float(np.count_nonzero(products >= 0) / max(catalogue, 1))
     return found
+
+
+def by_request(hits: Flags, sizes: Ints, *, k: int) -> dict[str, Floats]:
+    """The figures of each request by name, those that are means over requests."""
+    cut, first = hits[:, :k], np.argmax(hits[:, :k], axis=1)
+    gains = cut @ discounts(cut.shape[1])
+    any_hit = cut.max(axis=1, initial=False)
+    return {
+        "recall": cut.sum(axis=1) / sizes,
+        "ndcg": gains / ideal(np.minimum(sizes, k)),
+        "ndcg_all": gains / ideal(sizes),
+        "mrr": any_hit / (first + 1),
+        "hit_rate": any_hit.astype(np.float64),
+    }
 
 
 def ndcg(ranking: Ranking, trial: Trial, *, k: int = 10) -> float:

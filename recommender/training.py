@@ -1,47 +1,41 @@
-"""One training run, from events to a published model, each step recorded; and the same trial on a file."""
+"""One training run, from events to a published model, each step recorded."""
 
-import itertools
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
-import threadpoolctl
 
 from foundation.database import Database
-from recommender import evaluation, interactions, model, registry
-from recommender.algorithms.als import Als
-from recommender.algorithms.base import Algorithm, Interactions
-from recommender.algorithms.history import OwnHistory
-from recommender.algorithms.popularity import Popularity
-from recommender.evaluation import SERVED, Case, Score, Trial, Verdict
-from recommender.interactions import Recorded
-from recommender.model import Blend, Model
-from recommender.tables import training_runs
+from foundation.errors import Conflict
+from recommender import evaluation, gate, interactions, registry, report, runs, trial
+from recommender.algorithms import base
+from recommender.algorithms.base import Asks, Floats, Interactions, Ints
+from recommender.artefact import Damaged
+from recommender.evaluation import SERVED, Score, Shown, Trial
+from recommender.gate import Duel, Level, Verdict
+from recommender.model import TIE, Blend, Model
+from recommender.trial import Fitted
 
 log = logging.getLogger(__name__)
-A = TypeVar("A", bound=Algorithm)
 
-SEED = 20_260_701
-TEST_DAYS = 7
-CASES = 1_000
-"""Customers asked in a nightly run, by lot: their figures stand within a point of everyone's."""
+CASES = 5_000
+"""Customers asked in a run, by lot: their figures stand within a point of everyone's."""
 
-TUNING_CASES = 500
-ALS_SHARES = (0.05, 0.1, 0.2, 0.4, 0.8)
-POPULARITY_SHARES = (0.01, 0.05, 0.2)
-"""What is tried for the blend."""
+STRANGERS = 0.1
+"""The share of them who are left out of the fit, to see how it does with customers it only just met."""
 
-KS = (10, 20)
-FIGURES = ("recall", "ndcg", "mrr", "hit_rate", "coverage")
-STALE = timedelta(hours=6)
-"""A run that has been running for this long was killed."""
+K = 10
+"""How many products shown are judged."""
+
+BUDGET = 600.0
+"""Seconds a run may take unless told otherwise."""
 
 Progress = Callable[[int, int | None], None]
 
@@ -54,28 +48,9 @@ class Run:
     state: str
     reason: str
     scores: tuple[Score, ...]
+    verdicts: tuple[Verdict, ...]
     model_id: int | None
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """The figures of every algorithm, and of what would be served, on one split of one data set."""
-
-    dataset: str
-    split: str
-    scores: tuple[Score, ...]
-    ks: tuple[int, ...] = field(default=KS)
-    unknown_columns: tuple[str, ...] = ()
-
-    def table(self) -> str:
-        """For people."""
-        return f"{self.dataset}, split by {self.split}\n{_table(self.scores, self.ks)}"
-
-    def json(self) -> dict[str, Any]:
-        """For programs."""
-        users = self.scores[0].users if self.scores else 0
-        return {"dataset": self.dataset, "split": self.split, "users": users, "results": _results(self.scores)}
 
 
 def run(
@@ -83,70 +58,48 @@ def run(
     *,
     now: datetime,
     progress: Progress = lambda done, of: None,
-    seed: int = SEED,
-    test_days: int = TEST_DAYS,
+    seed: int = trial.SEED,
+    test_days: int = trial.TEST_DAYS,
+    budget: float = BUDGET,
 ) -> Run:
     """Reads, fits, scores, and publishes what passes the gate. Manages its own transactions, all short: none is open
     while a model is fitted. Whatever happens the run is on record, and the live model is untouched until the last step.
+    Raises `Conflict` if another process trains.
+
+    :param budget: seconds it may take, the most of which go into finding the best model
     """
-    _one_blas_thread()
-    watch = _Watch(now)
-    run_id = _begin(db, now)
-    try:
-        progress(0, _STEPS)
-        data = interactions.load(db, now=now)
-        progress(1, _STEPS)
-        tried = _try(db, data, seed=seed, test_days=test_days, progress=progress)
-        progress(4, _STEPS)
-        done = _finish(db, run_id, data=data, tried=tried, watch=watch, seed=seed)
-    except BaseException as error:
-        reason = f"{type(error).__name__}: {error}"[:500]
-        with db.begin() as conn:
-            _end(conn, run_id, state="failed", reason=reason, finished_at=watch.moment())
-        raise
-    progress(_STEPS, _STEPS)
-    return done
+    trial.one_blas_thread()
+    with runs.alone(db):
+        course = _Course(db, now, progress)
+        with course.recorded():
+            course.step("reading")
+            data = interactions.load(db, now=now)
+            course.step("fitting")
+            tried = _tried(db, data, course=course, seed=seed, test_days=test_days)
+            course.step("publishing")
+            return _finished(db, data, tried, course=course, seed=seed)
 
 
-def report(run: Run) -> str:
+def told(run: Run) -> str:
     """What a run found, for people; the last line is its outcome."""
+    compared = [report.compared(each) for verdict in run.verdicts for each in verdict.comparisons]
     model_named = f" as model {run.model_id}" if run.model_id else ""
-    return f"{_table(run.scores, KS)}\n\n{run.state}{model_named} in {run.seconds:.1f} s: {run.reason}"
+    outcome = f"{run.state}{model_named} in {run.seconds:.1f} s: {run.reason}"
+    return "\n".join([trial.table(run.scores, trial.KS), "", *compared, "", outcome])
 
 
-def evaluate_file(
-    path: Path, *, split: str = "time", test_days: float = TEST_DAYS, ks: Sequence[int] = KS, seed: int = SEED
-) -> Evaluation:
-    """The trial of a training run on an interactions file. Touches no database."""
-    _one_blas_thread()
-    recorded = interactions.from_file(path)
-    trial = _set_aside(recorded, split=split, test_days=test_days)
-    scores = score(trial, blend=tuned(trial.known, seed=seed), ks=ks, seed=seed)
-    return Evaluation(path.stem, trial.split, tuple(scores), tuple(ks), recorded.unknown)
+# ------------------------------------------------------------------------------------------------- the course
+STEPS = ("reading", "fitting", "judging", "publishing")
 
 
-def _one_blas_thread() -> None:
-    """For the rest of this process. `implicit` has threads of its own, and those of BLAS wait for each other: on two
-    busy cores a customer's vector then takes ten times as long."""
-    threadpoolctl.threadpool_limits(1, "blas")
+class _Course:
+    """Where a run stands: its number, the time since the moment it was given, and who is told."""
 
-
-# -------------------------------------------------------------------------------------------------- the trial
-_STEPS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class _Tried:
-    blend: Blend
-    scores: tuple[Score, ...]
-    live: Score | None
-
-
-class _Watch:
-    """The moment it is now, counted from the one the run was given."""
-
-    def __init__(self, now: datetime) -> None:
-        self._now, self._began = now, time.monotonic()
+    def __init__(self, db: Database, now: datetime, progress: Progress) -> None:
+        self._db, self._now, self._progress = db, now, progress
+        self._began = time.monotonic()
+        with db.begin() as conn:
+            self.run_id = runs.begin(conn, now=now)
 
     def seconds(self) -> float:
         return time.monotonic() - self._began
@@ -154,187 +107,178 @@ class _Watch:
     def moment(self) -> datetime:
         return self._now + timedelta(seconds=self.seconds())
 
+    def step(self, name: str) -> None:
+        """Tells that a step begins. That nobody could be told is no reason to stop."""
+        done = STEPS.index(name)
+        self._progress(done, len(STEPS))
+        try:
+            with self._db.begin() as conn:
+                runs.note(conn, self.run_id, step=name, done=done, of=len(STEPS))
+        except sa.exc.OperationalError:
+            log.warning("progress not written", extra={"run_id": self.run_id})
 
-def _try(db: Database, data: Interactions, *, seed: int, test_days: int, progress: Progress) -> _Tried:
-    trial = evaluation.by_time(data, days=test_days, most=CASES, seed=seed)
-    blend = tuned(trial.known, seed=seed)
-    progress(2, _STEPS)
-    scores = score(trial, blend=blend, ks=KS, seed=seed)
-    progress(3, _STEPS)
-    return _Tried(blend, tuple(scores), _live_score(db, data, trial=trial))
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Writes down an error as the end of the run; the next run does, if the database is away."""
+        try:
+            yield
+        except BaseException as error:
+            reason = f"{type(error).__name__}: {error}"[:500]
+            try:
+                with self._db.begin() as conn:
+                    runs.end(conn, self.run_id, now=self.moment(), state="failed", reason=reason)
+            except (sa.exc.OperationalError, Conflict):
+                log.warning("the end of a run not written", extra={"run_id": self.run_id})
+            raise
+        self._progress(len(STEPS), len(STEPS))
 
 
-def tuned(known: Interactions, *, seed: int) -> Blend:
-    """How much each algorithm should count, judged by the last orders of what is known: never by what is set aside."""
-    trial = evaluation.by_last_basket(known, most=TUNING_CASES, seed=seed)
-    if not trial.cases:
-        return model.DEFAULT_BLEND
-    fitted, _ = fit(trial.known, blend=model.DEFAULT_BLEND, seed=seed)
-    blends = {
-        f"{als} {popularity}": {"history": 1.0, "als": als, "popularity": popularity}
-        for als, popularity in itertools.product(ALS_SHARES, POPULARITY_SHARES)
-    }
-    scores = evaluation.evaluate(fitted, trial.cases, ks=(10,), blends=blends)
-    best = max((found for found in scores if found.algorithm in blends), key=lambda found: found.figures["ndcg@10"])
-    return blends[best.algorithm]
+# -------------------------------------------------------------------------------------------------- the trial
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """What a trial found: the fit, its figures, what the gate says of each level, and what is kept of it."""
+
+    fitted: Fitted
+    scores: tuple[Score, ...]
+    verdicts: tuple[Verdict, ...]
+    results: list[dict[str, Any]]
+    report: dict[str, Any]
 
 
-def fit(data: Interactions, *, blend: Blend, seed: int) -> tuple[Model, dict[str, float]]:
-    """A model of these interactions, and the seconds each algorithm took."""
-    seconds: dict[str, float] = {}
-    fitted = model.build(
-        data.product_ids,
-        category_names=data.category_names,
-        popularity=_timed(Popularity, data, seed=seed, seconds=seconds),
-        history=_timed(OwnHistory, data, seed=seed, seconds=seconds),
-        als=_timed(Als, data, seed=seed, seconds=seconds),
-        blend=blend,
+def _tried(db: Database, data: Interactions, *, course: _Course, seed: int, test_days: int) -> _Tried:
+    whole = evaluation.by_time(data, days=test_days, most=CASES, seed=seed)
+    strangers = _strangers(whole, seed=seed)
+    aside = replace(whole, known=whole.known.where(~np.isin(whole.known.customers, strangers)))
+    fitted = trial.fit(aside.known, blend=trial.tuned(aside.known, seed=seed), seed=seed)
+    course.step("judging")
+    shown = evaluation.ask(fitted.model, aside, longest=max(trial.KS))
+    scores = trial.score(fitted, aside, shown, ks=trial.KS)
+    verdicts = _judged(_by_level(shown, aside), _duels(db, data, aside, fitted.model, seed=seed), seed=seed)
+    warm = np.isin(whole.customers, strangers)
+    told = report.results(trial.results(scores), shown, aside, ks=trial.KS, seed=seed)
+    return _Tried(
+        fitted,
+        tuple(scores),
+        verdicts,
+        told,
+        {
+            "verdicts": report.verdicts(verdicts),
+            "groups": report.groups(shown, aside, warm=warm, channel_names=data.channel_names, seed=seed),
+            "sources": report.contributions(shown, aside),
+        },
     )
-    return fitted, seconds
 
 
-def _timed(algorithm: type[A], data: Interactions, *, seed: int, seconds: dict[str, float]) -> A:
-    watch = time.monotonic()
-    fitted = algorithm.fit(data, seed=seed)
-    seconds[algorithm.name] = time.monotonic() - watch
-    return fitted
+def _strangers(whole: Trial, *, seed: int) -> Ints:
+    """Some of the customers asked, whom the model is not fitted on: how it does with those it only just met."""
+    rng = np.random.default_rng(seed)
+    return rng.choice(whole.customers, int(whole.count * STRANGERS), replace=False)
 
 
-def score(trial: Trial, *, blend: Blend, ks: Sequence[int], seed: int) -> list[Score]:
-    """Every algorithm, and what would be served, fitted on what is known and asked the cases."""
-    fitted, seconds = fit(trial.known, blend=blend, seed=seed)
-    scores = evaluation.evaluate(fitted, trial.cases, ks=ks)
-    return [replace(found, fit_seconds=seconds.get(found.algorithm, sum(seconds.values()))) for found in scores]
+def _by_level(shown: Shown, aside: Trial) -> dict[Level, Floats]:
+    """NDCG@10 of every request, by what would have been shown at each level."""
+    names = {Level.POPULARITY: "popularity", Level.FREQUENCY: "history", Level.BLEND: SERVED}
+    sizes = np.diff(aside.truth_starts)
+    nothing = np.zeros((0, K), bool)
+    return {
+        level: evaluation.by_request(shown.hits.get(name, nothing), sizes, k=K)["ndcg"] for level, name in names.items()
+    }
 
 
-def _set_aside(recorded: Recorded, *, split: str, test_days: float) -> Trial:
-    """The file's own marks decide; else the split asked for."""
-    data, marked = recorded.interactions, recorded.marked
-    if recorded.visits:
-        return evaluation.by_next_click(data, evaluation.late_visits(data, test_days) if marked is None else marked)
-    if marked is not None:
-        return evaluation.by_mark(data, marked)
-    if split == "last-basket":
-        return evaluation.by_last_basket(data, recorded.baskets)
-    return evaluation.by_time(data, days=test_days)
+def _judged(found: Mapping[Level, Floats], duels: Mapping[Level, Duel], *, seed: int) -> tuple[Verdict, ...]:
+    """What the gate says of each level, the most ambitious first, until one passes."""
+    verdicts: list[Verdict] = []
+    for level in (level for level in Level if level in found):
+        verdicts.append(gate.judge(found, level, duel=duels.get(level), seed=seed))
+        if verdicts[-1].passed:
+            break
+    return tuple(verdicts)
 
 
-def _live_score(db: Database, data: Interactions, *, trial: Trial) -> Score | None:
-    """The live model on the same cases; None if there is none, or it can no longer be read."""
+def _duels(db: Database, data: Interactions, aside: Trial, model: Model, *, seed: int) -> dict[Level, Duel]:
+    """The new model against the live one, on orders neither was fitted on; empty if there are none, or no live model
+    that can be read."""
+    live, until = _live(db)
+    if live is None or not aside.count:
+        return {}
+    later = evaluation.since(data, max(int(aside.asks.moments[0]), until + 1), most=CASES, seed=seed)
+    if not later.count:
+        return {}
+    theirs = evaluation.ask(live, _renumbered(later, data, model=live), longest=K)
+    sizes = np.diff(later.truth_starts)
+    live_found = evaluation.by_request(theirs.hits[SERVED], sizes, k=K)["ndcg"]
+    mine = _by_level(evaluation.ask(model, later, longest=K), later)
+    return {level: Duel(found, live_found) for level, found in mine.items()}
+
+
+def _live(db: Database) -> tuple[Model | None, int]:
+    """The live model, and the last moment it was fitted on, in microseconds."""
     with db.begin() as conn:
         live_id = registry.live_id(conn)
+        if live_id is None:
+            return None, 0
         try:
-            live = None if live_id is None else registry.load(conn, live_id)
-        except registry.Damaged:
+            until = registry.manifest(conn, live_id)["window"]["last"]
+            return registry.load(conn, live_id), int(datetime.fromisoformat(until).timestamp() * 1e6)
+        except Damaged:
             log.exception("live model cannot be read", extra={"model_id": live_id})
-            return None
-    if live is None:
-        return None
-    return _named(evaluation.evaluate(live, _renumbered(trial.cases, data, model=live), ks=KS, blends={}), SERVED)
+            return None, 0
 
 
-def _renumbered(cases: Sequence[Case], data: Interactions, *, model: Model) -> list[Case]:
-    """The same cases in the numbers of another model; what it does not know keeps a number past its last."""
+def _renumbered(later: Trial, data: Interactions, *, model: Model) -> Trial:
+    """The same requests in the numbers of another model; what it does not know keeps a number past its last."""
     unknown = len(model.product_ids)
     numbers = np.array(
         [model.numbers.get(product_id, unknown + place) for place, product_id in enumerate(data.product_ids)], np.int64
     )
-    return [Case(replace(case.history, products=numbers[case.history.products]), numbers[case.truth]) for case in cases]
+    asks = later.asks
+    renumbered = Asks.of(
+        asks.starts, products=numbers[asks.products], kinds=asks.kinds, ages=asks.ages, moments=asks.moments
+    )
+    return replace(later, asks=renumbered, truths=numbers[later.truths])
 
 
 # ----------------------------------------------------------------------------------------------- the outcome
-def _finish(db: Database, run_id: int, *, data: Interactions, tried: _Tried, watch: _Watch, seed: int) -> Run:
-    """Publishes a model of everything if the trial was passed; writes the end of the run with it."""
-    served = _named(tried.scores, SERVED)
-    verdict = evaluation.may_replace(served, tried.live, popularity=_named(tried.scores, "popularity"))
-    reason = _sentence(verdict, tried)
-    found = {"window": _window(data), "results": _results(tried.scores)}
-    if verdict is not Verdict.ACCEPTED:
+def _finished(db: Database, data: Interactions, tried: _Tried, *, course: _Course, seed: int) -> Run:
+    """Publishes a model of everything if a level passed; writes the end of the run with it."""
+    verdict = tried.verdicts[-1] if tried.verdicts[-1].passed else tried.verdicts[0]
+    reason, window = report.sentence(tried.verdicts), _window(data)
+    found = {"reason": reason, "window": window, "results": tried.results, "report": tried.report}
+    if not verdict.passed:
         with db.begin() as conn:
-            _end(conn, run_id, state="refused", reason=reason, finished_at=watch.moment(), **found)
-        return Run(run_id, "refused", reason, tried.scores, None, watch.seconds())
-    fitted, _ = fit(data, blend=tried.blend, seed=seed)
-    manifest = {"blend": dict(tried.blend), "seed": seed, "versions": _versions(), **found}
+            runs.end(conn, course.run_id, now=course.moment(), state="refused", **found)
+        return _run(course, "refused", tried, reason)
+    fitted = trial.fit(data, blend=_blend(tried.fitted.model, verdict.level), seed=seed)
+    manifest = {"level": str(verdict.level), "window": window, "seed": seed, "versions": _versions()}
     with db.begin() as conn:
-        model_id = registry.publish(conn, fitted, run_id=run_id, manifest=manifest, now=watch.moment())
-        _end(conn, run_id, state="published", reason=reason, finished_at=watch.moment(), model_id=model_id, **found)
-    return Run(run_id, "published", reason, tried.scores, model_id, watch.seconds())
-
-
-def _begin(db: Database, now: datetime) -> int:
-    """A row for this run; runs that were killed long ago are closed."""
-    stale = (training_runs.c.state == "running") & (training_runs.c.started_at < now - STALE)
-    with db.begin() as conn:
-        conn.execute(
-            sa.update(training_runs)
-            .where(stale)
-            .values(state="failed", reason="killed before its end", finished_at=now)
+        model_id = registry.publish(
+            conn, fitted.model, run_id=course.run_id, manifest=manifest, by=f"run {course.run_id}", now=course.moment()
         )
-        run_id: int = conn.execute(
-            sa.insert(training_runs).values(started_at=now, state="running").returning(training_runs.c.id)
-        ).scalar_one()
-    return run_id
+        runs.end(conn, course.run_id, now=course.moment(), state="published", model_id=model_id, **found)
+    return _run(course, "published", tried, reason, model_id=model_id)
 
 
-def _end(conn: sa.Connection, run_id: int, **values: object) -> None:
-    conn.execute(sa.update(training_runs).where(training_runs.c.id == run_id).values(**values))
+def _run(course: _Course, state: str, tried: _Tried, reason: str, *, model_id: int | None = None) -> Run:
+    return Run(course.run_id, state, reason, tried.scores, tried.verdicts, model_id, course.seconds())
 
 
-def _sentence(verdict: Verdict, tried: _Tried) -> str:
-    figure = "ndcg@10"
-    mine, popular = (_named(tried.scores, name).figures[figure] for name in (SERVED, "popularity"))
-    against = f" and {tried.live.figures[figure]:.4f} of the live model" if tried.live else ""
-    figures = f"NDCG@10 {mine:.4f} against {popular:.4f} of popularity{against}"
-    return {
-        Verdict.ACCEPTED: f"{figures}.",
-        Verdict.NO_CASES: "No customer ordered in the days set aside, so nothing can be judged.",
-        Verdict.NOT_BETTER_THAN_POPULARITY: f"Not better than popularity: {figures}.",
-        Verdict.WORSE_THAN_LIVE: f"Worse than the live model: {figures}.",
-    }[verdict]
-
-
-def _named(scores: Sequence[Score], algorithm: str) -> Score:
-    return next(found for found in scores if found.algorithm == algorithm)
+def _blend(model: Model, level: Level) -> Blend:
+    return {"history": 1.0, "popularity": TIE} if level is Level.FREQUENCY else model.blend
 
 
 def _window(data: Interactions) -> dict[str, Any]:
-    bounds = (
-        [datetime.fromtimestamp(int(at) / 1e6, UTC).isoformat() for at in data.times[[0, -1]]]
-        if len(data.times)
-        else [None] * 2
-    )
     return {
-        "first": bounds[0],
-        "last": bounds[1],
+        "first": _moment(data.times[:1]),
+        "last": _moment(data.times[-1:]),
         "interactions": len(data.times),
         "customers": data.customer_count,
-        "products": int(len(np.unique(data.products))),
+        "products": len(base.distinct(data.products)),
     }
 
 
-def _results(scores: Sequence[Score]) -> list[dict[str, Any]]:
-    return [
-        {
-            "algorithm": found.algorithm,
-            **found.figures,
-            "users": found.users,
-            "fit_seconds": round(found.fit_seconds, 3),
-        }
-        for found in scores
-    ]
+def _moment(times: Ints) -> str | None:
+    return datetime.fromtimestamp(int(times[0]) / 1e6, UTC).isoformat() if len(times) else None
 
 
 def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("implicit", "numpy", "scipy")}
-
-
-def _table(scores: Sequence[Score], ks: Sequence[int]) -> str:
-    names = [f"{figure}@{k}" for k in ks for figure in FIGURES]
-    head = f"{'algorithm':<12}" + "".join(f"{name:>14}" for name in names) + f"{'users':>9}{'fit s':>8}"
-    lines = [
-        f"{found.algorithm:<12}"
-        + "".join(f"{found.figures[name]:>14.4f}" for name in names)
-        + f"{found.users:>9,}{found.fit_seconds:>8.1f}"
-        for found in scores
-    ]
-    return "\n".join([head, *lines])

@@ -9,10 +9,10 @@ from typing import Any
 
 import threadpoolctl
 
-from recommender import evaluation, interactions, model
+from recommender import evaluation, interaction_files, model
 from recommender.algorithms.base import Interactions
 from recommender.evaluation import SERVED, Score, Shown, Trial
-from recommender.interactions import Recorded
+from recommender.interaction_files import Recorded
 from recommender.model import Blend, Model
 
 SEED = 20_260_701
@@ -59,7 +59,7 @@ def evaluate_file(
 ) -> Evaluation:
     """The trial of a training run on an interactions file."""
     one_blas_thread()
-    recorded = interactions.from_file(path)
+    recorded = interaction_files.read(path)
     trial = set_aside(recorded, split=split, test_days=test_days)
     fitted = fit(trial.known, blend=tuned(trial.known, seed=seed), seed=seed)
     scores = score(fitted, trial, evaluation.ask(fitted.model, trial, longest=max(ks)), ks=ks)

@@ -52,9 +52,14 @@ def index() -> str:
 def roll_back() -> Response:
     """The model before the live one serves again; every process follows within half a minute."""
     with current_parts().db.begin() as conn:
-        registry.roll_back(conn, now=datetime.now(UTC))
+        registry.roll_back(conn, request.form.get("model", type=int), by=_signed_in(), now=datetime.now(UTC))
     flash(i18n.gettext("The model before is live again, everywhere within half a minute."))
     return redirect(url_for(".index"), code=303)
+
+
+def _signed_in() -> str:
+    user = security.current_user()
+    return user.email if user else ""
 
 
 def title(live: RunLine | None) -> str:

@@ -61,8 +61,20 @@ class Shop:
             self.customers[user_id] = number
         return self.customers[user_id]
 
+    def store(self, store_id: str) -> None:
+        with self.db.begin() as conn:
+            conn.execute(sa.insert(tables.stores).values(store_id=store_id, updated_at=self.now))
+
     def order(
-        self, user_id: str, product_ids: Sequence[str], *, days_ago: float, state: str = "completed", quantity: int = 1
+        self,
+        user_id: str,
+        product_ids: Sequence[str],
+        *,
+        days_ago: float,
+        state: str = "completed",
+        quantity: int = 1,
+        store_id: str | None = None,
+        price: int | None = None,
     ) -> str:
         self.orders += 1
         order_id, at, customer = f"o{self.orders}", self.now - timedelta(days=days_ago), self.customer(user_id)
@@ -74,6 +86,7 @@ class Shop:
             "received_at": at,
             "state": state,
             "channel": "store",
+            "store_id": store_id,
             "total": 100,
         }
         lines = [
@@ -84,6 +97,7 @@ class Shop:
                 "ordered_at": at,
                 "product_id": product_id,
                 "quantity": quantity,
+                "price": price,
             }
             for line, product_id in enumerate(product_ids)
         ]

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from foundation.database import Database
 from foundation.errors import NotFound
-from recommender import registry, training
+from recommender import registry, trial
 from recommender.artefact import Damaged
 from recommender.model import DEFAULT_BLEND, Model, Past
 from recommender.tables import model_parts, models, training_runs
@@ -18,7 +18,7 @@ from tests.recommender.conftest import ORDER_ROWS, interactions
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return training.fit(interactions(*ORDER_ROWS), blend=DEFAULT_BLEND, seed=1)[0]
+    return trial.fit(interactions(*ORDER_ROWS), blend=DEFAULT_BLEND, seed=1).model
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ class TestPublishing:
                 registry.publish(conn, model, run_id=run_id, manifest={"number": number}, now=now) for number in (1, 2)
             )
             assert registry.live_id(conn) == second
-            assert registry.roll_back(conn, now=now) == first == registry.live_id(conn)
+            assert registry.roll_back(conn, by="ines", now=now) == first == registry.live_id(conn)
             told = [(each.id, each.manifest["number"], each.live) for each in registry.published(conn)]
             assert told == [(second, 2, False), (first, 1, True)]
 
@@ -78,7 +78,7 @@ class TestPublishing:
         with db.begin() as conn:
             registry.publish(conn, model, run_id=run_id, manifest={}, now=now)
             with pytest.raises(NotFound):
-                registry.roll_back(conn, now=now)
+                registry.roll_back(conn, by="ines", now=now)
 
     def test_keeps_the_last_few_and_no_part_of_any_other(
         self, db: Database, model: Model, run_id: int, now: datetime

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from foundation.database import Database
-from recommender import registry, training
+from recommender import registry, training, trial
 from recommender.tables import models, training_runs
 from tests.recommender.conftest import Shop
 
@@ -27,18 +27,18 @@ class TestARun:
         (row,) = runs(db)
         assert (row["state"], row["model_id"]) == ("published", run.model_id)
         assert row["window"]["customers"] == 40 and row["finished_at"] > row["started_at"]
-        assert [entry["algorithm"] for entry in row["results"]] == ["popularity", "history", "als", "served"]
+        assert {"popularity", "history", "served"} <= {entry["algorithm"] for entry in row["results"]}
         with db.begin() as conn:
             assert registry.live_id(conn) == run.model_id
 
     def test_says_in_its_last_line_what_became_of_it(self, db: Database, tea_and_coffee: Shop, now: datetime) -> None:
-        report = training.report(training.run(db, now=now))
+        report = training.told(training.run(db, now=now))
         assert "popularity" in report and report.splitlines()[-1].startswith("published as model")
 
     def test_of_a_shop_without_orders_is_refused_and_says_why(self, db: Database, shop: Shop, now: datetime) -> None:
         shop.product("pan")
         run = training.run(db, now=now)
-        assert run.state == "refused" and "nothing can be judged" in run.reason
+        assert run.state == "refused" and "Too few customers" in run.reason
         assert runs(db)[0]["reason"] == run.reason
         with db.begin() as conn:
             assert registry.live_id(conn) is None
@@ -104,11 +104,11 @@ class TestAFile:
 
     @pytest.mark.parametrize("split", ["time", "last-basket"])
     def test_is_scored_by_every_algorithm_and_by_what_would_be_served(self, purchases: Path, split: str) -> None:
-        found = training.evaluate_file(purchases, split=split, ks=(5, 10))
+        found = trial.evaluate_file(purchases, split=split, ks=(5, 10))
         told = found.json()
         assert (told["dataset"], told["split"], told["users"]) == ("purchases", split, 30)
         by_name = {entry["algorithm"]: entry for entry in told["results"]}
-        assert list(by_name) == ["popularity", "history", "als", "served"]
+        assert {"popularity", "history", "als", "served"} <= by_name.keys()
         assert by_name["history"]["recall@5"] == by_name["served"]["recall@10"] == 1
         assert by_name["popularity"]["recall@5"] < 0.5
         assert {"ndcg@5", "ndcg_all@5", "mrr@10", "hit_rate@10", "coverage@5", "fit_seconds"} <= by_name["als"].keys()
@@ -121,7 +121,7 @@ class TestAFile:
             "user_id,product_id,timestamp,set\n"
             "u,a,2026-01-01T00:00:00Z,train\nv,b,2026-01-02T00:00:00Z,train\nu,b,2026-01-03T00:00:00Z,test\n"
         )
-        told = training.evaluate_file(path).json()
+        told = trial.evaluate_file(path).json()
         assert (told["split"], told["users"]) == ("set", 1)
 
     def test_of_visits_is_asked_for_each_next_click(self, tmp_path: Path) -> None:
@@ -132,5 +132,5 @@ class TestAFile:
             for click in range(3)
         ]
         path.write_text("\n".join(["user_id,product_id,timestamp,event,session_id", *rows]))
-        told = training.evaluate_file(path, test_days=2).json()
+        told = trial.evaluate_file(path, test_days=2).json()
         assert told["split"] == "next-click" and told["users"] == 2 * 2
