@@ -35,6 +35,7 @@ class Shown:
     placement: str
     model_id: int | None
     items: list[dict[str, Any]]
+    arm: str | None = None
 
 
 class Shelf:
@@ -97,16 +98,65 @@ class Shelf:
 
 
 _WRITE = sa.text("""
-INSERT INTO slates (id, shown_at, customer_id, placement, model_id, items)
-SELECT given.*
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given
-    (id uuid, shown_at timestamptz, customer_id bigint, placement text, model_id bigint, items jsonb)
-WHERE customer_id IS NULL OR EXISTS (SELECT FROM customers WHERE id = given.customer_id FOR KEY SHARE)
+WITH kept AS (
+    INSERT INTO slates (id, shown_at, customer_id, placement, model_id, items, arm)
+    SELECT given.*
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given
+        (id uuid, shown_at timestamptz, customer_id bigint, placement text, model_id bigint, items jsonb, arm text)
+    WHERE customer_id IS NULL OR EXISTS (SELECT FROM customers WHERE id = given.customer_id FOR KEY SHARE)
+    ON CONFLICT DO NOTHING
+    RETURNING CAST(timezone('UTC', shown_at) AS date) AS day, placement, coalesce(model_id, 0) AS model_id,
+        coalesce(arm, '') AS arm, items
+)
+INSERT INTO slate_counts AS counts (day, placement, model_id, arm, source, shown)
+SELECT day, placement, model_id, arm, source, count(*)
+FROM kept,
+LATERAL (SELECT '' UNION ALL SELECT item ->> 'source' FROM jsonb_array_elements(items) AS item) AS each(source)
+GROUP BY day, placement, model_id, arm, source
+ORDER BY day, placement, model_id, arm, source
+ON CONFLICT (day, placement, model_id, arm, source) DO UPDATE SET shown = counts.shown + excluded.shown
 """)
-"""One of a customer erased meanwhile is left out."""
+"""One of a customer erased meanwhile is left out. Counted in one order, so that two writers never wait for each other
+in a ring."""
+
+_LATEST = sa.text("""
+SELECT asked.customer_id, array_agg(item ->> 'product_id') AS product_ids
+FROM unnest(CAST(:customers AS bigint[])) AS asked(customer_id),
+LATERAL (
+    SELECT items FROM slates
+    WHERE slates.customer_id = asked.customer_id AND placement = :placement
+    ORDER BY shown_at DESC LIMIT :slates
+) AS latest,
+jsonb_array_elements(latest.items) AS item
+GROUP BY asked.customer_id
+""")
 
 
 def write(db: Database, batch: Sequence[Shown]) -> None:
-    """Writes slates in one statement. Manages its own transaction, since it runs beside those of requests."""
+    """Writes slates in one statement, and counts them. Manages its own transaction, as it runs beside requests'."""
     with db.begin() as conn:
         conn.execute(_WRITE, {"rows": orjson.dumps(batch).decode()})
+
+
+def latest(
+    conn: sa.Connection, customer_ids: Sequence[int], *, placement: str, slates: int
+) -> dict[int, frozenset[str]]:
+    """The products on each customer's latest slates of a placement, so that the next may show others."""
+    if not customer_ids or not slates:
+        return {}
+    asked = {"customers": list(customer_ids), "placement": placement, "slates": slates}
+    return {row.customer_id: frozenset(row.product_ids) for row in conn.execute(_LATEST, asked)}
+
+
+def product_at(conn: sa.Connection, slate_id: UUID, url: str) -> str | None:
+    """The product of a slate whose page this is."""
+    asked = {"slate": slate_id, "url": url}
+    found: str | None = conn.scalar(_PRODUCT_AT, asked)
+    return found
+
+
+_PRODUCT_AT = sa.text("""
+SELECT products.product_id FROM slates, jsonb_array_elements(items) AS item
+JOIN products ON products.product_id = item ->> 'product_id'
+WHERE slates.id = :slate AND products.url = :url LIMIT 1
+""")
