@@ -27,6 +27,7 @@ class What(StrEnum):
     CODES = "codes"
     PREDICTIONS = "predictions"
     STORES = "stores"
+    FIFTHS = "fifths"
 
 
 _NOTE = "INSERT INTO changes (customer_id, what) SELECT DISTINCT unnest(%s::bigint[]), %s"

@@ -70,6 +70,8 @@ class Name(StrEnum):
     UNSUBSCRIBED = "Unsubscribed"
     MESSAGE_SENT = "Message Sent"
     MESSAGE_CLICKED = "Message Clicked"
+    SEGMENT_ENTERED = "Segment Entered"
+    SEGMENT_LEFT = "Segment Left"
     PAGE_VIEWED = "Page Viewed"
     SCREEN_VIEWED = "Screen Viewed"
     IDENTIFIED = "Identified"
