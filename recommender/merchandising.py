@@ -121,9 +121,8 @@ def order_rules(conn: sa.Connection, rule_ids: Sequence[int], *, by: str, now: d
         raise Invalid(Fault("/rules", "must name every rule once"))
     if list(rule_ids) == before:
         return
-    given = sa.func.unnest(sa.cast(list(rule_ids), postgresql.ARRAY(sa.BigInteger))).table_valued(
-        "id", with_ordinality="place"
-    )
+    numbers = sa.cast(list(rule_ids), postgresql.ARRAY(sa.BigInteger))
+    given = sa.func.unnest(numbers).table_valued("id", with_ordinality="place").render_derived()
     conn.execute(sa.update(kept_rules).where(kept_rules.c.id == given.c.id).values(place=given.c.place))
     _note(conn, "order", "rules", before=before, after=list(rule_ids), by=by, now=now)
 
