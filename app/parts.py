@@ -51,7 +51,7 @@ def build(config: Config) -> Parts:
         config=config,
         db=db,
         ingest=ingest_queue.IngestQueue(db),
-        recommender=serving.Recommender(db),
+        recommender=serving.Recommender(db, files=config.var / "models"),
         links=links.Links(config.secret_keys, config.base_url),
         email=connect.email_channel(config, db),
     )

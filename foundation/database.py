@@ -75,6 +75,12 @@ class Database:
         with self.engine.begin() as conn:
             yield conn
 
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection on which each statement stands for itself: nothing to commit, no moment shared between them."""
+        with self.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as conn:
+            yield conn
+
     def migrate(self) -> None:
         """Brings the schema up to date. Safe to call from several processes at once: one waits for the other."""
         with self.engine.connect() as conn:

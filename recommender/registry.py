@@ -119,10 +119,14 @@ def load(conn: sa.Connection, model_id: int, *, files: Path | None = None) -> Mo
     """The model of this id; raises `Damaged` if its artefact is not what was published.
 
     :param files: a folder where models lie as files, from which all processes of this machine map the same memory; the
-        file is made if it is missing or spoilt. Without one, or where it cannot be written, the model stays in memory.
+        file is made if it is missing or spoilt, and those of other models are removed. Without one, or where it cannot
+        be written, the model stays in memory.
     """
     row = conn.execute(sa.select(models.c.sha256, models.c.size).where(models.c.id == model_id)).one()
-    whole = model_files.whole(lambda: _stored(conn, model_id), Seal(row.sha256, row.size), folder=files)
+    seal = Seal(row.sha256, row.size)
+    whole = model_files.whole(lambda: _stored(conn, model_id), seal, folder=files)
+    if files is not None:
+        model_files.tidy(files, keep=seal)
     try:
         return models_of.load(artefact.read(whole))
     except (KeyError, TypeError, ValueError) as error:

@@ -1,60 +1,68 @@
-"""`Recommender`: the live model, kept fresh; one request to one slate, in milliseconds."""
+"""`Recommender`: slates from the live model, many requests at once; one is a batch of one.
 
-import logging
-import threading
-from collections.abc import Sequence
+Read who asks and what they did, rank, choose, look up what was chosen as it stands this moment, and choose again in
+place of what is gone. Requests that wait at the same moment share the queries and the arithmetic.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from pathlib import Path
 from uuid import UUID
 
+import numpy as np
 import sqlalchemy as sa
 import threadpoolctl
 
 from foundation import database
 from foundation.database import Database
-from recommender import for_sale, past, registry, slate, unfitted
-from recommender.algorithms.base import Asks, Kind
-from recommender.artefact import Damaged
+from recommender import choosing, past, placements, ranked
+from recommender.algorithms import base
+from recommender.choosing import Job
+from recommender.gathering import Gathering
+from recommender.live import Keeper, Live
 from recommender.memory import Memory
-from recommender.model import Asked, Model, Ranking
-from recommender.past import Who
+from recommender.past import Handle, Version, Who
+from recommender.placements import Arm, Mode
+from recommender.ranked import Pasts, Ranked
 from recommender.shown import Shelf, Shown
-from recommender.slate import Product, Proposal, SlateItem
+from recommender.slate import SlateItem
 
-log = logging.getLogger(__name__)
-
-FRESH = timedelta(seconds=30)
-"""How often the pointer is read: a model published is served everywhere after this."""
-
-UNFITTED_FRESH = timedelta(minutes=5)
 UNFITTED = "popular"
 """What `model` says while none is published."""
 
-SIZE = 100
-"""Candidates each algorithm gives, as in the trials that judge the model."""
+TOGETHER = 32
+"""Requests of one process answered as one batch."""
 
-SPARE = 12
-"""So many products are looked up beside twice those to be shown, should some not be for sale."""
+MANY = 512
+"""Requests of a long list worked on at a time: the arrays of so many fit a processor's cache and a little memory."""
 
-MANY = 2_000
-"""How deep to look where the first few are not for sale."""
+CONSENT = {"web": "onsite", "app": "onsite"}
+"""The channel of consent of a placement's channel, where it has another name."""
+
+Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A slate wanted: for whom (an id of ours, else a handle the shop knows), where, around which products."""
+    """A slate wanted: for whom (an id of ours, else a handle the shop knows), where, around which products.
+
+    :param n: how many products; None means as many as the placement shows
+    :param public: whoever asks may be anybody: nothing may tell what the customer did
+    """
 
     placement: str
     customer_id: int | None = None
     user_id: str | None = None
     anonymous_id: str | None = None
     products: tuple[str, ...] = ()
-    n: int = 12
+    n: int | None = None
     store_id: str | None = None
     category: str | None = None
     exclude: tuple[str, ...] = ()
     record: bool = True
     locale: str = "en"
+    public: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,46 +74,46 @@ class Slate:
     items: tuple[SlateItem, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Live:
-    """What serves: a published model, or none and its stand-in."""
-
-    model_id: int | None
-    model: Model
-    loaded_at: datetime
-
-
 class Recommender:
-    """Answers from the live model. Safe for many threads: a model is a value, and a new one takes its place at once."""
+    """Answers from the live model. Safe for many threads: a model is a value, and a new one takes its place at once.
 
-    def __init__(self, db: Database) -> None:
+    :param files: where models lie as files that all processes of a machine share
+    """
+
+    def __init__(self, db: Database, *, files: Path | None = None) -> None:
         threadpoolctl.threadpool_limits(1, "blas")  # many requests share the cores; threads within one would fight
+        self._db = db
         self._shelf = Shelf(db)
-        self._memory: Memory[tuple[Proposal, ...]] = Memory()
-        self._live: _Live | None = None
-        self._checked_at: datetime | None = None
-        self._refused: int | None = None
-        self._loading = threading.Lock()
+        self._memory: Memory[_Kept] = Memory()
+        self._keeper = Keeper(db, files=files)
+        self._gathering: Gathering[tuple[Request, datetime], Slate] = Gathering(self._together, most=TOGETHER)
+
+    def answer(self, request: Request, *, now: datetime) -> Slate:
+        """The slate for one request, answered together with those that other threads ask for at this moment. Manages
+        its own connection, which they share."""
+        return self._gathering.ask((request, now))
 
     def recommend(self, conn: sa.Connection, request: Request, *, now: datetime) -> Slate:
         """The slate for one request: exactly `n` products while so many are eligible."""
-        live = self._fresh(conn, now)
-        who = past.who(
-            conn, customer_id=request.customer_id, user_id=request.user_id, anonymous_id=request.anonymous_id
-        )
-        items = _items(conn, self._first(conn, live, request=request, who=who, now=now), request=request)
-        if len(items) < request.n:
-            items = _deeper(conn, live.model, _visit(conn, live.model, request, who=who, now=now), request=request)
-        if not items and (request.category or request.store_id):
-            return self.recommend(conn, replace(request, category=None, store_id=None), now=now)
-        made = Slate(database.new_id(), UNFITTED if live.model_id is None else str(live.model_id), items)
-        if request.record:
-            self._shelf.put(_as_shown(made, request, customer_id=who.customer_id, model_id=live.model_id, now=now))
+        return self.recommend_many(conn, [request], now=now)[0]
+
+    def recommend_many(
+        self, conn: sa.Connection, requests: Sequence[Request], *, now: datetime, progress: Progress | None = None
+    ) -> list[Slate]:
+        """A slate for each request, in their order.
+
+        :param progress: told how many are done, and of how many
+        """
+        live, made = self._keeper.current(conn, now), []
+        for start in range(0, len(requests), MANY):
+            made += self._slates(conn, live, requests[start : start + MANY], now=now)
+            if progress is not None:
+                progress(len(made), len(requests))
         return made
 
-    def recommend_many(self, conn: sa.Connection, requests: Sequence[Request], *, now: datetime) -> list[Slate]:
-        """A slate for each request, in their order."""
-        return [self.recommend(conn, request, now=now) for request in requests]
+    def refused(self) -> int | None:
+        """The id of a live model that could not be read here, so that the one before serves; None if all is well."""
+        return self._keeper.refused
 
     def flush(self) -> None:
         """Writes every slate shown so far."""
@@ -115,136 +123,131 @@ class Recommender:
         """Writes every slate shown so far and stops the writer."""
         self._shelf.close()
 
-    def _first(
-        self, conn: sa.Connection, live: _Live, *, request: Request, who: Who, now: datetime
-    ) -> tuple[Proposal, ...]:
-        """A few more proposals than wanted, made anew if she did anything since they were last made. What the shop has
-        is asked afterwards, every time."""
-        question = (who.customer_id, request.products, request.exclude, request.category, request.n)
-        version = (live.model_id, live.loaded_at, who.version)
-        kept = self._memory.get(question, version=version, now=now)
-        if kept is not None:
-            return kept
-        visit = _visit(conn, live.model, request, who=who, now=now)
-        ranking = _ranked(live.model, visit, request, size=max(SIZE, slate.AHEAD * request.n))
-        found = _proposals(live.model, visit, ranking=ranking, request=request)[: 2 * request.n + SPARE]
-        self._memory.put(question, found, version=version, now=now)
-        return found
+    # -------------------------------------------------------------------------------------------------- a batch
+    def _together(self, asked: Sequence[tuple[Request, datetime]]) -> list[Slate]:
+        """The batch's moment is its latest, so that nobody misses what she did before she asked."""
+        now = max(moment for _, moment in asked)
+        with self._db.reading() as conn:
+            live = self._keeper.at_hand(conn, now)
+            return self._slates(conn, live, [request for request, _ in asked], now=now)
 
-    # ----------------------------------------------------------------------------------------- the live model
-    def _fresh(self, conn: sa.Connection, now: datetime) -> _Live:
-        """The live model. One thread at a time looks whether it is still the one; others go on with what is here."""
-        if self._live is not None and self._checked_at is not None and now - self._checked_at < FRESH:
-            return self._live
-        if self._loading.acquire(blocking=self._live is None):
-            try:
-                self._live = self._looked_up(conn, now)
-                self._checked_at = now
-            finally:
-                self._loading.release()
-        if self._live is None:
-            raise AssertionError("the lock was taken and nothing loaded")
-        return self._live
+    def _slates(self, conn: sa.Connection, live: Live, requests: Sequence[Request], *, now: datetime) -> list[Slate]:
+        jobs = [_job(live, request) for request in requests]
+        self._rank(conn, live, jobs, requests, now=now)
+        choosing.rotate(conn, live, jobs)
+        looked = choosing.choose(conn, live, jobs, now=now)
+        if not all(job.picks for job in jobs):
+            live = self._keeper.read_again(conn, live, now)
+            looked = choosing.choose(conn, live, jobs, now=now)
+        model = UNFITTED if live.model_id is None else str(live.model_id)
+        slates = []
+        for job, request in zip(jobs, requests, strict=True):
+            items = choosing.items(job, live, looked, locale=request.locale, public=request.public)
+            slates.append(Slate(job.slate_id, model, items))
+            if request.record and not job.refused:
+                self._shelf.put(_as_shown(job, items, model_id=live.model_id, now=now))
+        return slates
 
-    def _looked_up(self, conn: sa.Connection, now: datetime) -> _Live:
-        live_id, live = registry.live_id(conn), self._live
-        if live is not None and live_id is not None and live.model_id == live_id:
-            return live
-        if live_id is not None and live_id != self._refused:
-            try:
-                return _Live(live_id, registry.load(conn, live_id), now)
-            except Damaged:
-                self._refused = live_id
-                log.exception("model refused", extra={"model_id": live_id})
-        if live is not None and (live.model_id is not None or now - live.loaded_at < UNFITTED_FRESH):
-            return live
-        return _Live(None, unfitted.counted(conn, now=now), now)
-
-
-# ------------------------------------------------------------------------------------------------- the slate
-def _visit(conn: sa.Connection, model: Model, request: Request, *, who: Who, now: datetime) -> Asked:
-    return model.asks([past.read(conn, who.customer_id, now=now)], [request.products])
-
-
-def _ranked(model: Model, visit: Asked, request: Request, *, size: int) -> Ranking:
-    within = model.within(request.category) if request.category else None
-    return model.rank(visit.asks, within=within, size=size)
+    def _rank(
+        self, conn: sa.Connection, live: Live, jobs: Sequence[Job], requests: Sequence[Request], *, now: datetime
+    ) -> None:
+        """Ranks for those who did anything since they were last ranked for; for the others it is remembered."""
+        asked = [_question(request, job) for request, job in zip(requests, jobs, strict=True)]
+        kept = [self._memory.get(question, version=live.fitted_at, now=now) for question in asked]
+        versions = [None if had is None else had.version for had in kept]
+        handles = [replace(one.handle, version=last) for one, last in zip(asked, versions, strict=True)]
+        read = past.read(conn, handles, now=now)
+        anew = []
+        for place, (job, who) in enumerate(zip(jobs, read.who, strict=True)):
+            _meet(live, job, who)
+            had = kept[place]
+            if job.nobody:
+                asked[place] = replace(asked[place], handle=past.NO_HANDLE)
+                had = self._memory.get(asked[place], version=live.fitted_at, now=now)
+            if had is not None and (who.unchanged or job.nobody) and had.arm is job.arm:
+                job.ranked = had.ranked
+            else:
+                anew.append(place)
+        for place, found in _ranked(live, read, jobs, places=anew, now=now):
+            jobs[place].ranked = found
+            remembered = _Kept(read.who[place].version, jobs[place].arm, found)
+            self._memory.put(asked[place], remembered, version=live.fitted_at, now=now)
 
 
-def _items(conn: sa.Connection, proposals: Sequence[Proposal], *, request: Request) -> tuple[SlateItem, ...]:
-    """Those of the proposals that are for sale this moment, composed."""
-    looked = for_sale.look_up(conn, _named(proposals), store_id=request.store_id, category=request.category)
-    return slate.compose(proposals, looked.for_sale, n=request.n, titles=looked.titles, locale=request.locale)
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What a ranking is made for. Who asks the same is given the same for a while, unless she does something."""
+
+    handle: Handle
+    context: tuple[int, ...]
+    category: str | None
+    mode: Mode
+    n: int
 
 
-def _deeper(conn: sa.Connection, model: Model, visit: Asked, *, request: Request) -> tuple[SlateItem, ...]:
-    """Where too few of the first are for sale: many more, and then whatever the shop has."""
-    ranking = _ranked(model, visit, request, size=MANY)
-    proposals = _proposals(model, visit, ranking=ranking, request=request)
-    looked = for_sale.look_up(conn, _named(proposals), store_id=request.store_id, category=request.category)
-    there = [proposal for proposal in proposals if proposal.product_id in looked.for_sale]
-    if len(there) < request.n:
-        for product in _others(conn, model, visit, request=request, found=there):
-            looked.for_sale[product.product_id] = product
-            there.append(Proposal(product.product_id, "new", 0.0))
-    return slate.compose(there, looked.for_sale, n=request.n, titles=looked.titles, locale=request.locale)
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    version: Version | None
+    arm: Arm | None
+    ranked: Ranked
 
 
-def _proposals(model: Model, visit: Asked, *, ranking: Ranking, request: Request) -> tuple[Proposal, ...]:
-    """The ranking with the shop's ids and what reasons are made of, without what was bought too lately."""
-    asks = visit.asks
-    barred = {*request.exclude, *_just_bought(model, visit)}
-    pairs = dict(
-        zip(
-            asks.pairs.tolist(),
-            zip(asks.counts(Kind.ORDER).tolist(), asks.strongest().tolist(), strict=True),
-            strict=True,
-        )
+def _job(live: Live, request: Request) -> Job:
+    placement = placements.known(live.decided.placements, request.placement)
+    context = tuple(live.catalogue.known(request.products))
+    return Job(
+        slate_id=database.new_id(),
+        placement=placement,
+        n=placement.n if request.n is None else request.n,
+        context=context,
+        without=frozenset((*context, *live.catalogue.known(request.exclude))),
+        store_id=request.store_id,
+        category=request.category,
     )
-    around = len(asks.context) > 0
-    numbers = ranking.products.tolist()
-    partners = model.partners(ranking.products, asks.context if around else asks.pairs).tolist()
-    made = []
-    for number, product_id, place, score, partner in zip(
-        numbers,
-        model.names(numbers, visit.strangers),
-        ranking.sources.tolist(),
-        ranking.scores.tolist(),
-        partners,
-        strict=True,
-    ):
-        source = model.source_names[place]
-        orders, strongest = pairs.get(number, (0, Kind.VIEW))
-        if product_id not in barred:
-            personal = source == "history" or (source == "als" and not around)
-            goes_with = model.product_ids[partner] if source == "als" and partner >= 0 else None
-            made.append(Proposal(product_id, source, score, personal, orders, Kind(strongest), goes_with))
-    return tuple(made)
 
 
-def _just_bought(model: Model, visit: Asked) -> list[str]:
-    asks: Asks = visit.asks
-    return model.names(asks.pairs[model.history.just_bought(asks)].tolist(), visit.strangers)
+def _question(request: Request, job: Job) -> _Question:
+    handle = Handle(request.customer_id, request.user_id, request.anonymous_id)
+    return _Question(handle, job.context, request.category, job.placement.mode, job.n)
 
 
-def _named(proposals: Sequence[Proposal]) -> set[str]:
-    """Every product to look up: what is proposed, and what its reason may name."""
-    found = {proposal.product_id for proposal in proposals}
-    return found | {proposal.goes_with for proposal in proposals if proposal.goes_with}
+def _meet(live: Live, job: Job, who: Who) -> None:
+    """Who is asking: what she did counts unless she said it must not."""
+    job.who = who
+    job.refused = not who.refused.isdisjoint(("any", CONSENT.get(job.placement.channel, job.placement.channel)))
+    job.nobody = job.refused or who.customer_id is None
+    if not job.nobody:
+        job.arm = placements.arm(live.decided.experiments.get(job.placement.name), str(who.customer_id))
 
 
-def _others(
-    conn: sa.Connection, model: Model, visit: Asked, *, request: Request, found: Sequence[Proposal]
-) -> list[Product]:
-    """What else the shop has. What was bought a moment ago comes back only where there would be nothing at all."""
-    barred = {*request.exclude, *request.products}
-    taken = barred | {proposal.product_id for proposal in found}
-    bought = _just_bought(model, visit)
-    place = {"store_id": request.store_id, "category": request.category}
-    others = for_sale.others(conn, without=taken | set(bought), n=request.n - len(found), **place)
-    return others if others or found else for_sale.others(conn, without=barred, n=request.n, **place)
+def _ranked(
+    live: Live, read: past.Pasts, jobs: Sequence[Job], *, places: Sequence[int], now: datetime
+) -> Iterator[tuple[int, Ranked]]:
+    """What the model says for the jobs at these places; those that want it in the same way are ranked in one step."""
+    alike: dict[tuple[str | None, frozenset[str] | None, int], list[int]] = {}
+    for place in places:
+        job = jobs[place]
+        alike.setdefault((job.category, ranked.about(job.placement.mode, job.arm), job.n), []).append(place)
+    for (category, only, n), group in alike.items():
+        pasts = _numbered(live, read, [None if jobs[place].nobody else place for place in group])
+        contexts = [np.array(jobs[place].context, np.int64) for place in group]
+        asks = pasts.asks(contexts, moment=past.micros(now))
+        within = live.within(category) if category is not None else None
+        yield from zip(group, ranked.rank(live.model, asks, n=n, within=within, only=only), strict=True)
 
 
-def _as_shown(made: Slate, request: Request, *, customer_id: int | None, model_id: int | None, now: datetime) -> Shown:
-    items = [{"product_id": item.product_id, "source": item.source, "score": item.score} for item in made.items]
-    return Shown(made.slate_id, now, customer_id, request.placement, model_id, items)
+def _numbered(live: Live, read: past.Pasts, places: Sequence[int | None]) -> Pasts:
+    """The pasts at these places, None being nobody's, in the live model's numbers; without what is in no catalogue."""
+    wanted = np.array([place for place in places if place is not None], np.int64)
+    rows, owner = base.runs(read.starts, wanted)
+    owner = np.flatnonzero([place is not None for place in places])[owner]
+    products = live.catalogue.numbered(read.products[rows])
+    kept = products >= 0
+    rows, owner = rows[kept], owner[kept]
+    starts = base.offsets(np.bincount(owner, minlength=len(places)))
+    return Pasts(starts, products[kept], times=read.times[rows], kinds=read.kinds[rows])
+
+
+def _as_shown(job: Job, items: Sequence[SlateItem], *, model_id: int | None, now: datetime) -> Shown:
+    told = [{"product_id": item.product_id, "source": item.source, "score": item.score} for item in items]
+    return Shown(job.slate_id, now, job.who.customer_id, job.placement.name, model_id, told, arm=job.arm)

@@ -30,7 +30,7 @@ class Wanted(Query):
     anonymous: Word | None = None
     placement: Annotated[str, pydantic.Field(pattern=r"^[a-z][a-z0-9_-]{0,49}$")] = "home"
     product: Annotated[list[Word], pydantic.Field(max_length=50)] = []
-    n: Annotated[int, pydantic.Field(ge=1, le=100)] = 12
+    n: Annotated[int, pydantic.Field(ge=1, le=100)] | None = None
     store: Word | None = None
     category: Word | None = None
     exclude: Annotated[list[Word], pydantic.Field(max_length=500)] = []
@@ -77,12 +77,10 @@ def recommend(conn: sa.Connection, query: Wanted, now: datetime) -> Slate:
         category=query.category,
         exclude=tuple(query.exclude),
         locale=query.locale,
+        public=public,
     )
-    made = current_parts().recommender.recommend(conn, request, now=now)
-    items = made.items
-    if public:
-        items = tuple(slate.told_to_strangers(item, locale=query.locale) for item in items)
-    return Slate(slate_id=made.slate_id, model=made.model, items=[_item(item) for item in items])
+    made = current_parts().recommender.answer(request, now=now)
+    return Slate(slate_id=made.slate_id, model=made.model, items=[_item(item) for item in made.items])
 
 
 def _item(item: slate.SlateItem) -> Item:

@@ -69,14 +69,14 @@ class TestASecretKey:
             "image_url": None,
             "price": 19.99,
             "currency": "EUR",
-            "reason": "You bought this 3 times",
+            "reason": "You buy this about every 20\xa0days",
             "source": "history",
             "score": first["score"],
         }
         assert len(answer["items"]) == 2
 
     def test_gets_reasons_in_french(self, ask) -> None:
-        assert ask("customer=ann&locale=fr")[1]["items"][0]["reason"] == "Vous l’avez acheté 3 fois"
+        assert ask("customer=ann&locale=fr")[1]["items"][0]["reason"] == "Vous l’achetez environ tous les 20\xa0jours"
 
     def test_gets_what_all_want_for_someone_unknown(self, ask) -> None:
         status, answer = ask("customer=nobody")
@@ -118,7 +118,9 @@ class TestAWriteKey:
     def test_cannot_ask_about_a_customer_by_an_id_one_may_guess(self, ask) -> None:
         _, named = ask("customer=ann", kind="write")
         _, unnamed = ask("", kind="write")
-        assert [item["product_id"] for item in named["items"]] == [item["product_id"] for item in unnamed["items"]]
+        for answer in (named, unnamed):
+            assert {item["product_id"] for item in answer["items"]} == {"pan", "pot", "lid"}
+            assert {item["source"] for item in answer["items"]} <= {"popularity", "new", "explore"}
 
     @pytest.mark.parametrize(("placement", "status"), [("home", 200), ("product", 200), ("cart", 200), ("email", 403)])
     def test_asks_for_what_a_page_shows(self, ask, placement: str, status: int) -> None:
