@@ -25,6 +25,7 @@ from campaigns import conversions, enrolments, messages
 from foundation import jobs, logs
 from foundation.config import Config
 from foundation.errors import RelanceError
+from recommender import results
 
 log = logging.getLogger(__name__)
 Trigger = IntervalTrigger | CronTrigger
@@ -48,7 +49,9 @@ def timetable(parts: Parts) -> list[Job]:
         Job("deliver", every(2), lambda now: messages.deliver_due(db, sending, now=now)),
         Job("sweep", every(10), lambda now: messages.sweep(db, now=now)),
         Job("credit", every(15), lambda now: conversions.credit_new_orders(db, now=now)),
-        Job("train", nightly(hour=3, minute=10), lambda now: train()),
+        Job("slates", every(60), lambda now: results.meet(db, now=now)),
+        Job("train", nightly(hour=3, minute=10), lambda now: apart("train")),
+        Job("predict", nightly(hour=3, minute=40), lambda now: apart("predict")),
         Job("prune", nightly(hour=4, minute=20), lambda now: pruning.prune(db, now=now)),
     ]
 
@@ -61,9 +64,9 @@ def nightly(*, hour: int, minute: int) -> Trigger:
     return CronTrigger(hour=hour, minute=minute, timezone=UTC)
 
 
-def train() -> str:
-    """One training run in a process of its own, so that sending never waits for it."""
-    command = [sys.executable, "-m", "flask", "train"]
+def apart(name: str) -> str:
+    """Runs a `flask` command in a process of its own, so that sending never waits for it; its last line."""
+    command = [sys.executable, "-m", "flask", name]
     done = subprocess.run(  # noqa: S603 - our own command
         command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
     )

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from app import tables
 from foundation.database import Database
+from recommender import tables as recommender_tables
 from shop import tables as shop_tables
 
 KEPT: tuple[tuple[sa.Table, "sa.Column[datetime]", timedelta], ...] = (
@@ -13,6 +14,8 @@ KEPT: tuple[tuple[sa.Table, "sa.Column[datetime]", timedelta], ...] = (
     (tables.sessions, tables.sessions.c.created_at, timedelta(days=7)),
     (tables.rate_limits, tables.rate_limits.c.started_at, timedelta(hours=1)),
     (shop_tables.refused_events, shop_tables.refused_events.c.received_at, timedelta(days=30)),
+    (recommender_tables.slates, recommender_tables.slates.c.shown_at, timedelta(days=180)),
+    (recommender_tables.slate_clicks, recommender_tables.slate_clicks.c.shown_at, timedelta(days=180)),
     (shop_tables.event_counts, shop_tables.event_counts.c.minute, timedelta(days=30)),
 )
 """Each table, the time its rows are judged by, and how long they are kept."""

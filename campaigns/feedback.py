@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from campaigns import own_events, tables
 from campaigns.states import Reason, State, before
 from foundation import database
+from recommender import shown
 from shop import consent, customers
 from shop.vocabulary import Name
 
@@ -135,10 +136,20 @@ def clicked(conn: sa.Connection, message_id: UUID, n: int, *, machine: bool, now
         return
     if not machine:
         _touch(conn, message_id, now)
-    properties = own_events.about(row) | {"link": n, "machine": machine}
+    properties = own_events.about(row) | {"link": n, "machine": machine} | _recommended(conn, message_id, n)
     key = f"clicked:{message_id.hex}:{n}:{now:%Y%m%d%H%M%S}"
     told = own_events.Told(key, Name.MESSAGE_CLICKED, row["customer_id"], now, properties)
     own_events.tell(conn, [told], now=now)
+
+
+def _recommended(conn: sa.Connection, message_id: UUID, n: int) -> dict[str, str]:
+    """The slate and the product, if the link leads to a product recommended in the message."""
+    kept = sa.select(contents.c.slate_id, contents.c.links).where(contents.c.message_id == message_id)
+    row = conn.execute(kept).one_or_none()
+    if row is None or row.slate_id is None or not 0 <= n < len(row.links):
+        return {}
+    product_id = shown.product_at(conn, row.slate_id, row.links[n])
+    return {"slate_id": str(row.slate_id), "product_id": product_id} if product_id else {}
 
 
 def _touch(conn: sa.Connection, message_id: UUID, now: datetime) -> None:

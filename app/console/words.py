@@ -133,7 +133,9 @@ JOB = {
     "deliver": N_("Hands messages over"),
     "sweep": N_("Finds what a stopped process left unfinished"),
     "credit": N_("Credits orders to messages"),
+    "slates": N_("Counts what recommendations earned"),
     "train": N_("Trains the recommender, every night"),
+    "predict": N_("Says what is expected of each customer, every night"),
     "prune": N_("Clears out what is no longer needed, every night"),
 }
 PURPOSES = {

@@ -22,8 +22,11 @@ from app import hooks
 from campaigns import enrolments, feedback, messages, tables
 from campaigns.feedback import Kind, Report
 from foundation.database import Database
+from recommender import results, shown
+from recommender.shown import Shown
 from shop import consent
-from shop.tables import consent_log
+from shop.tables import consent_log, products
+from shop.tables import events as event_rows
 from tests.campaigns import world
 from tests.campaigns.test_delivery import Carrier
 
@@ -110,6 +113,28 @@ def test_a_scanner_is_not_the_customer_and_clicks_keep_first_and_last(db: Databa
         assert feedback.destination(conn, sent, 99) is None and feedback.destination(conn, sent, -1) is None
     found = row(db, sent)
     assert (found["first_clicked_at"], found["last_clicked_at"]) == (now + 2 * HOUR, now + 3 * HOUR)
+
+
+def test_a_click_on_a_product_recommended_names_its_slate(db: Database, sent: UUID, now: datetime) -> None:
+    url, slate_id = "https://shop.example/other", uuid4()
+    product = {"product_id": "other", "title": "Other", "url": url, "created_at": now, "updated_at": now}
+    contents = tables.message_contents
+    with db.begin() as conn:
+        conn.execute(sa.insert(products).values(product))
+        held = conn.scalar(sa.select(contents.c.links).where(contents.c.message_id == sent))
+        links = [*(held or []), url]
+        conn.execute(sa.update(contents).where(contents.c.message_id == sent).values(slate_id=slate_id, links=links))
+    items = [{"product_id": "other", "source": "als", "score": 1.0}]
+    shown.write(db, [Shown(slate_id, now, None, "email", None, items)])
+    with db.begin() as conn:
+        feedback.clicked(conn, sent, len(links) - 1, machine=False, now=now)
+        feedback.clicked(conn, sent, 0, machine=False, now=now)
+        clicked = sa.select(event_rows.c.product_id, event_rows.c.properties["slate_id"].astext)
+        found = conn.execute(
+            clicked.where(event_rows.c.name == "Message Clicked").order_by(event_rows.c.product_id)
+        ).all()
+    assert [tuple(row) for row in found] == [("other", str(slate_id)), (None, None)]
+    assert results.meet(db, now=now + HOUR) == "1 clicks"
 
 
 def test_an_open_counts_only_while_the_customer_lets_us_measure(db: Database, sent: UUID, now: datetime) -> None:
