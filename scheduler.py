@@ -25,7 +25,7 @@ from campaigns import conversions, enrolments, messages
 from foundation import jobs, logs
 from foundation.config import Config
 from foundation.errors import RelanceError
-from recommender import results
+from recommender import results, runs
 
 log = logging.getLogger(__name__)
 Trigger = IntervalTrigger | CronTrigger
@@ -51,6 +51,7 @@ def timetable(parts: Parts) -> list[Job]:
         Job("credit", every(15), lambda now: conversions.credit_new_orders(db, now=now)),
         Job("slates", every(60), lambda now: results.meet(db, now=now)),
         Job("train", nightly(hour=3, minute=10), lambda now: apart("train")),
+        Job("train-asked", every(3), lambda now: train_if_asked(parts)),
         Job("predict", nightly(hour=3, minute=40), lambda now: apart("predict")),
         Job("prune", nightly(hour=4, minute=20), lambda now: pruning.prune(db, now=now)),
     ]
@@ -73,6 +74,13 @@ def apart(name: str) -> str:
     if done.returncode != 0:
         raise RuntimeError(done.stderr.strip()[-400:])
     return done.stdout.strip().splitlines()[-1]
+
+
+def train_if_asked(parts: Parts) -> str | None:
+    """The run someone asked for in the console."""
+    with parts.db.begin() as conn:
+        due = runs.is_due(conn)
+    return apart("train") if due else None
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ killed: it is shown so at once, and closed by the next one.
 
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,7 +39,7 @@ def alone(db: Database) -> Iterator[None]:
         try:
             yield
         finally:
-            if not lock.invalidated and not lock.closed:
+            with suppress(sa.exc.OperationalError):  # a database that went away meanwhile has let go of it
                 lock.execute(sa.text("SELECT pg_advisory_unlock(:key)"), key)
 
 

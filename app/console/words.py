@@ -135,6 +135,7 @@ JOB = {
     "credit": N_("Credits orders to messages"),
     "slates": N_("Counts what recommendations earned"),
     "train": N_("Trains the recommender, every night"),
+    "train-asked": N_("Trains the recommender when someone asks for it"),
     "predict": N_("Says what is expected of each customer, every night"),
     "prune": N_("Clears out what is no longer needed, every night"),
 }
@@ -149,6 +150,45 @@ ALGORITHM = {
     "popularity": N_("Best-sellers"),
     "history": N_("Buys it again"),
     "als": N_("Shared tastes"),
+}
+SOURCE = {
+    "explore": N_("New, being tried"),
+    "pinned": N_("Put there by a rule"),
+    "chosen": N_("Not told to strangers"),
+    "new": N_("New in the catalogue"),
+}
+PLACEMENT = {
+    "home": N_("Home page"),
+    "product": N_("Product page, similar"),
+    "together": N_("Product page, bought together"),
+    "cart": N_("Basket"),
+    "order": N_("Order confirmation"),
+    "buy_again": N_("Buy again"),
+    "trending": N_("Trending"),
+    "win_back": N_("Win back"),
+    "email": N_("E-mail"),
+    "push": N_("Push"),
+    "onsite": N_("On-site message"),
+    "store": N_("Shop staff"),
+}
+MODE = {
+    "for_you": N_("what suits the customer best"),
+    "similar": N_("what others look at as well"),
+    "together": N_("what is bought in the same basket"),
+    "due": N_("what it is time to buy again"),
+    "trending": N_("what many want these days"),
+    "win_back": N_("what was liked before"),
+}
+ACTION = {
+    "pin": Word(N_("Put at a place"), "target", "accent"),
+    "boost": Word(N_("Lift"), "arrow-up", "ok"),
+    "bury": Word(N_("Lower"), "arrow-down", "warn"),
+    "exclude": Word(N_("Never show"), "ban", "bad"),
+    "cap_brand": Word(N_("Cap per brand"), "layout-grid"),
+    "cap_category": Word(N_("Cap per category"), "layout-grid"),
+    "price_band": Word(N_("Price band"), "scale"),
+    "margin_floor": Word(N_("Margin floor"), "scale"),
+    "again": Word(N_("After a purchase"), "refresh-cw"),
 }
 ARMS = {
     "treated": N_("in the group written to; who is left alone is drawn by chance"),

@@ -1,6 +1,7 @@
 """A small shop for the recommender: tea drinkers and coffee drinkers, who buy again what they like."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -22,6 +23,22 @@ class Shop:
     now: datetime
     orders: int = 0
     customers: dict[str, int] = field(default_factory=dict)
+    _open: sa.Connection | None = None
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Everything put inside the block goes in one transaction: many rows in a moment."""
+        with self.db.begin() as self._open:
+            yield
+        self._open = None
+
+    @contextmanager
+    def _begin(self) -> Iterator[sa.Connection]:
+        if self._open is not None:
+            yield self._open
+        else:
+            with self.db.begin() as conn:
+                yield conn
 
     def product(self, product_id: str, category: str | None = None, **values: object) -> None:
         row = {
@@ -34,22 +51,22 @@ class Shop:
             "created_at": self.now,
             "updated_at": self.now,
         }
-        with self.db.begin() as conn:
+        with self._begin() as conn:
             conn.execute(sa.insert(tables.products).values(**(row | values)))
 
     def change(self, product_id: str, **values: object) -> None:
-        with self.db.begin() as conn:
+        with self._begin() as conn:
             conn.execute(sa.update(tables.products).where(tables.products.c.product_id == product_id).values(**values))
 
     def stock(self, product_id: str, store_id: str, quantity: int) -> None:
         row = {"product_id": product_id, "store_id": store_id, "quantity": quantity, "updated_at": self.now}
-        with self.db.begin() as conn:
+        with self._begin() as conn:
             conn.execute(sa.insert(tables.stock).values(row))
 
     def customer(self, user_id: str, kind: str = "user_id") -> int:
         if user_id not in self.customers:
             made = {"user_id": user_id if kind == "user_id" else None, "created_at": self.now, "updated_at": self.now}
-            with self.db.begin() as conn:
+            with self._begin() as conn:
                 number = conn.execute(
                     sa.insert(tables.customers).values(made).returning(tables.customers.c.id)
                 ).scalar_one()
@@ -62,7 +79,7 @@ class Shop:
         return self.customers[user_id]
 
     def store(self, store_id: str) -> None:
-        with self.db.begin() as conn:
+        with self._begin() as conn:
             conn.execute(sa.insert(tables.stores).values(store_id=store_id, updated_at=self.now))
 
     def order(
@@ -101,7 +118,7 @@ class Shop:
             }
             for line, product_id in enumerate(product_ids)
         ]
-        with self.db.begin() as conn:
+        with self._begin() as conn:
             conn.execute(sa.insert(tables.orders).values(order))
             conn.execute(sa.insert(tables.order_lines), lines)
             self._profile(conn, customer)
@@ -122,14 +139,14 @@ class Shop:
             "properties": {},
             "context": {},
         }
-        with self.db.begin() as conn:
+        with self._begin() as conn:
             conn.execute(sa.insert(tables.events).values(row))
             self._profile(conn, customer)
 
     def cancel(self, order_id: str) -> None:
         """As an `Order Cancelled` does."""
         cancelled = sa.update(tables.orders).where(tables.orders.c.order_id == order_id).values(state="cancelled")
-        with self.db.begin() as conn:
+        with self._begin() as conn:
             self._profile(conn, conn.execute(cancelled.returning(tables.orders.c.customer_id)).scalar_one())
 
     def _profile(self, conn: sa.Connection, customer: int) -> None:
@@ -143,7 +160,7 @@ class Shop:
         """Every event so far happens so many times more."""
         columns = [column.name for column in tables.events.c if column.name not in ("key", "message_id")]
         copied = ", ".join(columns)
-        with self.db.begin() as conn:
+        with self._begin() as conn:
             conn.execute(
                 sa.text(
                     f"INSERT INTO events (key, {copied})"
@@ -166,16 +183,17 @@ COFFEES = tuple(f"coffee-{number}" for number in range(6))
 @pytest.fixture
 def tea_and_coffee(shop: Shop) -> Shop:
     """Forty customers, half of whom drink tea and half coffee, who have ordered every five days for two months."""
-    for product_id in (*TEAS, *COFFEES):
-        shop.product(product_id, category="Tea" if product_id in TEAS else "Drinks > Coffee")
-    random = np.random.default_rng(3)
-    for number in range(40):
-        shelf = TEAS if number % 2 else COFFEES
-        favourites = random.choice(shelf, 3, replace=False).tolist()
-        for visit in range(12):
-            shop.order(
-                f"customer-{number}", random.choice(favourites, 2, replace=False).tolist(), days_ago=60 - 5 * visit
-            )
+    with shop.at_once():
+        for product_id in (*TEAS, *COFFEES):
+            shop.product(product_id, category="Tea" if product_id in TEAS else "Drinks > Coffee")
+        random = np.random.default_rng(3)
+        for number in range(40):
+            shelf = TEAS if number % 2 else COFFEES
+            favourites = random.choice(shelf, 3, replace=False).tolist()
+            for visit in range(12):
+                shop.order(
+                    f"customer-{number}", random.choice(favourites, 2, replace=False).tolist(), days_ago=60 - 5 * visit
+                )
     return shop
 
 
