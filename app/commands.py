@@ -16,8 +16,10 @@ from flask.cli import AppGroup
 
 from app import doctor, security, users
 from app.parts import current_parts
+from campaigns import policy
 from foundation.errors import Conflict, Invalid, NotFound
 from recommender import registry, training, trial
+from recommender.predictions import nightly
 from shop import customers, imports, privacy, tables
 
 KINDS = ("products", "customers", "events", "orders", "stores", "stock", "consents")
@@ -25,7 +27,7 @@ KINDS = ("products", "customers", "events", "orders", "stores", "stock", "consen
 
 def register(app: Flask) -> None:
     """Puts every command on the application's command line."""
-    for command in (migrate, user, key, import_file, train, model, evaluate, export, erase, check):
+    for command in (migrate, user, key, import_file, train, predict, model, evaluate, export, erase, check):
         app.cli.add_command(command)
 
 
@@ -142,6 +144,16 @@ def train(budget: float) -> None:
     with _bar("Training") as progress:
         run = training.run(current_parts().db, now=_now(), progress=progress, budget=budget)
     click.echo(training.told(run))
+
+
+@click.command()
+@_told
+def predict() -> None:
+    """Say anew what is expected of every customer; prints how such predictions held on a later period."""
+    db = current_parts().db
+    with db.begin() as conn:
+        zone = policy.load(conn).timezone
+    click.echo(nightly.told(nightly.run(db, zone=zone, now=_now())))
 
 
 model = AppGroup("model", help="Models that serve or have served.")

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from app import tables, users
 from app.demo import account, purchases, storefront
 from app.parts import Parts
-from campaigns import plans
+from campaigns import plans, policy
 from recommender import training
+from recommender.predictions import nightly
 
 Progress = Callable[[int, int | None], None]
 Track = Callable[[str], Progress]
@@ -47,6 +48,9 @@ def _load_shop(parts: Parts, track: Track) -> None:
 
 def _train(parts: Parts, track: Track) -> None:
     training.run(parts.db, now=datetime.now(UTC), progress=track("Training the recommender"))
+    with parts.db.begin() as conn:
+        zone = policy.load(conn).timezone
+    nightly.run(parts.db, zone=zone, now=datetime.now(UTC))
 
 
 def _open(parts: Parts) -> None:

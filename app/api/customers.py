@@ -1,5 +1,6 @@
 """`/v1/customers`: one customer's record, timeline and consents; access to it all, and erasure."""
 
+import dataclasses
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -15,6 +16,7 @@ from app.api.endpoint import Amount, Body, Page, Reply, Word, operation
 from campaigns import timeline
 from foundation import database
 from foundation.errors import Fault, Invalid, NotFound
+from recommender.predictions import expected
 from shop import carts, consent, customers, money, privacy, profiles, tables
 
 bp = Blueprint("api_customers", __name__, url_prefix="/v1")
@@ -58,8 +60,25 @@ class OrdersReply(Reply):
     currency: str
 
 
+class PredictionsReply(Reply):
+    """What is expected of a customer. `order_probability_30d` and `churn_risk` (no order in twelve months) are 0 to 1;
+    `next_order_at` is as likely too early as too late, null if more than a year away; hours and weekdays (1 is
+    Monday) are on her own clock; favourites are null before the third order."""
+
+    as_of: datetime
+    next_order_at: datetime | None
+    order_probability_30d: float
+    churn_risk: float
+    expected_value_12m: Amount
+    currency: str
+    favourite_category: str | None
+    favourite_channel: str | None
+    favourite_hour: int | None
+    favourite_weekday: int | None
+
+
 class CustomerReply(Reply):
-    """The whole record."""
+    """The whole record. `predictions` is null for who has not ordered yet or refuses personalization."""
 
     id: str | None
     email: str | None
@@ -75,6 +94,7 @@ class CustomerReply(Reply):
     lifecycle: LifecycleReply | None
     orders: OrdersReply
     carts: list[CartReply]
+    predictions: PredictionsReply | None
     created_at: datetime
     updated_at: datetime
 
@@ -132,6 +152,7 @@ def get_customer(conn: sa.Connection, customer: str) -> CustomerReply:
             currency=money.DEFAULT_CURRENCY,
         ),
         carts=[cart_reply(cart, person.user_id) for cart in carts.of_customer(conn, customer_id)],
+        predictions=_predictions(conn, customer_id),
     )
 
 
@@ -154,6 +175,16 @@ def _find(conn: sa.Connection, user_id: str) -> int:
     if found is None:
         raise NotFound("No customer has this id.")
     return found
+
+
+def _predictions(conn: sa.Connection, customer_id: int) -> PredictionsReply | None:
+    found = expected.of_customers(conn, [customer_id]).get(customer_id)
+    if found is None:
+        return None
+    facts = dataclasses.asdict(found)
+    del facts["customer_id"]
+    amount, currency = money.decimal(found.expected_value_12m, found.currency), found.currency or money.DEFAULT_CURRENCY
+    return PredictionsReply(**facts | {"expected_value_12m": amount, "currency": currency})
 
 
 def _profile(conn: sa.Connection, customer_id: int) -> profiles.Profile | None:

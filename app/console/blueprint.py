@@ -17,6 +17,7 @@ from app.console import (
     messages,
     model,
     overview,
+    predictions,
     promotions,
     roles,
     sentences,
@@ -27,7 +28,7 @@ from foundation.errors import Conflict, Invalid, NotFound
 
 log = logging.getLogger(__name__)
 
-ROOMS = (session, overview, customers, campaigns, messages, mailbox, sources, model, promotions, health)
+ROOMS = (session, overview, customers, campaigns, messages, mailbox, sources, model, predictions, promotions, health)
 
 POLICY = "; ".join(
     (

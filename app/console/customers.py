@@ -11,10 +11,11 @@ from flask import Blueprint, Response, flash, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import filters, i18n, security
-from app.console import paging, roles, words
+from app.console import paging, predictions, roles, words
 from app.parts import current_parts
 from campaigns import codes, ledger, promotions, timeline
 from recommender import serving
+from recommender.predictions import expected
 from shop import baskets, carts, catalogue, consent, customers, orders, privacy
 from shop.vocabulary import CHANNELS
 
@@ -151,6 +152,8 @@ def _facts(conn: sa.Connection, customer_id: int) -> dict[str, Any]:
         "codes": promotions.of_customer(conn, customer_id),
         "said": consent.history(conn, customer_id),
         "standing": consent.standing(conn, customer_id),
+        "expected": expected.of_customers(conn, [customer_id]).get(customer_id),
+        "unexpected": predictions.unexpected(conn, customer_id),
         "messages": len(ledger.page(conn, customer_id=customer_id, limit=100)),
     }
 
@@ -244,4 +247,5 @@ def _context() -> dict[str, Any]:
         "detail": detail,
         "what": what,
         "shown": codes.shown,
+        "favourites": predictions.favourites,
     }

@@ -45,6 +45,7 @@ NAVIGATION = (
         ("mailbox.index", "inbox", N_("Mailbox")),
         ("promotions.index", "ticket-percent", N_("Promotions")),
         ("model.index", "compass", N_("Recommendations")),
+        ("predictions.index", "calendar-days", N_("Predictions")),
     ),
     (
         ("sources.index", "plug", N_("Sources")),

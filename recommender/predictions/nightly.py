@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from foundation.database import Database
 from recommender.predictions import calibration, forecast, histories, writing
 from recommender.predictions.calibration import Check, Hits
-from recommender.predictions.forecast import Basis, Forecast, Outlook
+from recommender.predictions.forecast import Basis, Forecast, Known, Outlook
 from recommender.predictions.histories import FAVOURITES, Frame, Sample
 from recommender.tables import prediction_runs
 
@@ -51,13 +51,32 @@ def run(db: Database, *, zone: str, now: datetime) -> Run:
                 finished_at=now + timedelta(seconds=time.monotonic() - began),
                 basis=learned.basis,
                 missing=[asdict(need) for need in learned.missing],
-                parameters=_parameters(learned, frame),
+                parameters=_parameters(learned, sample.known, frame=frame),
                 calibration={name: asdict(found) for name, found in checks.items()},
                 customers=customers,
                 written=written,
             )
         )
     return Run(learned, customers, written, checks)
+
+
+def told(done: Run) -> str:
+    """The run in lines: each prediction beside what came, and last what was done."""
+    lines = [f"{'prediction':<24}{'days':>6}{'foretold':>12}{'came':>12}{'gap':>10}{'skill':>8}"]
+    for name, found in done.checks.items():
+        if isinstance(found, Hits):
+            lines.append(f"{name:<24}{found.days:>6}{'':>12}{found.share:>12.3f}{'':>10}{'':>8}")
+            lines.append(f"{'  the same for all':<24}{'':>6}{'':>12}{found.same_for_all:>12.3f}")
+        else:
+            figures = f"{found.foretold:>12,.3f}{found.came:>12,.3f}{found.gap:>10,.3f}{found.skill:>8.2f}"
+            lines.append(f"{name:<24}{found.days:>6}{figures}")
+    basis = {
+        Basis.FITTED: "fitted to the shop's customers",
+        Basis.SHOP_RATES: "the shop's own rates, the same for all",
+        Basis.NONE: "too little data to say anything",
+    }[done.learned.basis]
+    needs = "".join(f"; {need.what}: {need.have} of {need.need}" for need in done.learned.missing)
+    return "\n".join([*lines, f"{done.customers:,} customers, {done.written:,} rows written: {basis}{needs}."])
 
 
 # ------------------------------------------------------------------------------------- held against what came
@@ -109,10 +128,12 @@ def _worth_it(checks: Checks) -> bool:
     return not isinstance(soon, Check) or soon.skill > 0
 
 
-def _parameters(learned: Forecast, frame: Frame) -> dict[str, Any]:
-    """Times in days, amounts in minor units, by currency where there are several."""
+def _parameters(learned: Forecast, known: Known, *, frame: Frame) -> dict[str, Any]:
+    """Times in days, amounts in minor units and by currency; `currency` is the commonest."""
     names: Mapping[int, str | None] = dict(enumerate([None, *frame.currencies]))
+    commonest = int(np.bincount(known.currencies).argmax()) if len(known.currencies) else 0
     return {
+        "currency": names[commonest],
         "lifetime": asdict(learned.lifetime) if learned.lifetime else None,
         "rate": learned.rate,
         "spending": {names[code] or "": asdict(fitted) for code, fitted in learned.spending.items()},
