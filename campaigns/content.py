@@ -11,12 +11,13 @@ from uuid import UUID
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from campaigns import barcode, links, phrases, promotions, wording
+from campaigns import barcode, foretold, links, phrases, promotions, wording
 from campaigns.channels import mime
 from campaigns.definitions.campaign import CartAbandonment
 from campaigns.phrases import Phrases
 from campaigns.rules import Policy
 from foundation import format
+from recommender.predictions.expected import Expected
 from recommender.slate import SlateItem
 from shop.baskets import Cart, CartLine
 from shop.catalogue import Product
@@ -45,6 +46,7 @@ class Occasion:
     address: str
     first_name: str | None
     last_name: str | None
+    expected: Expected | None
     locale: str | None
     zone: tzinfo
     cart: Cart
@@ -135,7 +137,10 @@ def _merge_fields(occasion: Occasion, locale: str) -> dict[str, object]:
     saving = _saving(occasion)
     titles = [_title(occasion, line) for line in cart.lines[:50]]
     return {
-        "customer": _given(first_name=occasion.first_name, last_name=occasion.last_name),
+        "customer": {
+            **_given(first_name=occasion.first_name, last_name=occasion.last_name),
+            "predictions": foretold.merge_fields(occasion.expected, locale=locale, zone=occasion.zone),
+        },
         "cart": _given(
             value=format.money(cart.value, cart.currency, locale),
             count=sum(line.quantity for line in cart.lines),

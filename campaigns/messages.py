@@ -33,6 +33,7 @@ from foundation import database
 from foundation.database import Database
 from foundation.errors import RelanceError
 from recommender import serving
+from recommender.predictions import expected
 from shop import catalogue, consent
 
 log = logging.getLogger(__name__)
@@ -199,6 +200,7 @@ def _render(
     slates = _slates(conn, cases, sending, now=now)
     shown = {line.product_id for case in cases if case.cart for line in case.cart.lines}
     products = catalogue.get_many(conn, shown)
+    likely = expected.of_customers(conn, [case.customer_id for case in cases])
     rendered = {}
     for case in cases:
         if case.cart is None or case.standing.address is None:
@@ -213,6 +215,7 @@ def _render(
             address=case.standing.address,
             first_name=case.first_name,
             last_name=case.last_name,
+            expected=likely.get(case.customer_id),
             locale=case.locale or sending.locale,
             zone=eligibility.zone(case.standing.timezone, rules.timezone),
             cart=case.cart,

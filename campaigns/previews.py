@@ -14,6 +14,7 @@ from campaigns.links import Links
 from campaigns.plans import Plan
 from foundation.errors import Conflict
 from recommender import serving
+from recommender.predictions import expected
 from shop import baskets, carts, catalogue, customers
 from shop.baskets import Cart, CartLine
 
@@ -61,6 +62,7 @@ def render(
         address=(person.email if person else None) or "customer@shop.example",
         first_name=person.first_name if person else None,
         last_name=person.last_name if person else None,
+        expected=expected.of_customers(conn, [person.id]).get(person.id) if person else None,
         locale=speaks,
         zone=eligibility.zone(person.timezone if person else None, rules.timezone),
         cart=cart,

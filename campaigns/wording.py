@@ -132,15 +132,22 @@ def _depth(node: nodes.Node) -> int:
     return below + isinstance(node, nodes.For)
 
 
+def _path(node: nodes.Node) -> str:
+    """`customer.predictions.value` of such a chain of names; empty of any other."""
+    if isinstance(node, nodes.Name):
+        return node.name
+    before = _path(node.node) if isinstance(node, nodes.Getattr) else ""
+    return f"{before}.{node.attr}" if isinstance(node, nodes.Getattr) and before else ""
+
+
 def _unknown_fields(tree: nodes.Template, fields: Collection[str]) -> list[str]:
     own = {
         name.name for loop in tree.find_all(nodes.For) for name in _walk(loop.target) if isinstance(name, nodes.Name)
     }
     roots = {field.split(".")[0] for field in fields}
-    asked = {
-        f"{node.node.name}.{node.attr}" for node in tree.find_all(nodes.Getattr) if isinstance(node.node, nodes.Name)
-    }
+    known = {".".join(field.split(".")[:depth]) for field in fields for depth in range(2, field.count(".") + 2)}
+    asked = {path for node in tree.find_all(nodes.Getattr) if (path := _path(node))}
     names = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "load"} - own
-    unknown = {name for name in asked if name.split(".")[0] not in own and name not in fields} | (names - roots)
+    unknown = {name for name in asked if name.split(".")[0] not in own and name not in known} | (names - roots)
     shown = sorted(name for name in unknown if not (name in roots or name.split(".")[0] in unknown and "." in name))
     return [f"uses {name}, which is not a field; there are: {', '.join(sorted(fields))}" for name in shown]

@@ -1,7 +1,10 @@
+from datetime import UTC, datetime
+
 import pytest
 
-from campaigns import wording
+from campaigns import foretold, wording
 from campaigns.definitions.campaign import FIELDS
+from recommender.predictions.expected import Expected
 
 HOSTILE = [
     "{{ 'a'*10**9 }}",
@@ -26,6 +29,8 @@ HOSTILE = [
     "{% if %}",
     "{{ nothing.here }}",
     "{{ customer.password }}",
+    "{{ customer.predictions.secret }}",
+    "{{ customer.predictions.value.there }}",
 ]
 
 
@@ -54,3 +59,31 @@ def test_fields_conditions_and_loops_are_filled_in() -> None:
 def test_a_missing_field_is_named_and_nothing_is_rendered() -> None:
     with pytest.raises(wording.WordingError, match="first_name is missing"):
         wording.render("Bonjour {{ customer.first_name }}", {"customer": {}})
+
+
+def test_what_is_expected_of_a_customer_can_be_written_and_asked_about() -> None:
+    text = (
+        "{% if customer.predictions.category %}Your {{ customer.predictions.category }}"
+        "{% if customer.predictions.churn_risk > 0.5 %} miss you{% endif %}, {{ customer.predictions.weekday }}"
+        "{% else %}Hello{% endif %}"
+    )
+    assert wording.check(text, fields=FIELDS) == []
+    one = Expected(
+        customer_id=1,
+        as_of=datetime(2026, 11, 21, tzinfo=UTC),
+        next_order_at=None,
+        order_probability_30d=0.2,
+        churn_risk=0.6,
+        expected_value_12m=120_000,
+        currency="EUR",
+        favourite_category="Kitchen > Pots",
+        favourite_channel="store",
+        favourite_hour=18,
+        favourite_weekday=6,
+    )
+    for expected, said in ((one, "Your Pots miss you, samedi"), (None, "Hello")):
+        fields = foretold.merge_fields(expected, locale="fr", zone=UTC)
+        assert wording.render(text, {"customer": {"predictions": fields}}) == said
+    fields = foretold.merge_fields(one, locale="en", zone=UTC)
+    assert fields["value"] == "€1,200.00"
+    assert "next_order" not in fields
