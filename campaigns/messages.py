@@ -198,9 +198,7 @@ def _render(
         return {}
     offers, held = _codes(conn, cases, rules=rules, now=now)
     slates = _slates(conn, cases, sending, now=now)
-    shown = {line.product_id for case in cases if case.cart for line in case.cart.lines}
-    products = catalogue.get_many(conn, shown)
-    likely = expected.of_customers(conn, [case.customer_id for case in cases])
+    products, likely = _about(conn, cases)
     rendered = {}
     for case in cases:
         if case.cart is None or case.standing.address is None:
@@ -233,6 +231,14 @@ def _render(
         except wording.WordingError as error:
             changes.append(Change(case.message, State.FAILED, Reason.CONTENT, str(error)[:500]))
     return rendered
+
+
+def _about(
+    conn: sa.Connection, cases: Sequence[Case]
+) -> tuple[Mapping[str, catalogue.Product], Mapping[int, expected.Expected]]:
+    """The products of their carts, and what is expected of the customers."""
+    shown = {line.product_id for case in cases if case.cart for line in case.cart.lines}
+    return catalogue.get_many(conn, shown), expected.of_customers(conn, [case.customer_id for case in cases])
 
 
 def _codes(

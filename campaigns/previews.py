@@ -47,9 +47,8 @@ def render(
 
     The code shown is a dummy that no till accepts. Raises `wording.WordingError` if a merge field has no value.
     """
-    rules = policy.load(conn)
     person = customers.get_many(conn, [customer_id]).get(customer_id) if customer_id else None
-    cart = _cart(conn, customer_id, now)
+    rules, cart = policy.load(conn), _cart(conn, customer_id, now)
     offer = promotions.find_offer(conn, plan.definition.offer) if plan.definition.offer else None
     speaks = locale or (person.locale if person else None)
     slate = _slate(conn, plan.definition, cart, recommender, customer_id=customer_id, locale=speaks, now=now)
