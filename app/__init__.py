@@ -9,7 +9,6 @@ from app.demo import storefront
 from app.parts import Parts
 
 ROOMS = (
-    recommendations,  # write or secret key
     customers,  # the rest of the API: secret key
     catalogue,
     stores,
@@ -32,6 +31,7 @@ def create_app(parts: Parts) -> Flask:
     security_headers.register(app)
     problems.register(app)
     events.register(app)  # write key: the tracking API
+    recommendations.register(app)  # write or secret key
     for room in ROOMS:
         app.register_blueprint(room.bp)
     console.register(app)

@@ -5,6 +5,7 @@ import secrets
 from flask import Flask, Response, g
 
 from app import parts
+from foundation.config import Config
 
 LARGEST_BODY = 8 * 1024 * 1024
 LARGEST_FORM = 500 * 1024
@@ -30,13 +31,19 @@ def csp_nonce() -> str:
 def _harden(response: Response) -> Response:
     """A view that set one of these headers itself, as the preview of a mail does, keeps its own."""
     headers = response.headers
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "same-origin")
+    for name, value in common(parts.current_parts().config):
+        headers.setdefault(name, value)
     if response.mimetype == "text/html":
         headers.setdefault("Content-Security-Policy", _policy())
-    if parts.current_parts().config.base_url.startswith("https:"):
-        headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
     return response
+
+
+def common(config: Config) -> list[tuple[str, str]]:
+    """The headers of every answer, whatever it is."""
+    found = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "same-origin")]
+    if config.base_url.startswith("https:"):
+        found.append(("Strict-Transport-Security", "max-age=31536000; includeSubDomains"))
+    return found
 
 
 def _policy() -> str:

@@ -137,7 +137,7 @@ def read(conn: sa.Connection, before: Catalogue) -> Catalogue:
         brands=_placed(brands, places, count, otherwise=UNCATEGORISED),
         brand_names=brand_names,
         prices=prices,
-        margins=goods_of.margins(prices, costs=costs, told=told).astype(np.float64),
+        margins=np.asarray(goods_of.margins(prices, costs=costs, told=told), np.float64),
         created=_placed(rows["created"].astype(np.int64) + _POSTGRES_EPOCH, places, count, otherwise=0),
     )
     return replace(found, goods=told_of, uncounted=(state & _UNCOUNTED) > 0, active=(state & _ACTIVE) > 0)

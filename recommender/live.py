@@ -18,6 +18,7 @@ from recommender import for_sale, merchandising, past, registry, rules, unfitted
 from recommender.algorithms.base import Flags, Ints
 from recommender.artefact import Damaged
 from recommender.for_sale import Catalogue
+from recommender.goods import Goods
 from recommender.merchandising import Merchandising
 from recommender.model import Model
 from recommender.placements import Placement
@@ -32,6 +33,9 @@ IDLE = timedelta(minutes=2)
 """Who was not asked for so long looks before it answers; else it answers while a thread looks."""
 
 UNFITTED_FRESH = timedelta(minutes=5)
+
+MOST_FRESH = 500
+"""New products tried at a time: after a large delivery, the newest."""
 
 MOST_STORES = MOST_CATEGORIES = 500
 
@@ -196,10 +200,15 @@ def _read(conn: sa.Connection, live: Live, now: datetime) -> Live:
         replenished=replenished,
         rest=rest,
         wanted=wanted[rest] > 0,
-        fresh=catalogue.goods.fresh(past.micros(now)),
+        fresh=_newest(catalogue.goods, now),
         decided=merchandising.load(conn),
         read_at=now,
         effects={},
         stores={},
         categories={},
     )
+
+
+def _newest(goods: Goods, now: datetime) -> Ints:
+    fresh = goods.fresh(past.micros(now))
+    return np.sort(fresh[np.argsort(-goods.created[fresh], kind="stable")[:MOST_FRESH]])

@@ -29,6 +29,7 @@ ABOUT: Mapping[Mode, frozenset[str]] = {
 """The algorithms whose products come first where a slate is about something."""
 
 VIEWED_DAYS = 30
+KINDS = tuple(Kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class Known:
             orders=int(self.orders[pair]),
             every=float(self.every[pair]),
             since=float(self.since[pair]),
-            strongest=Kind(int(self.strongest[pair])),
+            strongest=KINDS[self.strongest[pair]],
             views=int(self.views[pair]),
         )
 

@@ -7,10 +7,8 @@ def any_origin(response: Response) -> Response:
     """An `after_request`: such paths know their caller by the key alone, so any site may call. What a pre-flight asks
     for is granted as asked, since SDKs add headers of their own."""
     headers = response.headers
-    headers["Access-Control-Allow-Origin"] = request.headers.get("Origin", "*")
-    headers["Vary"] = "Origin"
-    if "Origin" in request.headers:
-        headers["Access-Control-Allow-Credentials"] = "true"
+    for name, value in granted(request.headers.get("Origin")):
+        headers[name] = value
     if request.method == "OPTIONS":
         headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
         headers["Access-Control-Allow-Headers"] = request.headers.get(
@@ -18,3 +16,14 @@ def any_origin(response: Response) -> Response:
         )
         headers["Access-Control-Max-Age"] = "86400"
     return response
+
+
+def granted(origin: str | None) -> list[tuple[str, str]]:
+    """The headers of an answer to a page of this origin."""
+    if origin is None:
+        return [("Access-Control-Allow-Origin", "*"), ("Vary", "Origin")]
+    return [
+        ("Access-Control-Allow-Origin", origin),
+        ("Vary", "Origin"),
+        ("Access-Control-Allow-Credentials", "true"),
+    ]

@@ -10,11 +10,11 @@ import binascii
 import functools
 import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import orjson
 import pydantic
@@ -28,6 +28,7 @@ from foundation.errors import Fault, Invalid, NotFound
 WRITES = ("PUT", "POST", "DELETE", "PATCH")
 
 View = Callable[..., object]
+M = TypeVar("M", bound=pydantic.BaseModel)
 
 
 def no_nul(text: str) -> str:
@@ -110,16 +111,16 @@ def operation(
 def _read(described: Operation) -> dict[str, object]:
     given: dict[str, object] = {}
     if described.query is not None:
-        given["query"] = parse(described.query, _arguments(described.query))
+        given["query"] = parse(described.query, arguments(described.query, request.args.lists()))
     if described.body is not None:
         given["body"] = _body(described.body)
     return given
 
 
-def _arguments(model: type[pydantic.BaseModel]) -> dict[str, object]:
+def arguments(model: type[pydantic.BaseModel], given: Iterable[tuple[str, list[str]]]) -> dict[str, object]:
     """The query string; a name given several times is a list where the model wants one, else a fault."""
     values: dict[str, object] = {}
-    for name, texts in request.args.lists():
+    for name, texts in given:
         many = name in _lists(model)
         if len(texts) > 1 and not many:
             raise Invalid(Fault(f"/{name}", "is given more than once"))
@@ -133,7 +134,7 @@ def _lists(model: type[pydantic.BaseModel]) -> frozenset[str]:
     return frozenset(name for name, field in model.model_fields.items() if "list" in str(field.annotation))
 
 
-def parse(model: type[pydantic.BaseModel], values: dict[str, object]) -> pydantic.BaseModel:
+def parse(model: type[M], values: dict[str, object]) -> M:
     """Reads values into a model, or raises `Invalid` with a fault for each place."""
     try:
         return model.model_validate(values)

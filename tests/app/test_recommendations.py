@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
+from app import rate_limits
 from foundation.database import Database, new_id
 from shop import tables
 
@@ -136,3 +137,51 @@ class TestAWriteKey:
 
 def test_no_key_gets_nothing(client: FlaskClient) -> None:
     assert client.get(PATH).status_code == 401
+
+
+class Exhausted(rate_limits.Buckets):
+    """Nobody has anything left."""
+
+    def take(self, name: str, *, per_second: float, burst: float) -> bool:
+        return False
+
+
+class TestTheDoor:
+    """A key given as Basic is let in by the view alone, so that both ways can be compared."""
+
+    @pytest.mark.parametrize("origin", [{}, {"Origin": "https://shop.example"}])
+    @pytest.mark.parametrize(
+        "query", ["customer=ann&placement=store", "placement=store&product=p%C3%A2n&n=2&exclude=lid"]
+    )
+    def test_answers_as_the_view_does(
+        self, client: FlaskClient, make_key: Callable[..., str], goods: None, query: str, origin: dict[str, str]
+    ) -> None:
+        key = make_key("secret", name="shop")
+        by_door = client.get(f"{PATH}?{query}", headers={"Authorization": f"Bearer {key}", **origin})
+        by_view = client.get(f"{PATH}?{query}", auth=(key, ""), headers=origin)
+        assert by_door.status_code == by_view.status_code == 200
+        assert by_door.json["items"] == by_view.json["items"] != []
+        assert sorted(by_door.headers) == sorted(by_view.headers)
+
+    @pytest.mark.parametrize(
+        ("query", "status"),
+        [
+            ("placement=nowhere", 422),
+            ("n=0", 422),
+            ("customer=%00", 422),
+            ("customer=%ff", 200),
+            ("customer=\u00e9", 200),
+        ],
+    )
+    def test_leaves_what_is_out_of_order_to_the_view(self, ask, query: str, status: int) -> None:
+        assert ask(query)[0] == status
+
+    def test_lets_nobody_in_without_a_key_that_may_ask(self, client: FlaskClient, goods: None) -> None:
+        for given in ("", "Bearer", "Bearer ", "Bearer nobody", "Digest x"):
+            answer = client.get(PATH, headers={"Authorization": given})
+            assert answer.status_code == 401 and answer.headers["WWW-Authenticate"] == "Bearer"
+
+    def test_lets_nobody_in_who_asks_too_often(self, client: FlaskClient, make_key: Callable[..., str]) -> None:
+        headers = {"Authorization": f"Bearer {make_key('secret', name='shop')}"}
+        client.application.extensions["relance_buckets"] = Exhausted()
+        assert client.get(PATH, headers=headers).status_code == 429
