@@ -23,8 +23,9 @@ from recommender.gathering import Gathering
 from recommender.live import Keeper, Live
 from recommender.memory import Memory
 from recommender.past import Handle, Version, Who
-from recommender.placements import Arm, Mode
+from recommender.placements import Arm, Mode, Placement
 from recommender.ranked import Pasts, Ranked
+from recommender.rules import Rule
 from recommender.shown import Shelf, Shown
 from recommender.slate import SlateItem
 
@@ -111,6 +112,17 @@ class Recommender:
                 progress(len(made), len(requests))
         return made
 
+    def preview(
+        self, conn: sa.Connection, request: Request, *, rules: Sequence[Rule], placement: Placement, now: datetime
+    ) -> Slate:
+        """The slate as it would be with these rules and this placement instead of those kept; nothing is recorded."""
+        live = self._keeper.current(conn, now)
+        decided = replace(
+            live.decided, rules=tuple(rules), placements={**live.decided.placements, placement.name: placement}
+        )
+        tried = replace(live, decided=decided, effects={})
+        return self._slates(conn, tried, [replace(request, record=False)], now=now, look_again=False)[0]
+
     def refused(self) -> int | None:
         """The id of a live model that could not be read here, so that the one before serves; None if all is well."""
         return self._keeper.refused
@@ -131,12 +143,14 @@ class Recommender:
             live = self._keeper.at_hand(conn, now)
             return self._slates(conn, live, [request for request, _ in asked], now=now)
 
-    def _slates(self, conn: sa.Connection, live: Live, requests: Sequence[Request], *, now: datetime) -> list[Slate]:
+    def _slates(
+        self, conn: sa.Connection, live: Live, requests: Sequence[Request], *, now: datetime, look_again: bool = True
+    ) -> list[Slate]:
         jobs = [_job(live, request) for request in requests]
         self._rank(conn, live, jobs, requests, now=now)
         choosing.rotate(conn, live, jobs)
         looked = choosing.choose(conn, live, jobs, now=now)
-        if not all(job.picks for job in jobs):
+        if look_again and not all(job.picks for job in jobs):
             live = self._keeper.read_again(conn, live, now)
             looked = choosing.choose(conn, live, jobs, now=now)
         model = UNFITTED if live.model_id is None else str(live.model_id)
