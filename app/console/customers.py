@@ -248,4 +248,5 @@ def _context() -> dict[str, Any]:
         "what": what,
         "shown": codes.shown,
         "favourites": predictions.favourites,
+        "likely": predictions.likely,
     }

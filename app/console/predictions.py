@@ -152,7 +152,7 @@ def _panel(name: str, check: Mapping[str, Any], run: RunLine) -> Panel:
     groups = check["groups"]
     across = [group["by" if dated else "foretold"] for group in groups]
     came = [group["came"] for group in groups]
-    most = 1.0 if not amounts else max(*across, *came, 1.0)
+    most = 1.0 if dated else max(*across, *came) or 1.0
     wide = charts.Scale(0, max(across) if dated else most, EDGE, WIDTH - EDGE)
     high = charts.Scale(0, most, HEIGHT - EDGE, EDGE)
     say = _sayer(amounts, run)
@@ -161,7 +161,7 @@ def _panel(name: str, check: Mapping[str, Any], run: RunLine) -> Panel:
         title=i18n.gettext(NUMBERS[name]),
         verdict=_verdict(check["gap"] / (check["came"] or 1) if amounts else check["gap"]),
         sentence=_sentence(name, check, say),
-        apart=_apart(check, say, dated=dated),
+        apart=_apart(check, say, dated=dated, amounts=amounts),
         points=[Point(wide.at(x), high.at(y)) for x, y in zip(across, came, strict=True)],
         line=(Point(EDGE, high.at(level[0])), Point(WIDTH - EDGE, high.at(level[1]))),
         most=say(most),
@@ -215,9 +215,11 @@ def _sentence(name: str, check: Mapping[str, Any], say: Any) -> str:
     }[name]
 
 
-def _apart(check: Mapping[str, Any], say: Any, *, dated: bool) -> str:
+def _apart(check: Mapping[str, Any], say: Any, *, dated: bool, amounts: bool) -> str:
     """How far groups are off, and whether customers are told apart at all."""
-    off = i18n.gettext("Group by group, off by %(gap)s on average.", gap=say(check["gap"]))
+    points = i18n.gettext("%(points)s points", points=filters.number(check["gap"] * 100, 1))
+    gap = say(check["gap"]) if amounts else points
+    off = i18n.gettext("Group by group, off by %(gap)s on average.", gap=gap)
     if dated:
         return off
     if check["skill"] <= 0:
@@ -238,6 +240,15 @@ def _favourite(name: str, hits: Mapping[str, Any]) -> Favourite:
 
 
 # --------------------------------------------------------------------------------------------- one customer
+def likely(share: float) -> str:
+    """A probability as said to people, who know that nothing is quite certain."""
+    if share >= 0.995:
+        return i18n.gettext("over %(share)s", share=filters.percent(0.99, 0))
+    if share < 0.005:
+        return i18n.gettext("under %(share)s", share=filters.percent(0.01, 0))
+    return filters.percent(share, 0)
+
+
 def favourites(one: Expected) -> list[tuple[str, str]]:
     """Where, what and when this customer likes to buy, as said to people."""
     said: list[tuple[str, str]] = []
