@@ -33,7 +33,7 @@ kept, members, moves, sizes = tables.segments, tables.segment_members, tables.se
 LOCK = 7263004
 """Held by whoever moves members, until the transaction ends."""
 NOTES = 20_000
-"""So many notes are taken at a time; where there are more, everybody is looked at instead."""
+"""So many customers are followed one by one; where there are more, everybody is looked at instead."""
 AT_ONCE = 5_000
 """Customers asked about in one statement."""
 TOLD_AT_ONCE = 500
@@ -69,12 +69,15 @@ class Moved:
         )
 
 
-def refresh(db: Database, *, now: datetime) -> str | None:
-    """Brings every segment up to date with what changed since the last time, and tells who moved."""
+def refresh(db: Database, *, now: datetime, most: int = NOTES) -> str | None:
+    """Brings every segment up to date with what changed since the last time, and tells who moved.
+
+    With `most` notes of changes or more waiting, everybody is looked at instead of those they name.
+    """
     filled = _fill(db, now=now)
     with db.begin() as conn:
         conn.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
-        moved = _follow(conn, now=now)
+        moved = _follow(conn, now=now, most=most)
     told = tell(db, now=now)
     words = ((filled, "filled"), (moved.entered, "entered"), (moved.left, "left"), (told, "told"))
     return ", ".join(f"{count} {word}" for count, word in words if count) or None
@@ -111,17 +114,17 @@ def _carefully(conn: sa.Connection, segment: Segment, ids: Sequence[int] | None,
 
 
 # ---------------------------------------------------------------------------------------------- following
-def _follow(conn: sa.Connection, *, now: datetime) -> Moved:
+def _follow(conn: sa.Connection, *, now: datetime, most: int) -> Moved:
     """Every segment, for the customers of whom its rule may say something else than before."""
-    notes = changes.take(conn, limit=NOTES)
-    if len(notes) >= NOTES:
+    notes, everybody = changes.take(conn, limit=most)
+    if everybody:
         changes.forget(conn)
     _carry(conn, [customer for customer, what in notes if what == What.MERGED and customer is not None])
     news = _news(conn, notes)
     every = [one for one in _refreshed(segments.every(conn)) if one.checked_at is not None and one.checked_at < now]
     total = Moved()
     for segment in segments.in_order(every):
-        ids = None if len(notes) >= NOTES else _concerned(conn, segment, news, now=now)
+        ids = None if everybody else _concerned(conn, segment, news, now=now)
         if ids is None or ids:
             moved = _carefully(conn, segment, ids, now=now)
             if moved:

@@ -255,14 +255,12 @@ def passes(test: shapes.Test, words: Expression, json: Expression) -> Clause:
             return sa.or_(sa.false(), *(_same(words, value) for value in values))
         case shapes.Op.CONTAINS:
             return sa.func.coalesce(_contains(words, json, test.value), sa.false())
-        case shapes.Op.AT_LEAST:
-            return sa.func.coalesce(number(words) >= _limit(test.value), sa.false())
-    return sa.func.coalesce(number(words) <= _limit(test.value), sa.false())
-
-
-def _limit(value: object) -> Expression:
-    found = as_number(value)
-    return sa.null() if found is None else _decimal(found)
+    limit = as_number(test.value)
+    if limit is None:
+        return sa.false()
+    at_least = test.test is shapes.Op.AT_LEAST
+    held = number(words)
+    return sa.func.coalesce(held >= _decimal(limit) if at_least else held <= _decimal(limit), sa.false())
 
 
 def _same(words: Expression, value: object) -> Clause:

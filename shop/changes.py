@@ -45,8 +45,9 @@ def everybody(conn: sa.Connection, what: What) -> None:
     conn.execute(sa.insert(changes).values(customer_id=None, what=what))
 
 
-def take(conn: sa.Connection, *, limit: int) -> list[tuple[int | None, str]]:
-    """Takes up to so many notes for this transaction alone, each once; what it does not commit is there again."""
+def take(conn: sa.Connection, *, limit: int) -> tuple[list[tuple[int | None, str]], bool]:
+    """Takes up to so many notes for this transaction alone, each once, and says whether there may be more. What it does
+    not commit is there again."""
     some: sa.Select[Any] = (
         sa.select(sa.literal_column("ctid")).select_from(changes).limit(limit).with_for_update(skip_locked=True)
     )
@@ -55,7 +56,8 @@ def take(conn: sa.Connection, *, limit: int) -> list[tuple[int | None, str]]:
         .where(sa.literal_column("changes.ctid") == sa.any_(sa.func.array(some.scalar_subquery())))
         .returning(changes.c.customer_id, changes.c.what)
     )
-    return list({(customer, what) for customer, what in conn.execute(taken)})
+    rows = conn.execute(taken).all()
+    return list({(customer, what) for customer, what in rows}), len(rows) == limit
 
 
 def forget(conn: sa.Connection) -> None:
