@@ -24,8 +24,10 @@ from app.parts import Parts, build
 from campaigns import conversions, enrolments, messages
 from foundation import jobs, logs
 from foundation.config import Config
+from foundation.database import Database
 from foundation.errors import RelanceError
 from recommender import results, runs
+from shop import inbox
 
 log = logging.getLogger(__name__)
 Trigger = IntervalTrigger | CronTrigger
@@ -47,6 +49,7 @@ def timetable(parts: Parts) -> list[Job]:
         Job("admit", every(5), lambda now: enrolments.admit_due(db, now=now)),
         Job("advance", every(5), lambda now: enrolments.advance_due(db, now=now)),
         Job("deliver", every(2), lambda now: messages.deliver_due(db, sending, now=now)),
+        Job("inbox", every(2), lambda now: taken_in(db)),
         Job("sweep", every(10), lambda now: messages.sweep(db, now=now)),
         Job("credit", every(15), lambda now: conversions.credit_new_orders(db, now=now)),
         Job("slates", every(60), lambda now: results.meet(db, now=now)),
@@ -74,6 +77,12 @@ def apart(name: str) -> str:
     if done.returncode != 0:
         raise RuntimeError(done.stderr.strip()[-400:])
     return done.stdout.strip().splitlines()[-1]
+
+
+def taken_in(db: Database) -> str | None:
+    """A web server takes in what it receives; here, what one had received when it was ended."""
+    events = inbox.drain(db)
+    return f"{events} events" if events else None
 
 
 def train_if_asked(parts: Parts) -> str | None:

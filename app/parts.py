@@ -40,6 +40,7 @@ class Parts:
     def close(self) -> None:
         """Writes what still waits in memory and closes every connection."""
         self.recommender.close()
+        self.ingest.close()
         self.email.close()
         self.db.dispose()
 

@@ -12,9 +12,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -48,8 +49,8 @@ def run() -> list[dict[str, object]]:
             # The server, its plans and its tables are warm in both measures, as pgbench's are.
             load.run(port, [_request(key, BATCH) for _ in range(200)], connections=16)
             rows = [
-                _row(port, pid, _requests(key, BATCH, 100_000), size=BATCH, floor=floors[BATCH]),
-                _row(port, pid, _requests(key, 1, SINGLES), size=1, floor=floors[1]),
+                _row(db, (port, pid), key, size=BATCH, floor=floors[BATCH]),
+                _row(db, (port, pid), key, size=1, floor=floors[1]),
                 _memory(port, pid, key),
             ]
         db.dispose()
@@ -58,9 +59,17 @@ def run() -> list[dict[str, object]]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _row(port: int, pid: int, requests: list[bytes], *, size: int, floor: float) -> dict[str, object]:
+def _row(db: Database, server: tuple[int, int], key: str, *, size: int, floor: float) -> dict[str, object]:
+    port, pid = server
+    events = 100_000 if size > 1 else SINGLES
+    requests = _requests(key, size, events)
+    spent = _processor(db, pid)
+    began = time.perf_counter()
     done = load.run(port, requests, connections=CONNECTIONS[size])
-    rate = done.good * size / done.seconds
+    behind = _taken_in(db)
+    seconds = time.perf_counter() - began
+    cost = {name: used - spent[name] for name, used in _processor(db, pid).items()}
+    rate = done.good * size / seconds
     return {
         "what": f"batches of {size}" if size > 1 else "single events",
         "connections": CONNECTIONS[size],
@@ -70,8 +79,47 @@ def _row(port: int, pid: int, requests: list[bytes], *, size: int, floor: float)
         "target": 0.15 if size > 1 else 0.4,
         "p50 ms": done.percentile(0.5) * 1000,
         "p99 ms": done.percentile(0.99) * 1000,
+        "seconds behind at the end": behind,
+        "web µs": cost["web"] / events * 1e6,
+        "PostgreSQL µs": cost["postgres"] / events * 1e6,
         "failed": done.bad,
     }
+
+
+def _taken_in(db: Database) -> float:
+    """Waits until what was answered is in every table; returns the seconds that took."""
+    began = time.perf_counter()
+    while True:
+        with db.begin() as conn:
+            if not conn.scalar(sa.text("SELECT count(*) FROM inbox")):
+                return time.perf_counter() - began
+        time.sleep(0.01)
+
+
+def _processor(db: Database, pid: int) -> dict[str, float]:
+    """Seconds of processor time spent so far by the web server and by PostgreSQL."""
+    with db.begin() as conn:
+        keeper = int(conn.scalar(sa.text("SELECT pg_backend_pid()")) or 0)
+    parents = {int(path.name): _parent(path) for path in Path("/proc").iterdir() if path.name.isdigit()}
+    postmaster = parents[keeper]
+    families = {"web": pid, "postgres": postmaster}
+    return {
+        name: sum(_seconds(one) for one, parent in parents.items() if root in (one, parent))
+        for name, root in families.items()
+    }
+
+
+def _parent(path: Path) -> int:
+    with suppress(OSError):
+        return int(path.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+    return 0
+
+
+def _seconds(pid: int) -> float:
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def _memory(port: int, pid: int, key: str) -> dict[str, object]:

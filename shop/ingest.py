@@ -62,11 +62,17 @@ def _ingest(conn: sa.Connection, events: Sequence[Event], refused: Sequence[Refu
     return Outcome(len(happened), repeated.total(), len(turned_away))
 
 
-_PLANNING = (
-    "SELECT set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)"
-)
-"""For this transaction. Plans are made once and kept, not made anew for every length of array; and as they are made
-while tables may still be small, they must not read these from end to end when they are not small any more."""
+_PLANNING = f"""SELECT {", ".join(
+    f"set_config('{name}', '{value}', true)"
+    for name, value in (
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("plan_cache_mode", "force_generic_plan"),
+    )
+)}"""
+"""For this transaction. Plans are made once and kept, not made anew for every length of array; and every row is found
+by its key: PostgreSQL would rather read a table from end to end, which is right until the table has grown."""
 
 _SEEN = "SELECT key FROM events WHERE key = ANY(%s::uuid[])"
 

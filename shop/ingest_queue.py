@@ -1,33 +1,38 @@
-"""Lets the requests of one process share transactions: they hand over their events and wait until these are durable.
+"""The way in for requests: what those of one process bring at the same moment is made durable together, then taken in.
 
-A commit costs the disk the same for one event as for a thousand. So the first request to come writes what is waiting,
-while those that arrive meanwhile gather for the next transaction (group commit). A request whose events cannot be
-stored fails alone: when a shared transaction fails, each request in it is tried by itself.
+A commit costs the disk the same for one event as for a thousand. So the first request to come puts what is waiting
+into the inbox, while those that arrive meanwhile gather for the next row (group commit). They are answered, and a
+thread takes the inbox in behind them, in sets that grow with the load.
 """
 
+import itertools
+import logging
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import psycopg
-import sqlalchemy as sa
-
 from foundation.database import Database
-from shop import ingest
+from shop import inbox
+from shop.inbox import Parcel
 from shop.vocabulary import Event, Refusal
 
-EVENTS_WAITING = 20_000
-"""More would only wait longer than a sender does."""
-EVENTS_TOGETHER = 1_000
-WRITERS = 2
-EVENTS_FOR_TWO = 200
-"""So many waiting events are worth a second writer, who prepares while PostgreSQL works for the first. Fewer are not:
-two small transactions cost nearly twice as much as one."""
+log = logging.getLogger(__name__)
+
+EVENTS_BEHIND = 3_000
+"""When more than so many wait to be taken in, senders are slowed down so that these stay a moment's work..."""
+SLOWED_SECONDS = 0.25
+EVENTS_WAITING = 50_000
+"""...and turned away when, whatever the reason, this many do: some seconds' work."""
 GATHER_SECONDS = 0.002
-"""How long a transaction is put off until as many requests wait as came of late; who comes alone never waits."""
-TRIES = 5
+"""How long a row is put off until as many requests wait as came of late; who comes alone never waits."""
+PAUSE_SECONDS = 0.05
+"""From one start to the next, while the inbox holds less than one set: few large sets cost less than many small ones.
+Who comes alone is taken in at once."""
+AGAIN_SECONDS = 1.0
+EVENTS_UNTIDY = 50_000
+"""After so many the space their rows took is given back: some 50 MB."""
 
 
 class Overloaded(Exception):
@@ -40,82 +45,97 @@ class Overloaded(Exception):
 class _Turn:
     """What one request brought, and what became of it."""
 
-    events: Sequence[Event]
-    refused: Sequence[Refusal]
+    parcel: Parcel
+    packed: bytes
     done: threading.Lock = field(default_factory=threading.Lock)
     leads: bool = False
     error: BaseException | None = field(default_factory=lambda: RuntimeError("the writer was interrupted"))
 
-    def __len__(self) -> int:
-        return len(self.events) + len(self.refused)
-
 
 class IngestQueue:
-    """The way in for requests. Holds no thread of its own, so it may be made before a server forks."""
+    """The way in for requests. Its thread starts with the first of them, so it may be made before a server forks."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._waiting: list[_Turn] = []
-        self._events_waiting = 0
-        self._writers = 0
+        self._turns: list[_Turn] = []
+        self._lock = threading.Lock()
+        self._leading = False
         self._company = 1
         self._gathering = False
-        self._gathered = threading.Lock()
-        self._gathered.acquire()
-        self._lock = threading.Lock()
+        self._gathered = threading.Semaphore(0)
+        self._behind = _Behind()
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def put(self, events: Sequence[Event], *, refused: Sequence[Refusal] = (), now: datetime) -> None:
         """Returns once everything is durable. Raises `Overloaded` if nothing was taken."""
-        turn = _Turn(events, refused)
+        parcel = Parcel(events, refused)
+        turn = _Turn(parcel, inbox.packed(parcel))
         turn.done.acquire()
+        self._behind.make_room()
         with self._lock:
-            if self._events_waiting and self._events_waiting + len(turn) > EVENTS_WAITING:
-                raise Overloaded
-            self._waiting.append(turn)
-            self._events_waiting += len(turn)
-            turn.leads = self._wanted(self._writers + 1)
-            self._writers += turn.leads
-            if self._gathering and len(self._waiting) >= self._company:
+            self._turns.append(turn)
+            turn.leads = not self._leading
+            self._leading = True
+            if self._gathering and len(self._turns) >= self._company:
                 self._gathering = False
                 self._gathered.release()
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._take_in, name="inbox", daemon=True)
+                self._thread.start()
         if not turn.leads:
             turn.done.acquire()
         if turn.leads:
-            self._write(turn, now)
+            self._lead(now)
         if turn.error is not None:
             raise turn.error
 
-    def _write(self, turn: _Turn, now: datetime) -> None:
-        """Writes what is waiting, this request's events among it, then lets the next in line write the rest."""
+    def drain(self) -> None:
+        """Takes in everything put before this call."""
+        inbox.drain(self._db)
+
+    def close(self) -> None:
+        """Ends the thread, and takes in what it left behind."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._stop.set()
+            self._wake.set()
+            thread.join()
+            self._stop.clear()
+            try:
+                self.drain()
+            except Exception:
+                log.exception("the inbox is left as it is; whoever starts next takes it in")
+
+    # ------------------------------------------------------------------------------------------ putting in
+    def _lead(self, now: datetime) -> None:
+        """Makes durable what is waiting, this request's events among it, then lets the next in line do the rest."""
         self._gather()
         with self._lock:
-            together = self._take(turn)
+            together, self._turns = self._turns, []
         try:
-            self._store(together, now)
+            self._append(together, now)
         finally:
             with self._lock:
-                self._company = len(together) + len(self._waiting)
-                following = next((waiting for waiting in self._waiting if not waiting.leads), None)
-                if following is not None and self._wanted(self._writers):
+                self._company = len(together) + len(self._turns)
+                following = self._turns[0] if self._turns else None
+                self._leading = following is not None
+                if following is not None:
                     following.leads = True
-                else:
-                    following = None
-                    self._writers -= 1
             if following is not None:
                 following.done.release()
-            for written in together[1:]:
-                written.done.release()
-
-    def _wanted(self, writers: int) -> bool:
-        """Whether so many writers have enough to do; one always has."""
-        return writers == 1 or (writers <= WRITERS and self._events_waiting >= EVENTS_FOR_TWO)
+            for turn in together:
+                if not turn.leads:
+                    turn.done.release()
 
     def _gather(self) -> None:
-        """Those just answered are about to ask again: together they cost half as much as in two transactions."""
+        """Those just answered are about to ask again: together they cost half as much as in two rows."""
         with self._lock:
-            if self._gathering or len(self._waiting) >= self._company:
+            self._gathering = len(self._turns) < self._company
+            if not self._gathering:
                 return
-            self._gathering = True
         if not self._gathered.acquire(timeout=GATHER_SECONDS):
             with self._lock:
                 if self._gathering:
@@ -123,53 +143,76 @@ class IngestQueue:
                 else:
                     self._gathered.acquire()
 
-    def _take(self, turn: _Turn) -> list[_Turn]:
-        """The leader's own turn, then as many of those waiting as go into one transaction."""
-        together, count = [turn], len(turn)
-        left: list[_Turn] = []
-        for waiting in self._waiting:
-            if waiting is turn:
-                continue
-            if waiting.leads or count + len(waiting) > EVENTS_TOGETHER:
-                left.append(waiting)
-            else:
-                together.append(waiting)
-                count += len(waiting)
-        self._waiting = left
-        self._events_waiting -= count
-        return together
-
-    def _store(self, together: Sequence[_Turn], now: datetime) -> None:
+    def _append(self, together: Sequence[_Turn], now: datetime) -> None:
         try:
-            self._transaction(together, now)
+            whole = inbox.together([turn.parcel for turn in together])
+            number = inbox.append(self._db, [turn.packed for turn in together], events=len(whole), now=now)
         except Exception as error:
-            if len(together) == 1:
-                together[0].error = error
-                return
             for turn in together:
-                self._store([turn], now)
+                turn.error = error
         else:
+            self._behind.appended(number, whole)
+            self._wake.set()
             for turn in together:
                 turn.error = None
 
-    def _transaction(self, together: Sequence[_Turn], now: datetime) -> None:
-        """One transaction, begun again if PostgreSQL ended it for the sake of another."""
-        events = [event for turn in together for event in turn.events]
-        refused = [refusal for turn in together for refusal in turn.refused]
-        for attempt in range(1, TRIES):
+    # ------------------------------------------------------------------------------------------- taking in
+    def _take_in(self) -> None:
+        """The thread: takes in what is in the inbox, whoever put it there, as long as there is any."""
+        untidy = 0
+        while not self._stop.is_set():
+            self._wake.clear()
+            began, last = time.monotonic(), self._behind.last
             try:
-                self._once(events, refused, now)
-            except (sa.exc.OperationalError, psycopg.OperationalError) as error:
-                if not isinstance(getattr(error, "orig", error), _PASSING):
-                    raise
-                time.sleep(0.01 * attempt)
-            else:
-                return
-        self._once(events, refused, now)
+                taken = inbox.take(self._db, known=self._behind.rows())
+                untidy += taken.events
+                if untidy >= EVENTS_UNTIDY:
+                    inbox.tidy(self._db)
+                    untidy = 0
+            except Exception:
+                log.exception("the inbox is not taken in; tried again")
+                self._stop.wait(AGAIN_SECONDS)
+                continue
+            self._behind.taken(last if taken.through is None else taken.through)
+            if taken.through is None:
+                self._wake.wait()
+            elif self._behind.events < inbox.EVENTS_TOGETHER:
+                self._stop.wait(max(PAUSE_SECONDS - (time.monotonic() - began), 0))
 
-    def _once(self, events: Sequence[Event], refused: Sequence[Refusal], now: datetime) -> None:
-        with self._db.begin() as conn:
-            ingest.ingest(conn, events, refused=refused, now=now)
 
+class _Behind:
+    """What of this process waits in the inbox, and the room left for more."""
 
-_PASSING = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+    def __init__(self) -> None:
+        self.events = 0
+        self.last = 0
+        self._rows: dict[int, tuple[int, Parcel | None]] = {}
+        self._changed = threading.Condition()
+
+    def make_room(self) -> None:
+        """Waits a moment while too many wait. Raises `Overloaded` if far too many do."""
+        with self._changed:
+            if self.events > EVENTS_BEHIND:
+                self._changed.wait_for(lambda: self.events <= EVENTS_BEHIND, SLOWED_SECONDS)
+            if self.events > EVENTS_WAITING:
+                raise Overloaded
+
+    def rows(self) -> dict[int, Parcel]:
+        """The oldest rows, enough for one transaction, as far as they are still in memory."""
+        with self._changed:
+            oldest = itertools.islice(self._rows.items(), inbox.EVENTS_TOGETHER)
+            return {number: parcel for number, (_, parcel) in oldest if parcel is not None}
+
+    def appended(self, number: int, parcel: Parcel) -> None:
+        """A row is in the inbox. In memory it is kept beside only while few are, to spare reading it again."""
+        with self._changed:
+            self.last = number
+            self.events += len(parcel)
+            self._rows[number] = (len(parcel), parcel if self.events < 2 * EVENTS_BEHIND else None)
+
+    def taken(self, through: int) -> None:
+        """Rows are taken in in their order, by this process or another."""
+        with self._changed:
+            while self._rows and (first := next(iter(self._rows))) <= through:
+                self.events -= self._rows.pop(first)[0]
+            self._changed.notify_all()

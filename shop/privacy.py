@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql
 
 from foundation.database import metadata
 from foundation.errors import NotFound
-from shop import consent, merging
+from shop import consent, inbox, merging
 from shop.handles import Kind
 from shop.tables import customers, identities, refused_events
 
@@ -28,6 +28,7 @@ SHORTEST_TRACE = 4
 
 def export(conn: sa.Connection, customer_id: int) -> dict[str, Any]:
     """Every row held on a customer, by table; of a merged one, on who they are now."""
+    inbox.settle(conn)
     held = _held(_everyone(conn, customer_id))
     found = {
         str(table.name): [
@@ -42,6 +43,7 @@ def export(conn: sa.Connection, customer_id: int) -> dict[str, Any]:
 
 def erase(conn: sa.Connection, customer_id: int, *, now: datetime) -> None:
     """Deletes a customer and everything held on them. Of their addresses hashes remain, so that none is used again."""
+    inbox.settle(conn)
     conn.execute(sa.select(sa.func.pg_advisory_xact_lock(merging.GRAPH_LOCK)))
     people = _everyone(conn, customer_id)
     handles = conn.execute(

@@ -117,6 +117,7 @@ class Reason(StrEnum):
     TOO_DEEP = "too_deep"
     BAD_TEXT = "bad_text"
     TWO_KNOWN_CUSTOMERS = "two_known_customers"
+    NOT_STORED = "not_stored"
 
 
 @dataclass(frozen=True, slots=True)

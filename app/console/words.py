@@ -131,6 +131,7 @@ JOB = {
     "admit": N_("Takes up baskets left behind"),
     "advance": N_("Moves customers to their next step"),
     "deliver": N_("Hands messages over"),
+    "inbox": N_("Takes in what a stopped web server had received"),
     "sweep": N_("Finds what a stopped process left unfinished"),
     "credit": N_("Credits orders to messages"),
     "slates": N_("Counts what recommendations earned"),
@@ -243,6 +244,7 @@ REASONS = {
     "too_deep": N_("is nested too deep"),
     "bad_text": N_("holds text that is no text"),
     "two_known_customers": N_("would make two known customers one"),
+    "not_stored": N_("could not be stored"),
 }
 
 

@@ -221,6 +221,7 @@ def _tracked_cart(shop: parts.Parts, user_id: str, cart_id: str) -> None:
     body = {"batch": [{"type": "track", "event": "Product Added", "userId": user_id, "properties": added}]}
     sent = front.create_app(shop).test_client().post("/v1/batch", json=body, auth=(_key(key), ""))
     assert sent.status_code == 200
+    shop.ingest.drain()
 
 
 def _key(path: Path) -> str:

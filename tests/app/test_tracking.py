@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from foundation.database import Database
-from shop import tables
+from shop import inbox, tables
 
 EVENT = {"type": "track", "event": "Product Viewed", "userId": "u", "properties": {"product_id": "p"}}
 
@@ -37,11 +37,13 @@ def post(client: FlaskClient, key: str) -> Callable[..., TestResponse]:
 
 
 def stored(db: Database) -> list[str]:
+    inbox.drain(db)
     with db.begin() as conn:
         return list(conn.scalars(sa.select(tables.events.c.name).order_by(tables.events.c.name)))
 
 
 def refused(db: Database) -> list[tuple[str, list[str]]]:
+    inbox.drain(db)
     with db.begin() as conn:
         rows = conn.execute(sa.select(tables.refused_events).order_by(tables.refused_events.c.id))
         return [(row.reason, [fault["pointer"] for fault in row.faults]) for row in rows]
@@ -118,6 +120,7 @@ def test_a_wrong_clock_is_corrected_by_what_it_says_is_now(post: Any, db: Databa
     wrong = datetime(2011, 5, 1, 12, tzinfo=UTC)
     event = {**EVENT, "originalTimestamp": (wrong - timedelta(hours=1)).isoformat()}
     post("/v1/batch", {"batch": [event], "sentAt": wrong.isoformat()})
+    inbox.drain(db)
     with db.begin() as conn:
         occurred = conn.scalar(sa.select(tables.events.c.occurred_at))
     assert occurred is not None
@@ -128,6 +131,7 @@ def test_the_channel_is_the_events_own_else_the_keys(client: FlaskClient, make_k
     till = make_key("write", name="till", channel="store")
     for context in ({}, {"channel": "call_center"}, {"channel": "server"}):
         client.post("/v1/track", json={**EVENT, "context": context, "writeKey": till})
+    inbox.drain(db)
     with db.begin() as conn:
         channels = sorted(conn.scalars(sa.select(tables.events.c.channel)))
     assert channels == ["call_center", "store", "store"]

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from foundation.database import Database
-from shop import customers, tables
+from shop import customers, inbox, tables
 from tests.app import tracking
 
 PRODUCT = {"product_id": "pot", "name": "Copper pot", "price": 89.9, "quantity": 1, "cart_id": "c1"}
@@ -53,6 +53,7 @@ def _speak(client: Any) -> None:
 
 
 def _check(db: Database) -> None:
+    inbox.drain(db)
     with db.begin() as conn:
         names = list(conn.scalars(sa.select(tables.events.c.name).order_by(tables.events.c.name)))
         assert names == ["Aliased", "Identified", "Page Viewed", "Product Added", "Product Viewed"]

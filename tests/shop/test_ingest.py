@@ -317,34 +317,11 @@ def test_writers_of_the_same_people_lose_nothing(db: Database) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+    for queue in queues:
+        queue.close()
     assert faults == []
     with db.begin() as conn:
         assert conn.scalar(sa.select(sa.func.sum(tables.profiles.c.events))) == 6 * 15 * 8
         added = conn.scalar(sa.select(sa.func.sum(tables.profiles.c.cart_adds)))
         assert conn.scalar(sa.text("SELECT sum((lines->0->>'quantity')::int) FROM carts")) == added
         assert len({customers.find(conn, user_id=f"u{person}") for person in range(8)}) == 8
-
-
-def test_a_poisoned_request_fails_alone(db: Database) -> None:
-    with db.begin() as conn:
-        source = sources.source(conn, "site", channel="web", now=NOW)
-    queue = ingest_queue.IngestQueue(db)
-    poison = Refusal(vocabulary.Reason.NO_NAME, (), source.id, NOW, "\0")
-    outcomes: dict[int, str] = {}
-
-    def put(number: int) -> None:
-        try:
-            event = _event(source, {"type": "track", **track("Product Viewed")}, number)
-            queue.put([event], refused=[poison] if number == 3 else [], now=NOW)
-            outcomes[number] = "stored"
-        except Exception:
-            outcomes[number] = "failed"
-
-    threads = [threading.Thread(target=put, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert outcomes == {number: "failed" if number == 3 else "stored" for number in range(8)}
-    with db.begin() as conn:
-        assert conn.scalar(sa.select(sa.func.count()).select_from(tables.events)) == 7

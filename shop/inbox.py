@@ -1,0 +1,249 @@
+"""Events answered for and durable, on their way into the record: put down in one cheap append, taken in by large sets.
+
+A transaction that works out customers, carts, orders and profiles costs milliseconds whatever it holds, and a sender
+should not wait for it. So what is sent is first kept as it is, in one row for all who sent at that moment. Whoever has
+time takes the oldest rows through the one door for events, and removes them in the same transaction: a process that
+dies, at any moment, leaves each event either here or there, never in both and never in neither.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+import orjson
+import psycopg
+import sqlalchemy as sa
+
+from foundation import database
+from foundation.database import Database
+from foundation.errors import Fault
+from shop import arrays, ingest
+from shop.tables import inbox
+from shop.vocabulary import PAYLOAD_KEPT, Event, Reason, Refusal
+
+log = logging.getLogger(__name__)
+
+TURN_LOCK = 7263003
+"""Whoever takes rows out holds this advisory lock, so that they are taken in the order they came."""
+EVENTS_TOGETHER = 1_000
+"""So many share a transaction. More cost no less each, and would keep the customers concerned locked for longer."""
+TRIES = 5
+
+
+# ------------------------------------------------------------------------------------------------- parcels
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What one request brought: events, and what was refused of it."""
+
+    events: Sequence[Event] = ()
+    refused: Sequence[Refusal] = ()
+
+    def __len__(self) -> int:
+        return len(self.events) + len(self.refused)
+
+
+def together(parcels: Sequence[Parcel]) -> Parcel:
+    """Parcels as one, in their order. Pure."""
+    if len(parcels) == 1:
+        return parcels[0]
+    return Parcel(
+        [event for parcel in parcels for event in parcel.events],
+        [refusal for parcel in parcels for refusal in parcel.refused],
+    )
+
+
+def packed(parcel: Parcel) -> bytes:
+    """A parcel as JSON, by the names of its fields. Pure."""
+    return orjson.dumps(parcel)
+
+
+def _unpacked(row: bytes) -> Parcel:
+    """All parcels of a row as one. Pure."""
+    parcels = orjson.loads(row)
+    return Parcel(
+        [_event(held) for parcel in parcels for held in parcel["events"]],
+        [_refusal(held) for parcel in parcels for held in parcel["refused"]],
+    )
+
+
+def _event(held: dict[str, Any]) -> Event:
+    held["key"] = UUID(held["key"])
+    held["occurred_at"] = datetime.fromisoformat(held["occurred_at"])
+    held["received_at"] = datetime.fromisoformat(held["received_at"])
+    return Event(**held)
+
+
+def _refusal(held: dict[str, Any]) -> Refusal:
+    held["reason"] = Reason(held["reason"])
+    held["faults"] = tuple(Fault(**fault) for fault in held["faults"])
+    held["received_at"] = datetime.fromisoformat(held["received_at"])
+    return Refusal(**held)
+
+
+# ---------------------------------------------------------------------------------------------- putting in
+_APPEND = "INSERT INTO inbox (received_at, events, parcels) VALUES (%b, %b, %b) RETURNING id"
+
+
+def append(db: Database, parcels: Sequence[bytes], *, events: int, now: datetime) -> int:
+    """Makes packed parcels that hold so many events durable, in one row. Returns its number; they rise."""
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        written = database.driver(conn).execute(_APPEND, [now, events, b"[" + b",".join(parcels) + b"]"])
+        ((number,),) = written.fetchall()
+    return int(number)
+
+
+# ----------------------------------------------------------------------------------------------- taking in
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How many events were taken in, and the last row they came from; None if there was none."""
+
+    events: int
+    through: int | None
+
+
+def drain(db: Database) -> int:
+    """Takes in everything that waits when it is called; returns how many events that was."""
+    with db.begin() as conn:
+        last = conn.scalar(sa.select(sa.func.max(inbox.c.id)))
+    events = 0
+    while last is not None:
+        taken = take(db)
+        events += taken.events
+        last = last if taken.through is not None and taken.through < last else None
+    return events
+
+
+def settle(conn: sa.Connection) -> None:
+    """Takes in everything that waits within the caller's transaction: for whoever must see or forget all of it."""
+    while _take(conn, _sift, {}).through is not None:
+        pass
+
+
+def take(db: Database, *, known: Mapping[int, Parcel] | None = None) -> Taken:
+    """Takes in the oldest rows, in one transaction. What it raises may be over when it is tried again.
+
+    `known` are rows by number whose contents the caller still has, so that they need not be read.
+    """
+    known = known or {}
+    for attempt in range(1, TRIES):
+        try:
+            with db.begin() as conn:
+                return _take(conn, ingest.ingest, known)
+        except Exception as error:
+            if not _passing(error):
+                log.warning("together they failed; taken in apart", exc_info=True)
+                break
+            if not _rivalry(error):
+                raise
+        time.sleep(0.01 * attempt)
+    with db.begin() as conn:
+        return _take(conn, _sift, known)
+
+
+class _Door(Protocol):
+    """`ingest.ingest`, or what does the same."""
+
+    def __call__(
+        self, conn: sa.Connection, events: Sequence[Event], *, refused: Sequence[Refusal], now: datetime
+    ) -> object: ...
+
+
+_TURN = "SELECT pg_advisory_xact_lock(%s)"
+_OLDEST = """
+SELECT id, received_at, CASE WHEN id <> ALL(%s::bigint[]) THEN parcels END
+FROM (
+    SELECT id, received_at, parcels, sum(events) OVER (ORDER BY id) - events AS before FROM inbox ORDER BY id LIMIT %s
+) AS oldest
+WHERE before < %s ORDER BY id
+"""
+_REMOVE = "DELETE FROM inbox WHERE id = ANY(%s::bigint[])"
+
+
+def _take(conn: sa.Connection, door: _Door, known: Mapping[int, Parcel]) -> Taken:
+    """What was received at different moments is taken in as of the last of them."""
+    driver = database.driver(conn)
+    with driver.pipeline():
+        driver.execute(_TURN, [TURN_LOCK])
+        asked = [arrays.numbers(known), EVENTS_TOGETHER, EVENTS_TOGETHER]
+        rows = driver.execute(_OLDEST, asked, binary=True).fetchall()
+        if not rows:
+            return Taken(0, None)
+        driver.execute(_REMOVE, [arrays.numbers(number for number, _, _ in rows)])
+    parcel = together([known[number] if row is None else _unpacked(row) for number, _, row in rows])
+    door(conn, parcel.events, refused=parcel.refused, now=max(at for _, at, _ in rows))
+    return Taken(len(parcel), rows[-1][0])
+
+
+def tidy(db: Database) -> None:
+    """Lets PostgreSQL use again the space of rows taken in, sooner than it would by itself."""
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.execute(sa.text("VACUUM inbox"))
+
+
+# ------------------------------------------------------------------------------------------- what goes wrong
+_RIVALRY = "40"
+_AWAY = frozenset(("08", "53", "55", "57", "58"))
+"""Classes of SQLSTATE: PostgreSQL ended one of two transactions in each other's way; it is away, full or stopping."""
+
+
+def _passing(error: Exception) -> bool:
+    """Whether it was the moment's fault and not the events'."""
+    return _rivalry(error) or _class(error) in _AWAY
+
+
+def _rivalry(error: Exception) -> bool:
+    return _class(error) == _RIVALRY
+
+
+def _class(error: Exception) -> str:
+    """The class of a database error's SQLSTATE; that of a lost connection if there is no connection."""
+    cause = getattr(error, "orig", None) or error
+    if isinstance(cause, psycopg.errors.PipelineAborted):
+        return ""
+    if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+        return (cause.sqlstate or "08")[:2]
+    return "08" if isinstance(cause, sa.exc.TimeoutError) else ""
+
+
+def _sift(conn: sa.Connection, events: Sequence[Event], *, refused: Sequence[Refusal], now: datetime) -> None:
+    """Takes in what can be, in the order it came, halving what fails until one event is left: that one is refused."""
+    for refusal in refused:
+        if _fault(conn, [], refused=[refusal], now=now):
+            _fault(conn, [], refused=[replace(refusal, faults=(), payload="")], now=now)
+    waiting = [list(events)]
+    while waiting:
+        some = waiting.pop()
+        fault = _fault(conn, some, now=now)
+        if fault and len(some) == 1:
+            ingest.ingest(conn, [], refused=[_unstorable(some[0], fault)], now=now)
+        elif fault:
+            middle = len(some) // 2
+            waiting += [some[middle:], some[:middle]]
+
+
+def _fault(
+    conn: sa.Connection, events: Sequence[Event], *, refused: Sequence[Refusal] = (), now: datetime
+) -> Fault | None:
+    """Takes these in, or nothing of them and says why not."""
+    try:
+        with conn.begin_nested():
+            ingest.ingest(conn, events, refused=refused, now=now)
+    except Exception as error:
+        if _passing(error):
+            raise
+        return Fault("", f"cannot be stored: {type(error).__name__}")
+    return None
+
+
+def _unstorable(event: Event, fault: Fault) -> Refusal:
+    return Refusal(
+        reason=Reason.NOT_STORED,
+        faults=(fault,),
+        source_id=event.source_id,
+        received_at=event.received_at,
+        payload=orjson.dumps(event).decode()[:PAYLOAD_KEPT],
+    )
