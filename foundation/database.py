@@ -78,8 +78,13 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A connection on which each statement stands for itself: nothing to commit, no moment shared between them."""
-        with self.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as conn:
+        with self._reading.connect() as conn:
             yield conn
+
+    @cached_property
+    def _reading(self) -> sa.Engine:
+        """The same pool; made once, for a connection's options cost more than a query."""
+        return self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def migrate(self) -> None:
         """Brings the schema up to date. Safe to call from several processes at once: one waits for the other."""
@@ -101,6 +106,20 @@ class Database:
 def driver(conn: sa.Connection) -> psycopg.Connection[Any]:
     """The psycopg connection underneath, for COPY and binary arrays; it shares the transaction."""
     return cast("psycopg.Connection[Any]", conn.connection.driver_connection)
+
+
+def array(values: Iterable[str | int | None]) -> str:
+    """Values as PostgreSQL writes an array of them. The driver, which checks each, takes four times as long."""
+    return "{" + ",".join(map(_element, values)) + "}"
+
+
+def _element(value: str | int | None) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):
+        return str(value)
+    escaped = value.replace("\\", r"\\").replace('"', r"\"")
+    return f'"{escaped}"'
 
 
 def insert_once(conn: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:

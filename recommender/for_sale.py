@@ -8,7 +8,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from foundation.database import driver
+from foundation.database import array, driver
 from recommender import goods as goods_of
 from recommender.algorithms.base import UNCATEGORISED, Flags, Ints
 from recommender.goods import Goods
@@ -97,7 +97,7 @@ class Catalogue:
 def number(conn: sa.Connection, product_ids: tuple[str, ...]) -> Catalogue:
     """A catalogue that numbers these products from 0, and does not know yet what the shop says of any."""
     asked = "SELECT hashtextextended(name, 0) FROM unnest(%(ids)s::text[]) WITH ORDINALITY AS a (name, n) ORDER BY n"
-    rows = driver(conn).execute(asked, {"ids": _array(product_ids)}, binary=True).fetchall()
+    rows = driver(conn).execute(asked, {"ids": array(product_ids)}, binary=True).fetchall()
     hashes = np.array([row[0] for row in rows], np.int64)
     nothing = np.zeros(len(product_ids), np.int64)
     blank = Goods(
@@ -108,7 +108,7 @@ def number(conn: sa.Connection, product_ids: tuple[str, ...]) -> Catalogue:
         brands=nothing + UNCATEGORISED,
         brand_names=(),
         prices=nothing - 1,
-        margins=nothing * np.nan,
+        margins=np.full(len(product_ids), np.nan),
         created=nothing,
     )
     numbers = {product_id: place for place, product_id in enumerate(product_ids)}
@@ -166,7 +166,7 @@ class Looked:
 
 def look_up(conn: sa.Connection, product_ids: Iterable[str], *, store_id: str | None = None) -> Looked:
     """These products as they stand this moment, in one query."""
-    given = {"ids": _array(product_ids), "store": store_id}
+    given = {"ids": array(product_ids), "store": store_id}
     looked = Looked({}, {})
     statement = _LOOK_UP.format(here="" if store_id is None else _HERE)
     for *facts, there in driver(conn).execute(statement, given, prepare=True).fetchall():
@@ -241,9 +241,3 @@ def _placed(values: NDArray[V], places: Ints, count: int, *, otherwise: float) -
     found = np.full(count, otherwise, values.dtype)
     found[places] = values
     return found
-
-
-def _array(words: Iterable[str]) -> str:
-    """The words as PostgreSQL writes an array. The driver, which checks each of them, takes four times as long."""
-    quoted = (word.replace("\\", r"\\").replace('"', r"\"") for word in words)
-    return "{" + ",".join(f'"{word}"' for word in quoted) + "}"

@@ -12,7 +12,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from foundation.database import driver
+from foundation.database import array, driver
 from recommender.algorithms import base
 from recommender.algorithms.base import Ints
 from recommender.model import RECENT
@@ -143,11 +143,11 @@ def micros(moment: datetime) -> int:
 
 def _given(handles: Sequence[Handle], now: datetime) -> dict[str, object]:
     return {
-        "customers": [handle.customer_id for handle in handles],
-        "kinds": ["anonymous_id" if handle.user_id is None else "user_id" for handle in handles],
-        "values": [_key(handle) for handle in handles],
-        "owners": [handle.version[0] if handle.version else None for handle in handles],
-        "known": [handle.version[1] if handle.version else None for handle in handles],
+        "customers": array(handle.customer_id for handle in handles),
+        "kinds": array("anonymous_id" if handle.user_id is None else "user_id" for handle in handles),
+        "values": array(_key(handle) for handle in handles),
+        "owners": array(handle.version[0] if handle.version else None for handle in handles),
+        "known": array(handle.version[1] if handle.version else None for handle in handles),
         "now": now,
     }
 
