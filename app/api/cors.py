@@ -6,15 +6,10 @@ from flask import Response, request
 def any_origin(response: Response) -> Response:
     """An `after_request`: such paths know their caller by the key alone, so any site may call. What a pre-flight asks
     for is granted as asked, since SDKs add headers of their own."""
-    headers = response.headers
-    for name, value in granted(request.headers.get("Origin")):
-        headers[name] = value
+    headers = granted(request.headers.get("Origin"))
     if request.method == "OPTIONS":
-        headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
-        headers["Access-Control-Allow-Headers"] = request.headers.get(
-            "Access-Control-Request-Headers", "Authorization, Content-Type"
-        )
-        headers["Access-Control-Max-Age"] = "86400"
+        headers += preflight(request.headers.get("Access-Control-Request-Headers"))
+    response.headers.update(headers)
     return response
 
 
@@ -26,4 +21,13 @@ def granted(origin: str | None) -> list[tuple[str, str]]:
         ("Access-Control-Allow-Origin", origin),
         ("Vary", "Origin"),
         ("Access-Control-Allow-Credentials", "true"),
+    ]
+
+
+def preflight(asked: str | None) -> list[tuple[str, str]]:
+    """The headers that let a page send what it asks to send."""
+    return [
+        ("Access-Control-Allow-Methods", "GET, POST, OPTIONS"),
+        ("Access-Control-Allow-Headers", asked or "Authorization, Content-Type"),
+        ("Access-Control-Max-Age", "86400"),
     ]

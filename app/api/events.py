@@ -20,7 +20,7 @@ import orjson
 from flask import Blueprint, Flask, Response, abort, request
 
 from app import parts, rate_limits, security
-from app.api import problems
+from app.api import cors, problems
 from foundation.errors import Fault
 from shop import ingest_queue, vocabulary
 from shop.ingest_queue import IngestQueue
@@ -46,7 +46,7 @@ CALLS = {
     "/v1/a": "alias",
     **dict.fromkeys(("/v1/batch", "/v1/import", "/v1/b", "/beacon/v1/batch"), BATCH),
 }
-"""Where events are posted; the browser SDK uses the short forms."""
+"""Where events are posted, with or without a slash at the end; the browser SDK uses the short forms."""
 
 SUCCESS = b'{"success": true}'
 
@@ -79,19 +79,20 @@ class Door:
         self._keys: dict[str, tuple[float, Source]] = {}
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        kind = CALLS.get(environ["PATH_INFO"])
+        kind = CALLS.get(environ["PATH_INFO"].rstrip("/"))
         if kind is None:
             return self._inner(environ, start_response)
-        cors = _cors(environ)
+        granted = cors.granted(environ.get("HTTP_ORIGIN"))
         if environ["REQUEST_METHOD"] == "OPTIONS":
-            start_response("204 No Content", [*cors, *_granted(environ)])
+            asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS")
+            start_response("204 No Content", granted + cors.preflight(asked))
             return []
         problem = self._answer(kind, environ)
         if problem is not None:
-            problem.headers.extend(cors)
+            problem.headers.extend(granted)
             return problem(environ, start_response)
         length = str(len(SUCCESS))
-        headers = [("Content-Type", "application/json"), ("Content-Length", length), *cors]
+        headers = [("Content-Type", "application/json"), ("Content-Length", length), *granted]
         start_response("200 OK", headers)
         return [SUCCESS]
 
@@ -267,29 +268,6 @@ def _authorization(header: str) -> str | None:
         return None
 
 
-# -------------------------------------------------------------------------------------------------- CORS
-def _cors(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Any site may call these paths: they take a public key and give nothing back."""
-    origin = environ.get("HTTP_ORIGIN")
-    if not origin:
-        return [("Access-Control-Allow-Origin", "*")]
-    return [
-        ("Access-Control-Allow-Origin", origin),
-        ("Access-Control-Allow-Credentials", "true"),
-        ("Vary", "Origin"),
-    ]
-
-
-def _granted(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What a pre-flight asks for is granted as asked: SDKs add headers of their own, and more on a retry."""
-    asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS") or "Authorization, Content-Type"
-    return [
-        ("Access-Control-Allow-Methods", "GET, POST, OPTIONS"),
-        ("Access-Control-Allow-Headers", asked),
-        ("Access-Control-Max-Age", "86400"),
-    ]
-
-
 # ------------------------------------------------------------------------------ what browser SDKs ask first
 @bp.route("/v1/projects/<key>/settings", methods=["GET", "OPTIONS"])
 def segment_settings(key: str) -> Response:
@@ -368,9 +346,4 @@ def _preflight() -> Response | None:
     return Response(status=204) if request.method == "OPTIONS" else None
 
 
-@bp.after_request
-def _open_to_all(response: Response) -> Response:
-    response.headers.extend(_cors(request.environ))
-    if request.method == "OPTIONS":
-        response.headers.extend(_granted(request.environ))
-    return response
+bp.after_request(cors.any_origin)

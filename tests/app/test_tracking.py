@@ -65,6 +65,7 @@ def refused(db: Database) -> list[tuple[str, list[str]]]:
         ("/v1/g", "Grouped"),
         ("/v1/alias", "Aliased"),
         ("/v1/a", "Aliased"),
+        ("/v1/track/", "Product Viewed"),
     ],
 )
 def test_every_call_is_stored_under_its_name(post: Any, db: Database, path: str, name: str) -> None:
@@ -73,7 +74,7 @@ def test_every_call_is_stored_under_its_name(post: Any, db: Database, path: str,
     assert stored(db) == [name]
 
 
-@pytest.mark.parametrize("path", ["/v1/batch", "/v1/b", "/v1/import", "/beacon/v1/batch"])
+@pytest.mark.parametrize("path", ["/v1/batch", "/v1/b", "/v1/import", "/beacon/v1/batch", "/v1/batch/"])
 def test_every_batch_path_takes_many(post: Any, db: Database, path: str) -> None:
     assert post(path, {"batch": [EVENT, {**EVENT, "type": "page"}]}).json == {"success": True}
     assert stored(db) == ["Page Viewed", "Product Viewed"]
