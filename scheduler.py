@@ -21,7 +21,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from app import pruning
 from app.parts import Parts, build
-from campaigns import conversions, enrolments, messages
+from campaigns import conversions, enrolments, membership, messages
 from foundation import jobs, logs
 from foundation.config import Config
 from foundation.database import Database
@@ -51,6 +51,8 @@ def timetable(parts: Parts) -> list[Job]:
         Job("deliver", every(2), lambda now: messages.deliver_due(db, sending, now=now)),
         Job("inbox", every(2), lambda now: taken_in(db)),
         Job("sweep", every(10), lambda now: messages.sweep(db, now=now)),
+        Job("segments", every(3), lambda now: membership.refresh(db, now=now)),
+        Job("segments-check", nightly(hour=4, minute=40), lambda now: membership.check(db, now=now)),
         Job("credit", every(15), lambda now: conversions.credit_new_orders(db, now=now)),
         Job("slates", every(60), lambda now: results.meet(db, now=now)),
         Job("train", nightly(hour=3, minute=10), lambda now: apart("train")),

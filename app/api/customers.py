@@ -13,7 +13,7 @@ from app import security
 from app.api import endpoint
 from app.api.carts import CartReply, cart_reply
 from app.api.endpoint import Amount, Body, Page, Reply, Word, operation
-from campaigns import timeline
+from campaigns import segments, timeline
 from foundation import database
 from foundation.errors import Fault, Invalid, NotFound
 from recommender.predictions import expected
@@ -77,6 +77,14 @@ class PredictionsReply(Reply):
     favourite_weekday: int | None
 
 
+class SegmentReply(Reply):
+    """A segment she is in, and since when."""
+
+    name: str
+    title: str
+    since: datetime
+
+
 class CustomerReply(Reply):
     """The whole record. `predictions` is null for who has not ordered yet or refuses personalization."""
 
@@ -94,6 +102,7 @@ class CustomerReply(Reply):
     lifecycle: LifecycleReply | None
     orders: OrdersReply
     carts: list[CartReply]
+    segments: list[SegmentReply]
     predictions: PredictionsReply | None
     created_at: datetime
     updated_at: datetime
@@ -152,6 +161,9 @@ def get_customer(conn: sa.Connection, customer: str) -> CustomerReply:
             currency=money.DEFAULT_CURRENCY,
         ),
         carts=[cart_reply(cart, person.user_id) for cart in carts.of_customer(conn, customer_id)],
+        segments=[
+            SegmentReply.model_validate(one, from_attributes=True) for one in segments.of_customer(conn, customer_id)
+        ],
         predictions=_predictions(conn, customer_id),
     )
 

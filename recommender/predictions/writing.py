@@ -14,6 +14,8 @@ from recommender.predictions import forecast, histories
 from recommender.predictions.forecast import Basis, Forecast, Outlook
 from recommender.predictions.histories import COLUMNS, FAVOURITE_FROM, FAVOURITES, HISTORY, NUMBERS, ORDERS, Frame
 from recommender.predictions.lifetime import Floats
+from shop import changes
+from shop.changes import What
 
 STRETCH = 20_000
 """Customers at a time."""
@@ -88,6 +90,7 @@ def write(db: Database, frame: Frame, learned: Forecast) -> tuple[int, int]:
         with db.begin() as conn:
             upto = driver(conn).execute(_NEXT, {"after": after, "stretch": STRETCH}).fetchone()
             if upto is None or upto[0] is None:
+                changes.everybody(conn, What.PREDICTIONS)
                 return customers, written
             here = _stretch(conn, frame, learned, after=after, upto=upto[0])
         after, customers, written = upto[0], customers + here[0], written + here[1]
