@@ -131,6 +131,11 @@ def latest(conn: sa.Connection, *, limit: int = 20) -> list[RunLine]:
     return database.read(conn, _lines().order_by(training_runs.c.id.desc()).limit(limit), RunLine)
 
 
+def get(conn: sa.Connection, run_id: int) -> RunLine | None:
+    """One run."""
+    return next(iter(database.read(conn, _lines().where(training_runs.c.id == run_id), RunLine)), None)
+
+
 def live(conn: sa.Connection) -> RunLine | None:
     """The run whose model serves now, however long ago it was."""
     serving = sa.select(live_model.c.model_id).scalar_subquery()

@@ -61,7 +61,7 @@ def hits() -> str:
 
 def _picked(customer_id: int) -> str:
     """Back to the page that asked, with this customer chosen."""
-    target = security.safe_next(request.args.get("to"), url_for("console.model.index"))
+    target = security.safe_next(request.args.get("to"), url_for("console.model.trying.customer"))
     return f"{target}{'&' if '?' in target else '?'}customer={customer_id}"
 
 

@@ -52,6 +52,7 @@ CONSENT = {
     "unknown": Word(N_("Never asked"), "minus"),
 }
 RUN = {
+    "asked": Word(N_("Asked for"), "clock"),
     "running": Word(N_("Training"), "hourglass"),
     "published": Word(N_("Published"), "check"),
     "live": Word(N_("Live"), "check", "ok"),
@@ -120,6 +121,8 @@ EVENT = {
     "Email Bounced": Word(N_("E-mail bounced"), "undo-2"),
     "Message Sent": Word(N_("Message sent"), "send", "accent"),
     "Message Clicked": Word(N_("Clicked in a message"), "mouse-pointer-click", "accent"),
+    "Segment Entered": Word(N_("Came into a segment"), "blend"),
+    "Segment Left": Word(N_("Left a segment"), "blend"),
     "Unsubscribed": Word(N_("Unsubscribed"), "user-x"),
     "Page Viewed": Word(N_("Viewed a page"), "file-text"),
     "Screen Viewed": Word(N_("Viewed a screen"), "smartphone"),
@@ -133,6 +136,8 @@ JOB = {
     "deliver": N_("Hands messages over"),
     "inbox": N_("Takes in what a stopped web server had received"),
     "sweep": N_("Finds what a stopped process left unfinished"),
+    "segments": N_("Keeps segments up to date"),
+    "segments-check": N_("Checks every segment in full, every night"),
     "credit": N_("Credits orders to messages"),
     "slates": N_("Counts what recommendations earned"),
     "train": N_("Trains the recommender, every night"),
@@ -148,9 +153,22 @@ PURPOSES = {
 }
 ALGORITHM = {
     "served": N_("What is shown"),
+    "blend": N_("The sources, blended"),
     "popularity": N_("Best-sellers"),
+    "frequency": N_("Bought most often"),
     "history": N_("Buys it again"),
+    "seen": N_("Seen and not yet bought"),
+    "kin": N_("Customers who buy the same"),
+    "together": N_("Bought together"),
+    "viewed": N_("Looked at together"),
+    "follows": N_("What comes next"),
+    "sessions": N_("Visits like this one"),
+    "bm25": N_("Wanted by the same customers"),
     "als": N_("Shared tastes"),
+    "aisles": N_("Best-sellers of favourite categories"),
+    "lately": N_("In demand right now"),
+    "local": N_("In demand in the same shop"),
+    "fresh": N_("New, in favourite categories"),
 }
 SOURCE = {
     "explore": N_("New, being tried"),

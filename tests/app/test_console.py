@@ -30,6 +30,9 @@ PAGES = (
     "/console/sources",
     "/console/sources/rates",
     "/console/model",
+    "/console/model/runs",
+    "/console/model/try",
+    "/console/model/products",
     "/console/promotions",
     "/console/health",
 )
@@ -177,7 +180,7 @@ def test_customers_are_found_as_one_types(ines: FlaskClient, day: Day) -> None:
     for name in ("camille laur", "Laurent C"):
         assert "Camille Laurent" in ines.get(f"/console/customers?q={name}").text, name
     assert "Nobody found" in ines.get("/console/customers?q=nobody").text
-    assert f"customer={day.paul}" in ines.get("/console/customers/hits?who=delmas&to=/console/model").text
+    assert f"customer={day.paul}" in ines.get("/console/customers/hits?who=delmas&to=/console/model/try").text
 
 
 def test_a_customer_is_told_in_one_line_of_time(ines: FlaskClient, day: Day) -> None:
@@ -240,9 +243,11 @@ def test_refused_events_are_shown_with_what_was_sent_and_never_run(ines: FlaskCl
 
 
 def test_the_model_is_tried_on_a_customer_without_recording(ines: FlaskClient, day: Day) -> None:
-    page = ines.get(f"/console/model?customer={day.camille}&placement=email").text
-    assert "No model is live yet" in page and "Looking here is not recorded" in page
-    assert page.count('class="product"') > 1
+    assert "No model is live yet" in ines.get("/console/model").text
+    page = ines.get(f"/console/model/try?customer={day.camille}&placement=email").text
+    assert "these are best-sellers" in page and "Looking here is not recorded" in page
+    done, shown = page.split("What they would be shown")
+    assert "put in a basket" in done.lower() and shown.count('class="product"') > 1
 
 
 def test_health_names_what_is_not_as_it_must_be(ines: FlaskClient, day: Day) -> None:

@@ -96,7 +96,11 @@ def _addresses(day: Day) -> list[str]:
         f"/console/mailbox/{day.message_id}",
         f"/console/mailbox/{day.message_id}?view=headers",
         "/console/sources",
-        f"/console/model?customer={day.camille}",
+        f"/console/model/try?customer={day.camille}",
+        "/console/rules",
+        "/console/rules/new",
+        "/console/placements",
+        "/console/placements/home",
         "/console/promotions",
         "/console/health",
     ]
