@@ -64,7 +64,7 @@ DEFAULTS: Mapping[str, Placement] = {
         Placement("together", Mode.TOGETHER, n=4, public=True),
         Placement("cart", Mode.TOGETHER, n=6, public=True),
         Placement("order", Mode.TOGETHER, n=6, discover=0.75, public=True),
-        Placement("buy_again", Mode.DUE, discover=0.0, bought_days=None, public=True),
+        Placement("buy_again", Mode.DUE, discover=0.0, bought_days=None),
         Placement("trending", Mode.TRENDING, public=True),
         Placement("win_back", Mode.WIN_BACK, n=6, channel="email", rotation=2),
         Placement("email", Mode.FOR_YOU, n=6, channel="email", diversity=0.1, rotation=2, explore=0.02),

@@ -190,7 +190,7 @@ def _out(rule: Rule, goods: Goods) -> Flags:
 
 
 # ------------------------------------------------------------------------------------------------- as data
-_WANTED: Mapping[Action, tuple[str, ...]] = {
+WANTED: Mapping[Action, tuple[str, ...]] = {
     Action.PIN: ("position", "products"),
     Action.BOOST: ("strength",),
     Action.BURY: ("strength",),
@@ -253,7 +253,7 @@ def _at_odds(rule: Rule) -> list[Fault]:
     if rule.price_from is not None and rule.price_to is not None and rule.price_to < rule.price_from:
         faults.append(Fault("/price_to", "must not be below the lowest price"))
     if rule.action is Action.PRICE_BAND and rule.price_from is None and rule.price_to is None:
-        faults.append(Fault("/price_from", "or the highest price must be given"))
+        faults.append(Fault("/price_from", "or a highest price is needed"))
     return faults
 
 
@@ -270,7 +270,7 @@ class _Reading:
     def name(self) -> str:
         name = self.given.get("name")
         if not isinstance(name, str) or not 0 < len(name.strip()) <= LONGEST or not name.isprintable():
-            self.fault("name", f"must be a text of 1 to {LONGEST} characters")
+            self.fault("name", f"must be a text of at most {LONGEST} characters")
             return ""
         return name.strip()
 
@@ -295,7 +295,7 @@ class _Reading:
             return ()
         unknown = [one for one in given if allowed is not None and one not in allowed]
         if unknown and allowed is not None:
-            self.fault(key, f"must be among: {', '.join(allowed)}")
+            self.fault(key, f"must be one of: {', '.join(allowed)}")
         return tuple(dict.fromkeys(given))
 
     def moment(self, key: str) -> datetime | None:
@@ -307,7 +307,7 @@ class _Reading:
         except (TypeError, ValueError):
             at = None
         if at is None or at.tzinfo is None:
-            self.fault(key, "must be a time such as 2026-11-21T10:00:00+01:00")
+            self.fault(key, "must be an ISO 8601 time")
             return None
         return at
 
@@ -327,11 +327,11 @@ class _Reading:
     def wanted(self, action: Action) -> dict[str, Any]:
         """What this action needs; what it does not need must not be given."""
         for key in _ALL_WANTED:
-            if key not in _WANTED[action] and self.given.get(key) not in (None, ""):
+            if key not in WANTED[action] and self.given.get(key) not in (None, ""):
                 self.fault(key, f"means nothing for {action}")
-        if "products" in _WANTED[action] and not self.given.get("products"):
+        if "products" in WANTED[action] and not self.given.get("products"):
             self.fault("products", "must name a product")
-        return {key: self._value(key, action) for key in _WANTED[action] if key != "products"}
+        return {key: self._value(key, action) for key in WANTED[action] if key != "products"}
 
     def _value(self, key: str, action: Action) -> object:
         if key == "again":
@@ -345,9 +345,15 @@ class _Reading:
 
 
 _VALUES: Mapping[str, tuple[Callable[[float], bool], str]] = {
-    "position": (lambda given: isinstance(given, int) and 1 <= given <= placements.MOST, "must be from 1 to 100"),
-    "most": (lambda given: isinstance(given, int) and 1 <= given <= placements.MOST, "must be from 1 to 100"),
-    "margin": (lambda given: math.isfinite(given) and 0 <= given < 1, "must be a share from 0 to below 1"),
+    "position": (
+        lambda given: isinstance(given, int) and 1 <= given <= placements.MOST,
+        "must be a whole number from 1 to 100",
+    ),
+    "most": (
+        lambda given: isinstance(given, int) and 1 <= given <= placements.MOST,
+        "must be a whole number from 1 to 100",
+    ),
+    "margin": (lambda given: math.isfinite(given) and 0 <= given < 1, "must be a number from 0 to below 1"),
 }
 
 

@@ -188,7 +188,8 @@ def choose(
     tried: list[int] = []
     if count and len(fresh):
         untried = _untried(fresh, effect=effect, there=there)
-        tried = _tried(choices, goods, pool=untried, seed=seed, count=count, without=without)
+        anyway = without.union(choices.products[rows[:n]].tolist())
+        tried = _tried(choices, goods, pool=untried, seed=seed, count=count, without=anyway)
     products = choices.products[rows]
     taken = _taken(
         products,

@@ -17,9 +17,11 @@ from app.console import (
     messages,
     model,
     overview,
+    placements,
     predictions,
     promotions,
     roles,
+    rules,
     sentences,
     session,
     sources,
@@ -28,7 +30,10 @@ from foundation.errors import Conflict, Invalid, NotFound
 
 log = logging.getLogger(__name__)
 
-ROOMS = (session, overview, customers, campaigns, messages, mailbox, sources, model, predictions, promotions, health)
+ROOMS = (
+    *(session, overview, customers, campaigns, messages, mailbox, sources, promotions, health),
+    *(model, placements, rules, predictions),
+)
 
 POLICY = "; ".join(
     (

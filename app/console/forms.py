@@ -38,8 +38,8 @@ def of_definition(definition: CartAbandonment) -> Form:
 
 def definition_of(values: Mapping[str, str], *, placement: str = "email") -> dict[str, Any]:
     """The definition a form asks for; what is no number stays text, so that its fault is found with the others."""
-    given: dict[str, Any] = {name: _number(values.get(name, "")) for name in NUMBERS}
-    given["holdout_percent"] = _number(values.get("holdout_percent", "").replace(",", "."))
+    given: dict[str, Any] = {name: number(values.get(name, "")) for name in NUMBERS}
+    given["holdout_percent"] = number(values.get("holdout_percent", "").replace(",", "."))
     given["offer"] = values.get("offer") or None
     given["placement"] = placement
     given["words"] = {
@@ -60,7 +60,8 @@ def with_faults(values: Mapping[str, str], faults: Iterable[Fault]) -> Form:
     return Form(dict(values), placed)
 
 
-def _number(text: str) -> int | float | str:
+def number(text: str) -> int | float | str:
+    """What was typed as a number; what is none stays text, so that its fault is found with the others."""
     cleaned = text.strip()
     try:
         return int(cleaned)

@@ -52,6 +52,9 @@ NAVIGATION = (
         ("health.index", "activity", N_("Health")),
     ),
 )
+INSIDE = {"model": ("placements", "rules")}
+"""Rooms that are entered by another's entry."""
+
 FOR_STORES = ("customers.index", "promotions.index")
 
 
@@ -99,7 +102,7 @@ def sections() -> list[list[Section]]:
 
 def _section(endpoint: str, icon: str, word: str) -> Section:
     room = endpoint.split(".")[0]
-    here = f".{room}." in f".{request.endpoint}."
+    here = any(f".{name}." in f".{request.endpoint}." for name in (room, *INSIDE.get(room, ())))
     return Section(f"console.{endpoint}", icon, i18n.gettext(word), here, _unread() if room == "mailbox" else 0)
 
 
