@@ -26,7 +26,8 @@ def examine(parts: Parts, *, now: datetime) -> list[Finding]:
     settings = Finding("settings", True, f"public address {parts.config.base_url}")
     try:
         with parts.db.begin() as conn:
-            return [settings, *_database(conn), _scheduler(conn, now), _keys(conn), _channel(parts), _domain(parts)]
+            asked = [*_database(conn), _scheduler(conn, now), _model(conn, parts, now), _keys(conn)]
+            return [settings, *asked, _channel(parts), _domain(parts)]
     except sa.exc.OperationalError as down:
         return [settings, Finding("database", False, f"does not answer: {down.orig}")]
 
@@ -49,6 +50,13 @@ def _scheduler(conn: sa.Connection, now: datetime) -> Finding:
     if silent > jobs.STALE:
         return Finding("scheduler", False, f"silent for {int(silent.total_seconds())} s: start python scheduler.py")
     return Finding("scheduler", True, "alive")
+
+
+def _model(conn: sa.Connection, parts: Parts, now: datetime) -> Finding:
+    refused = parts.recommender.refused(conn, now=now)
+    if refused is None:
+        return Finding("recommender", True, "serves what was published")
+    return Finding("recommender", False, f"model {refused} is damaged and was refused: roll back, or flask train")
 
 
 def _keys(conn: sa.Connection) -> Finding:

@@ -123,8 +123,9 @@ class Recommender:
         tried = replace(live, decided=decided, effects={})
         return self._slates(conn, tried, [replace(request, record=False)], now=now, look_again=False)[0]
 
-    def refused(self) -> int | None:
-        """The id of a live model that could not be read here, so that the one before serves; None if all is well."""
+    def refused(self, conn: sa.Connection, *, now: datetime) -> int | None:
+        """The id of a live model that cannot be read here, so that the one before serves; None if all is well."""
+        self._keeper.current(conn, now)
         return self._keeper.refused
 
     def flush(self) -> None:

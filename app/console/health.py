@@ -23,6 +23,7 @@ SAID = {
         N_("A commit may be lost in a crash: nothing is sent"),
     ),
     "scheduler": (N_("The scheduler is alive"), N_("The scheduler is silent: nothing is planned or sent")),
+    "recommender": (N_("The model that was published serves"), N_("The model that was published is damaged")),
     "write keys": (N_("Sources have a key to send events with"), N_("No source can send events: there is no key")),
     "e-mail": (N_("E-mail has a channel"), N_("E-mail has no channel")),
     "sending domain": (N_("Mail comes from a name of the shop"), N_("Mail comes from a name nobody knows")),
