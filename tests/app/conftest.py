@@ -17,6 +17,7 @@ from campaigns import promotions
 from foundation.config import Config
 from foundation.database import Database, new_id
 from shop import tables
+from tests.app import console_world
 
 NOW = datetime.now(UTC)
 ENVIRON = {"RELANCE_SECRET_KEY": "a secret of the tests that is long enough"}
@@ -100,3 +101,23 @@ def code(db: Database, ada: int) -> str:
         held = promotions.reserve(conn, offer, {ada: message_id}, zone=UTC, now=NOW)
         promotions.issue(conn, [message_id], now=NOW)
         return held[ada].shown
+
+
+@pytest.fixture
+def enter(client: FlaskClient, installation: parts.Parts) -> Callable[[str], FlaskClient]:
+    """Signs in as someone of a role."""
+
+    def sign_in(role: str = "admin") -> FlaskClient:
+        console_world.make_user(installation, role=role)
+        login = {"email": console_world.EMAIL, "password": console_world.PASSWORD}
+        answer = console_world.post(client, "/console/sign-in", login, on="/console/sign-in")
+        assert answer.status_code == 303, answer.text
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def ines(enter: Callable[[str], FlaskClient]) -> FlaskClient:
+    """An administrator, signed in."""
+    return enter("admin")

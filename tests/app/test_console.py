@@ -17,7 +17,7 @@ from campaigns import plans
 from foundation.errors import Fault
 from shop import customers
 from tests.app import console_world
-from tests.app.console_world import CAMPAIGN, EMAIL, PASSWORD, Day
+from tests.app.console_world import CAMPAIGN, EMAIL, PASSWORD, Day, post
 
 PAGES = (
     "/console/",
@@ -44,34 +44,6 @@ def day(installation: parts.Parts) -> Day:
     return console_world.live(installation)
 
 
-@pytest.fixture
-def enter(client: FlaskClient, installation: parts.Parts) -> Callable[[str], FlaskClient]:
-    """Signs in as someone of a role."""
-
-    def sign_in(role: str = "admin") -> FlaskClient:
-        console_world.make_user(installation, role=role)
-        answer = _post(client, "/console/sign-in", {"email": EMAIL, "password": PASSWORD}, on="/console/sign-in")
-        assert answer.status_code == 303, answer.text
-        return client
-
-    return sign_in
-
-
-@pytest.fixture
-def ines(enter: Callable[[str], FlaskClient]) -> FlaskClient:
-    """An administrator, signed in."""
-    return enter("admin")
-
-
-def _post(
-    client: FlaskClient, path: str, data: dict[str, str] | None = None, *, on: str = "/console/customers"
-) -> TestResponse:
-    """Sends a form as its page would, with the token that page carries."""
-    found = re.search(r'name="csrf_token" value="(\w+)"', client.get(on).text)
-    assert found
-    return client.post(path, data={"csrf_token": found[1], **(data or {})})
-
-
 # ----------------------------------------------------------------------------------------------- who may enter
 def test_a_stranger_is_led_to_the_door_and_back(client: FlaskClient, installation: parts.Parts) -> None:
     console_world.make_user(installation)
@@ -79,15 +51,15 @@ def test_a_stranger_is_led_to_the_door_and_back(client: FlaskClient, installatio
     assert asked.status_code == 303
     target = "/console/messages?state=failed"
     data = {"email": EMAIL, "password": PASSWORD, "next": target}
-    entered = _post(client, "/console/sign-in", data, on=asked.headers["Location"])
+    entered = post(client, "/console/sign-in", data, on=asked.headers["Location"])
     assert entered.headers["Location"] == target
     assert client.get(target).status_code == 200
 
 
 def test_a_wrong_password_says_no_more_than_that(client: FlaskClient, installation: parts.Parts) -> None:
     console_world.make_user(installation)
-    wrong = _post(client, "/console/sign-in", {"email": EMAIL, "password": "guess"}, on="/console/sign-in")
-    unknown = _post(client, "/console/sign-in", {"email": "x@y.example", "password": "guess"}, on="/console/sign-in")
+    wrong = post(client, "/console/sign-in", {"email": EMAIL, "password": "guess"}, on="/console/sign-in")
+    unknown = post(client, "/console/sign-in", {"email": "x@y.example", "password": "guess"}, on="/console/sign-in")
     assert wrong.status_code == unknown.status_code == 401
     assert "do not go together" in wrong.text and "do not go together" in unknown.text
 
@@ -114,25 +86,25 @@ def test_an_analyst_reads_and_changes_nothing(enter: Callable[[str], FlaskClient
     analyst = enter("analyst")
     page = analyst.get(f"/console/campaigns/{CAMPAIGN}")
     assert page.status_code == 200 and "/pause" not in page.text
-    assert _post(analyst, f"/console/campaigns/{CAMPAIGN}/pause").status_code == 403
+    assert post(analyst, f"/console/campaigns/{CAMPAIGN}/pause").status_code == 403
     assert analyst.get(f"/console/customers/{day.camille}/export").status_code == 403
 
 
 def test_signing_out_ends_it(ines: FlaskClient) -> None:
-    _post(ines, "/console/sign-out")
+    post(ines, "/console/sign-out")
     assert ines.get("/console/").status_code == 303
 
 
 def test_the_language_one_chooses_stays_with_the_person(ines: FlaskClient) -> None:
-    _post(ines, "/console/preferences", {"locale": "fr", "next": "/console/"})
+    post(ines, "/console/preferences", {"locale": "fr", "next": "/console/"})
     page = ines.get("/console/", headers={"Accept-Language": "en"})
     assert '<html lang="fr"' in page.text and "Bonjour Inès." in page.text
 
 
 def test_the_look_one_chooses_stays_in_the_browser(ines: FlaskClient) -> None:
-    _post(ines, "/console/preferences", {"theme": "dark", "next": "/console/"})
+    post(ines, "/console/preferences", {"theme": "dark", "next": "/console/"})
     assert 'data-theme="dark"' in ines.get("/console/").text
-    _post(ines, "/console/preferences", {"theme": "system", "next": "/console/"})
+    post(ines, "/console/preferences", {"theme": "system", "next": "/console/"})
     assert "data-theme" not in ines.get("/console/").text
 
 
@@ -265,7 +237,7 @@ def _settings(**changes: str) -> dict[str, str]:
 
 
 def test_settings_are_kept(ines: FlaskClient, day: Day, installation: parts.Parts) -> None:
-    answer = _post(ines, f"/console/campaigns/{CAMPAIGN}", _settings())
+    answer = post(ines, f"/console/campaigns/{CAMPAIGN}", _settings())
     assert answer.status_code == 303
     with installation.db.begin() as conn:
         kept = plans.get(conn, CAMPAIGN).definition
@@ -277,7 +249,7 @@ def test_each_fault_stands_beside_its_field_and_nothing_changes(
     ines: FlaskClient, day: Day, installation: parts.Parts
 ) -> None:
     wrong = _settings(delay_minutes="soon", holdout_percent="90", en_subject="{{ customer.password }}", offer="NONE")
-    answer = _post(ines, f"/console/campaigns/{CAMPAIGN}", wrong)
+    answer = post(ines, f"/console/campaigns/{CAMPAIGN}", wrong)
     assert answer.status_code == 422
     for name in ("delay_minutes", "holdout_percent", "en_subject"):
         assert f'id="{name}-fault"' in answer.text, name
@@ -288,9 +260,9 @@ def test_each_fault_stands_beside_its_field_and_nothing_changes(
 
 def test_faults_are_said_in_the_readers_language(ines: FlaskClient, day: Day) -> None:
     ines.set_cookie("locale", "fr")
-    _post(ines, "/console/preferences", {"locale": "fr"})
+    post(ines, "/console/preferences", {"locale": "fr"})
     wrong = _settings(delay_minutes="soon", holdout_percent="90", products="", fr_subject="{{ nope }}", offer="NONE")
-    page = _post(ines, f"/console/campaigns/{CAMPAIGN}", wrong).text
+    page = post(ines, f"/console/campaigns/{CAMPAIGN}", wrong).text
     assert "Cette valeur doit être un nombre entier de 1 à 10080." in page
     assert "emploie nope, qui n’est pas un champ" in page
     assert "must be" not in page and "which is not" not in page
@@ -303,10 +275,10 @@ def test_a_sentence_of_no_known_shape_stays_as_it_came(web: Flask) -> None:
 
 def test_a_campaign_is_paused_launched_and_cancelled(ines: FlaskClient, day: Day, installation: parts.Parts) -> None:
     for act, state in (("pause", "paused"), ("launch", "sending"), ("cancel", "cancelled")):
-        assert _post(ines, f"/console/campaigns/{CAMPAIGN}/{act}").status_code == 303
+        assert post(ines, f"/console/campaigns/{CAMPAIGN}/{act}").status_code == 303
         with installation.db.begin() as conn:
             assert plans.get(conn, CAMPAIGN).state == state
-    again = _post(ines, f"/console/campaigns/{CAMPAIGN}/launch")
+    again = post(ines, f"/console/campaigns/{CAMPAIGN}/launch")
     assert again.status_code == 409 and "cannot be launched again" in again.text
 
 
@@ -322,29 +294,29 @@ def test_the_preview_is_a_chosen_customers_mail(ines: FlaskClient, day: Day) -> 
 
 
 def test_a_mail_that_cannot_be_written_says_so_in_its_place(ines: FlaskClient, day: Day) -> None:
-    _post(ines, f"/console/campaigns/{CAMPAIGN}", _settings(en_subject="{{ code.text }}", fr_subject="{{ code.text }}"))
+    post(ines, f"/console/campaigns/{CAMPAIGN}", _settings(en_subject="{{ code.text }}", fr_subject="{{ code.text }}"))
     assert "cannot be written" in ines.get(f"/console/campaigns/{CAMPAIGN}/preview?customer={day.camille}&in=en").text
 
 
 def test_a_key_is_shown_once_and_revoked(ines: FlaskClient, installation: parts.Parts) -> None:
-    made = _post(ines, "/console/sources/keys", {"name": "till", "kind": "secret", "channel": "store"})
+    made = post(ines, "/console/sources/keys", {"name": "till", "kind": "secret", "channel": "store"})
     key = re.search(r'id="new-key">(sk_[^<]+)<', made.text)
     assert key and key[1] not in ines.get("/console/sources").text
     with installation.db.begin() as conn:
         key_id = conn.scalar(sa.select(api_keys.c.id))
-    assert _post(ines, f"/console/sources/keys/{key_id}/revoke").status_code == 303
+    assert post(ines, f"/console/sources/keys/{key_id}/revoke").status_code == 303
     assert "Revoked" in ines.get("/console/sources").text
 
 
 def test_a_key_needs_a_name(ines: FlaskClient) -> None:
-    _post(ines, "/console/sources/keys", {"name": " ", "kind": "write", "channel": "web"})
+    post(ines, "/console/sources/keys", {"name": " ", "kind": "write", "channel": "web"})
     assert "Give the source a name" in ines.get("/console/sources").text
 
 
 def test_a_person_is_given_out_and_erased(ines: FlaskClient, day: Day, installation: parts.Parts) -> None:
     export = ines.get(f"/console/customers/{day.camille}/export")
     assert "camille@example.org" in export.text and "attachment" in export.headers["Content-Disposition"]
-    assert _post(ines, f"/console/customers/{day.camille}/erase").status_code == 303
+    assert post(ines, f"/console/customers/{day.camille}/erase").status_code == 303
     assert ines.get(f"/console/customers/{day.camille}").status_code == 404
 
 
@@ -356,7 +328,7 @@ def test_a_merge_is_undone(ines: FlaskClient, day: Day, installation: parts.Part
     page = ines.get(f"/console/customers/{zoe}").text
     undo = re.search(rf'action="(/console/customers/{zoe}/merges/\d+/undo)"', page)
     assert undo
-    assert _post(ines, undo[1]).status_code == 303
+    assert post(ines, undo[1]).status_code == 303
     assert "They are two customers again" in ines.get(f"/console/customers/{zoe}").text
 
 
