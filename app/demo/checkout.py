@@ -242,8 +242,14 @@ def _order(conn: sa.Connection, held: Basket, order_id: str, *, now: datetime) -
 @bp.get("/thanks")
 def thanks() -> str:
     """The order is in."""
-    order_id = request.args.get("order", "")
-    return render_template("demo/thanks.html", order=order_id if re.fullmatch(r"W-[0-9A-F]{8}", order_id) else "")
+    order_id, now = request.args.get("order", ""), datetime.now(UTC)
+    beside: list[pages.Card] = []
+    ordered = list(visits.current().ordered)
+    if ordered and not visits.agreed():
+        with parts.current_parts().db.begin() as conn:
+            beside = pages.slate(conn, "order", now=now, n=6, products=ordered)
+    known = order_id if re.fullmatch(r"W-[0-9A-F]{8}", order_id) else ""
+    return render_template("demo/thanks.html", order=known, ordered=ordered, beside=beside)
 
 
 # ------------------------------------------------------------------------------------------------ sign-in

@@ -51,10 +51,11 @@ class Department:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A product as it is shown among others, with the reason it is there."""
+    """A product as it is shown among others, with the reason it is there and the slate it is on, if that is kept."""
 
     product: Product
     reason: str = ""
+    slate_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def context() -> dict[str, Any]:
         "departments": plan.departments,
         "department": partial(phrases.department, locale=locale),
         "picture": baskets.picture,
-        "tracked": lambda product: _tracked(product, base_url),
+        "tracked": lambda product, slate_id="": _tracked(product, base_url, slate_id),
         "cart_event": partial(baskets.event, base_url=base_url),
         "store": plan.stores[0] if plan.stores else None,
         "store_count": len(plan.stores),
@@ -101,11 +102,11 @@ def context() -> dict[str, Any]:
     }
 
 
-def _tracked(product: Product, base_url: str) -> dict[str, Any]:
-    """A product as the tracker tells it, with the basket it would go into."""
+def _tracked(product: Product, base_url: str, slate_id: str = "") -> dict[str, Any]:
+    """A product as the tracker tells it, with the basket it would go into and the slate it was on."""
     said = baskets.properties(product, base_url=base_url)
-    cart_id = visits.current().cart_id
-    return said | {"cart_id": cart_id} if cart_id else said
+    known = {"cart_id": visits.current().cart_id, "slate_id": slate_id}
+    return said | {name: value for name, value in known.items() if value}
 
 
 def write_key() -> str:
@@ -184,22 +185,28 @@ def slate(
     products: Sequence[str] = (),
     store: str | None = None,
 ) -> list[Card]:
-    """What the shop shows by itself: for a visitor who was not asked yet, or on a till."""
-    request = serving.Request(
-        customer_id=customer_id,
-        placement=placement,
-        products=tuple(products),
-        n=n,
-        store_id=store,
-        record=False,
-        locale=visits.locale(),
-    )
+    """What the shop shows by itself: for a visitor who was not asked yet, or on a till. Nothing is recorded."""
+    request = _request(placement, n=n, customer_id=customer_id, products=tuple(products), store_id=store, record=False)
     found = parts.current_parts().recommender.recommend(conn, request, now=now)
     return cards(conn, ((item.product_id, item.reason) for item in found.items))
 
 
-def cards(conn: sa.Connection, wanted: Iterable[tuple[str, str]]) -> list[Card]:
+def buy_again(conn: sa.Connection, *, now: datetime, n: int) -> list[Card]:
+    """What it is time for a customer who is signed in to buy again; the shop asks itself, a browser's key may not."""
+    user_id = visits.current().user_id
+    if not user_id or not visits.agreed():
+        return []
+    found = parts.current_parts().recommender.recommend(conn, _request("buy_again", n=n, user_id=user_id), now=now)
+    bought = [(item.product_id, item.reason) for item in found.items if item.personal]
+    return cards(conn, bought, slate_id=str(found.slate_id))
+
+
+def _request(placement: str, *, n: int, **asked: Any) -> serving.Request:
+    return serving.Request(placement, n=n, locale=visits.locale(), **asked)
+
+
+def cards(conn: sa.Connection, wanted: Iterable[tuple[str, str]], *, slate_id: str = "") -> list[Card]:
     """Cards for these products and reasons, in their order, without those that are not for sale."""
     reasons = dict(wanted)
     known = catalogue.get_many(conn, reasons)
-    return [Card(known[one], reason) for one, reason in reasons.items() if one in known and known[one].active]
+    return [Card(known[one], reason, slate_id) for one, reason in reasons.items() if one in known and known[one].active]

@@ -60,8 +60,9 @@ def home() -> str:
     with there.db.begin() as conn:
         basket = baskets.load(conn, visit.lines, now=now)
         loved = [] if visits.agreed() else pages.slate(conn, "home", now=now, n=10)
-        near = pages.slate(conn, "store", now=now, n=10, store=pages.store_id())
-    return render_template("demo/home.html", basket=basket, loved=loved, near=near)
+        near = pages.slate(conn, "trending", now=now, n=10, store=pages.store_id())
+        again = pages.buy_again(conn, now=now, n=10)
+    return render_template("demo/home.html", basket=basket, loved=loved, near=near, again=again)
 
 
 @bp.get("/department/<slug>")
@@ -107,23 +108,27 @@ def product(product_id: str) -> str:
         if found is None:
             abort(404)
         here = product_id in stores.in_stock(conn, [product_id], store_id=pages.store_id())
-        goes_with = []
-        if not visits.agreed():
-            goes_with = pages.slate(conn, "product", now=now, n=10, products=[product_id])
-    return render_template("demo/product.html", product=found, here=here, goes_with=goes_with)
+        similar, together = (
+            [] if visits.agreed() else pages.slate(conn, placement, now=now, n=10, products=[product_id])
+            for placement in ("product", "together")
+        )
+    return render_template("demo/product.html", product=found, here=here, similar=similar, together=together)
 
 
 @bp.post("/cards")
 def cards() -> str:
     """The cards of a slate the browser asked Relance for, as this shop draws them."""
     given = request.get_json(silent=True)
+    slate = given if isinstance(given, dict) else {}
+    items = slate.get("items")
     wanted = [
         (str(one.get("product_id")).replace("\0", ""), str(one.get("reason") or "")[:200])
-        for one in (given if isinstance(given, list) else [])[:MOST_CARDS]
+        for one in (items if isinstance(items, list) else [])[:MOST_CARDS]
         if isinstance(one, dict)
     ]
+    slate_id = str(slate.get("slate_id") or "")[:36]
     with parts.current_parts().db.begin() as conn:
-        return render_template("demo/cards.html", cards=pages.cards(conn, wanted))
+        return render_template("demo/cards.html", cards=pages.cards(conn, wanted, slate_id=slate_id))
 
 
 @bp.post("/language")

@@ -147,7 +147,7 @@ def _to_show(conn: sa.Connection, standing: Standing | None, *, now: datetime) -
         return []
     shop = pages.find_store(request.args.get("store"))
     return pages.slate(
-        conn, "till", now=now, n=4, customer_id=standing.customer.id, store=shop.store_id if shop else None
+        conn, "store", now=now, n=4, customer_id=standing.customer.id, store=shop.store_id if shop else None
     )
 
 

@@ -33,6 +33,7 @@ class Visit:
     cart_id: str | None = None
     lines: Mapping[str, int] = field(default_factory=dict)
     code: str | None = None
+    ordered: tuple[str, ...] = ()
 
     def with_line(self, product_id: str, change: Change) -> "Visit":
         """The same with another number of pieces of a product; a basket is named when its first piece is added."""
@@ -43,8 +44,8 @@ class Visit:
         return replace(self, lines=lines, cart_id=self.cart_id or secrets.token_urlsafe(9))
 
     def without_basket(self) -> "Visit":
-        """The same after an order: the next basket is another one."""
-        return replace(self, cart_id=None, lines={}, code=None)
+        """The same after an order: the next basket is another one; what was ordered is kept for the page of thanks."""
+        return replace(self, cart_id=None, lines={}, code=None, ordered=tuple(self.lines))
 
 
 def admit() -> None:

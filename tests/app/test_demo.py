@@ -22,6 +22,8 @@ from campaigns.tables import promo_codes
 from foundation import format
 from foundation.config import Config
 from foundation.database import Database
+from recommender import results
+from recommender.tables import slate_clicks, slates
 from shop import carts, catalogue, consent, customers, stores
 from shop.tables import consent_log, events, orders
 from tests import browser
@@ -123,6 +125,35 @@ def test_no_page_holds_inline_script_or_style(visitor: FlaskClient) -> None:
         page = visitor.get("/demo" + path)
         assert "unsafe-inline" not in page.headers["Content-Security-Policy"]
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)|https?://(?!localhost)", _text(page))
+
+
+def test_slots_without_consent_are_filled_by_the_shop_and_tell_nothing(visitor: FlaskClient, db: Database) -> None:
+    assert "Loved this week" in _text(visitor.get("/demo/"))
+    assert "Goes well with it" in _text(visitor.get("/demo/product/1001"))
+    _checked_out(visitor)
+    visitor.post("/demo/checkout/pay", data={"order_id": "W-0A1B2C3D"})
+    thanks = _text(visitor.get("/demo/thanks?order=W-0A1B2C3D"))
+    assert "To go with your order" in thanks and "Rye bread" in thanks and "data-clicked" not in thanks
+    with db.begin() as conn:
+        assert conn.scalar(sa.select(sa.func.count()).select_from(slates)) == 0
+
+
+def test_a_regular_who_agreed_is_shown_what_to_buy_again(visitor: FlaskClient, shop: parts.Parts, db: Database) -> None:
+    _checked_out(visitor)
+    visitor.post("/demo/checkout/pay", data={"order_id": "W-0A1B2C3D"})
+    assert "Time to buy it again" not in _text(visitor.get("/demo/"))
+    visitor.set_cookie("relance-consent", "granted")
+    page = _text(visitor.get("/demo/"))
+    assert "Time to buy it again" in page and "data-clicked" in page and "You bought this before" in page
+    shop.recommender.flush()
+    with db.begin() as conn:
+        assert conn.scalars(sa.select(slates.c.placement)).all() == ["buy_again"]
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"items": 3}, {"items": [1, {"product_id": 5}], "slate_id": ["x"]}])
+def test_cards_of_a_nonsense_slate_are_none(visitor: FlaskClient, body: object) -> None:
+    answer = visitor.post("/demo/cards", json=body)
+    assert answer.status_code == 200 and "<li" not in _text(answer)
 
 
 def test_a_form_sent_from_another_site_is_turned_away(visitor: FlaskClient) -> None:
@@ -436,6 +467,33 @@ def test_events_that_could_not_be_delivered_come_later_and_count_once(page: Page
     names = _until(db, page, "Product Shared")
     page.evaluate("relance.flush()")
     assert names.count("Product Shared") == 1
+
+
+@in_a_browser
+def test_what_is_clicked_in_a_slot_comes_back_to_its_slate(page: Page, db: Database, shop: parts.Parts) -> None:
+    page.get_by_role("button", name="Accept").click()
+    _until(db, page, "Page Viewed")
+    page.reload()
+    card = page.locator("[data-slot] [data-clicked]").first
+    card.wait_for()
+    product_id = (card.get_attribute("href") or "").rpartition("/")[2]
+    page.locator("[data-slot] .pc-add").first.click()
+    page.get_by_role("dialog", name="Your basket").wait_for()
+    _until(db, page, "Product Added")
+    page.locator("[data-close]").first.click()
+    card.click()
+    page.wait_for_url(f"**/product/{product_id}")
+    _until(db, page, "Product Clicked")
+    shop.recommender.flush()
+    with db.begin() as conn:
+        # The browser of these tests says it has no head, which no person's does.
+        conn.execute(sa.update(events).values(context={}))
+    results.meet(db, now=datetime.now(UTC))
+    with db.begin() as conn:
+        (found,) = conn.execute(sa.select(slate_clicks)).mappings()
+        assert (found["placement"], found["product_id"]) == ("home", product_id)
+        assert found["added_at"] is not None
+        assert results.by_placement(results.lines(conn, since=NOW.date()))["home"].clicked == 1
 
 
 @in_a_browser

@@ -46,10 +46,14 @@
       return fetch(slot.dataset.cards, {
         method: "POST",
         headers: { "Content-Type": "application/json", "X-Fragment": "cards" },
-        body: JSON.stringify(slate.items.map(function (item) { return { product_id: item.product_id, reason: item.reason }; }))
+        body: JSON.stringify({ slate_id: slate.slate_id, items: slate.items.map(function (item) { return { product_id: item.product_id, reason: item.reason }; }) })
       }).then(function (answer) { return answer.text(); }).then(function (html) { list.innerHTML = html; });
     }).catch(function () { slot.hidden = !list.querySelector("a"); }).then(function () { list.removeAttribute("aria-busy"); });
   }
+  document.addEventListener("click", function (event) {
+    var card = event.target.closest("[data-clicked]");
+    if (card) tracker.track("Product Clicked", JSON.parse(card.dataset.clicked)); // leaves with the page's beacon
+  });
   each(".slot-nav button", function (button) {
     var list = button.closest(".slot").querySelector("ul");
     button.addEventListener("click", function () {
