@@ -1,13 +1,12 @@
 """Why a product is shown, as one would say it at the counter, in French and in English; built from evidence. Pure."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-import numpy as np
-
 from foundation.format import HARD
-from recommender.algorithms.base import Floats, Ints, Kind
+from recommender.algorithms.base import Kind
 from recommender.slate import Mark
 
 RHYTHM_ORDERS = 3
@@ -51,32 +50,6 @@ class Evidence:
     popular: bool = False
     store: str | None = None
     category: str | None = None
-
-
-def done(products: Ints, kinds: Ints, ages: Floats, *, picked: Ints) -> list[Done]:
-    """What a customer did with each of the picked.
-
-    :param products: of her interactions, in any order, with `kinds` and `ages` in days
-    """
-    if not len(products):
-        return [NOTHING_DONE] * len(picked)
-    rows, columns = np.nonzero(picked[:, None] == products)
-    found = [NOTHING_DONE] * len(picked)
-    if not len(rows):
-        return found
-    borders = np.flatnonzero(np.diff(rows, prepend=-1))
-    for first, last in zip(borders.tolist(), [*borders[1:].tolist(), len(rows)], strict=True):
-        mine = columns[first:last]
-        found[int(rows[first])] = _done(kinds[mine], ages[mine])
-    return found
-
-
-def _done(kinds: Ints, ages: Floats) -> Done:
-    ordered = kinds == Kind.ORDER
-    days = np.unique(np.floor(ages[ordered]))
-    every = float((days[-1] - days[0]) / (len(days) - 1)) if len(days) > 1 else 0.0
-    views = int(((kinds == Kind.VIEW) & (ages <= 30)).sum())
-    return Done(len(days), every, float(ages.min()), Kind(int(kinds.max())), views)
 
 
 def is_personal(evidence: Evidence) -> bool:
@@ -130,7 +103,7 @@ def _own(done: Done, words: Mapping[str, str]) -> str:
 
 def _every(days: float, words: Mapping[str, str]) -> str:
     """A span as people say it: days up to three weeks, then weeks up to two months, then months."""
-    for limit, unit, name in ((21, 1.0, "day"), (60, 7.0, "week"), (np.inf, 30.44, "month")):
+    for limit, unit, name in ((21, 1.0, "day"), (60, 7.0, "week"), (math.inf, 30.44, "month")):
         if days < limit:
             count = max(1, round(days / unit))
             return words[name] if count == 1 else words[f"{name}s"].format(n=f"{count}{HARD}")

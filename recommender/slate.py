@@ -12,7 +12,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.algorithms.base import NO_INTS, UNCATEGORISED, Asks, Flags, Floats, Ints, Kind
+from recommender.algorithms.base import NO_INTS, UNCATEGORISED, Flags, Floats, Ints
 from recommender.goods import Goods
 from recommender.placements import Mode, Placement
 from recommender.rules import NO_EFFECT, Cap, Effect
@@ -66,20 +66,11 @@ class Hindrance(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Bought:
-    """What customers ordered, by the pairs of their `Asks`: days since the last and the first order of the product,
-    infinite and 0 if there is none, and on how many days it was ordered."""
-
-    last_ages: Floats
-    first_ages: Floats
-    days: Ints
-
-
-@dataclass(frozen=True, slots=True)
 class Choices:
-    """The candidates of one request as parallel arrays, best first; what she ordered of each as in `Bought`.
+    """The candidates of one request as parallel arrays, best first.
 
-    `shown`: it was on one of her latest slates of this placement, so others come first.
+    `last_ages` and `first_ages` are days since she last and first ordered each, infinite and 0 if she never did; `days`
+    counts the days on which she did. `shown`: it was on one of her latest slates of this placement, so others come first.
     """
 
     products: Ints
@@ -93,42 +84,6 @@ class Choices:
         return Choices(
             self.products[rows], self.last_ages[rows], self.first_ages[rows], self.days[rows], self.shown[rows]
         )
-
-
-def bought(asks: Asks) -> Bought:
-    """What the histories of many requests say of orders."""
-    rows = np.flatnonzero(asks.kinds == Kind.ORDER)
-    place, ages = asks.place[rows], asks.ages[rows]
-    last, first = np.full(len(asks.pairs), np.inf), np.zeros(len(asks.pairs))
-    np.minimum.at(last, place, ages)
-    np.maximum.at(first, place, ages)
-    span = int(ages.max(initial=0)) + 1
-    keys = np.unique(place * span + ages.astype(np.int64)) // span
-    return Bought(last, first, np.bincount(keys, minlength=len(asks.pairs)))
-
-
-def choices(
-    asks: Asks, ordered: Bought, request: int, *, products: Ints, shown: frozenset[int] = frozenset()
-) -> Choices:
-    """The candidates of one of the requests.
-
-    :param products: as ranked, best first
-    :param shown: on the latest slates she saw there
-    """
-    start, end = asks.pair_starts[request : request + 2].tolist()
-    lately = np.array([number in shown for number in products.tolist()]) if shown else np.zeros(len(products), bool)
-    if start == end:
-        none = np.zeros(len(products))
-        return Choices(products, none + np.inf, none, none.astype(np.int64), lately)
-    places = start + np.minimum(np.searchsorted(asks.pairs[start:end], products), end - start - 1)
-    known = asks.pairs[places] == products
-    return Choices(
-        products,
-        np.where(known, ordered.last_ages[places], np.inf),
-        np.where(known, ordered.first_ages[places], 0.0),
-        np.where(known, ordered.days[places], 0),
-        lately,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,11 @@
 
 import string
 
-import numpy as np
 import pytest
 
 from recommender import reasons
 from recommender.algorithms.base import Kind
-from recommender.reasons import NOTHING_DONE, Around, Done, Evidence
+from recommender.reasons import Around, Done, Evidence
 from recommender.slate import Mark
 
 HARD = "\u00a0"
@@ -90,18 +89,3 @@ class TestStrangers:
         page = Evidence(goes_with="Moka", around=Around.PRODUCT)
         assert not reasons.is_personal(page) and reasons.impersonal(page) == page
         assert not reasons.is_personal(Evidence(popular=True))
-
-
-class TestWhatWasDone:
-    def test_is_read_from_a_history(self) -> None:
-        products = np.array([1, 1, 1, 1, 2, 3, 1])
-        kinds = np.array([Kind.ORDER, Kind.ORDER, Kind.ORDER, Kind.VIEW, Kind.VIEW, Kind.ORDER, Kind.ORDER])
-        ages = np.array([25.5, 13.4, 1.2, 0.5, 40.0, 3.0, 1.1])
-        one, two, nine = reasons.done(products, kinds, ages, picked=np.array([1, 2, 9]))
-        assert one == Done(orders=3, every=12.0, since=0.5, strongest=Kind.ORDER, views=1)
-        assert two == Done(orders=0, every=0.0, since=40.0, strongest=Kind.VIEW, views=0)
-        assert nine == NOTHING_DONE
-
-    def test_is_nothing_without_history(self) -> None:
-        none = np.zeros(0, np.int64)
-        assert reasons.done(none, none, np.zeros(0), picked=np.array([1])) == [NOTHING_DONE]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from recommender import rules, slate
-from recommender.algorithms.base import Asks, Flags, Kind
+from recommender.algorithms.base import Flags
 from recommender.goods import Goods
 from recommender.placements import DEFAULTS, Mode, Placement
 from recommender.rules import Cap, Effect
@@ -272,22 +272,6 @@ def test_each_hindrance_is_named(shelf: Goods) -> None:
         Hindrance.NONE,
         Hindrance.NOT_FOR_SALE,
     ]
-
-
-def test_what_was_ordered_is_read_from_many_histories_at_once() -> None:
-    """The first ordered 4 twenty days ago and twice ten days ago, and looked at 2; the third ordered 2."""
-    asks = Asks.of(
-        np.array([0, 4, 4, 5]),
-        products=np.array([4, 4, 4, 2, 2]),
-        kinds=np.array([Kind.ORDER, Kind.ORDER, Kind.ORDER, Kind.VIEW, Kind.ORDER]),
-        ages=np.array([20.2, 10.4, 10.3, 1.0, 5.0]),
-    )
-    ordered = slate.bought(asks)
-    first, second, third = (slate.choices(asks, ordered, r, products=np.array([2, 4, 9])) for r in range(3))
-    assert first.last_ages.tolist() == [np.inf, 10.3, np.inf] and first.first_ages.tolist() == [0, 20.2, 0]
-    assert first.days.tolist() == [0, 2, 0]
-    assert second.last_ages.tolist() == [np.inf] * 3
-    assert third.last_ages.tolist() == [5.0, np.inf, np.inf]
 
 
 def test_a_slate_can_be_made_again_from_its_id() -> None:
