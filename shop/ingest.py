@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from uuid import UUID
 
 import orjson
@@ -44,8 +45,7 @@ def _ingest(conn: sa.Connection, events: Sequence[Event], refused: Sequence[Refu
     placed = customers.resolve(conn, fresh, now=now, asked=asked) if fresh else []
     turned_away = [*refused, *_refusals(fresh, placed)]
     belonging = [(event, place) for event, place in zip(fresh, placed, strict=True) if not place.refused]
-    new = _store(conn, belonging)
-    happened = [(place.customer, place.origin, event) for event, place in belonging if event.key in new]
+    happened = [(place.customer, place.origin, event) for event, place in _store(conn, belonging)]
     carts.apply(conn, happened)
     _bought(conn, orders.apply(conn, happened))
     _keep_refused(conn, turned_away)
@@ -62,15 +62,17 @@ def _ingest(conn: sa.Connection, events: Sequence[Event], refused: Sequence[Refu
     return Outcome(len(happened), repeated.total(), len(turned_away))
 
 
-_PLANNING = f"""SELECT {", ".join(
-    f"set_config('{name}', '{value}', true)"
-    for name, value in (
-        ("enable_seqscan", "off"),
-        ("enable_hashjoin", "off"),
-        ("enable_mergejoin", "off"),
-        ("plan_cache_mode", "force_generic_plan"),
+_PLANNING = f"""SELECT {
+    ", ".join(
+        f"set_config('{name}', '{value}', true)"
+        for name, value in (
+            ("enable_seqscan", "off"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
+            ("plan_cache_mode", "force_generic_plan"),
+        )
     )
-)}"""
+}"""
 """For this transaction. Plans are made once and kept, not made anew for every length of array; and every row is found
 by its key: PostgreSQL would rather read a table from end to end, which is right until the table has grown."""
 
@@ -133,37 +135,39 @@ WITH new AS (
 ), noted AS (
     INSERT INTO changes (customer_id, what) SELECT DISTINCT customer_id, name FROM new
 )
-SELECT key FROM new
+SELECT CASE WHEN count(*) < %s THEN coalesce(array_agg(key), '{{}}') END FROM new
 """
 
 
-def _store(conn: sa.Connection, belonging: Sequence[tuple[Event, Placed]]) -> set[UUID]:
-    """Stores events, adds them to profiles, and leaves a signal of those listened for. Returns the keys of new ones.
+_IDS = ("product_id", "order_id", "cart_id", "store_id", "message_id")
+_STORED = attrgetter("name", "channel", "occurred_at", "received_at", "source_id", *_IDS)
+
+
+def _store(conn: sa.Connection, belonging: Sequence[tuple[Event, Placed]]) -> Sequence[tuple[Event, Placed]]:
+    """Stores events, adds them to profiles, and leaves a signal of those listened for. Returns those that were new.
 
     In the order of their keys, so that two transactions never wait for each other in a ring.
     """
     if not belonging:
-        return set()
+        return belonging
     rows = sorted(belonging, key=lambda row: row[0].key.int)
     events = [event for event, _ in rows]
+    names, channels, occurred, received, sources, *ids = zip(*map(_STORED, events), strict=True)
     columns = [
         arrays.uuids(event.key for event in events),
         arrays.numbers(place.customer for _, place in rows),
         arrays.numbers(place.origin for _, place in rows),
-        arrays.texts(event.name for event in events),
-        arrays.times(event.occurred_at for event in events),
-        arrays.times(event.received_at for event in events),
-        arrays.numbers(event.source_id for event in events),
-        arrays.texts(event.channel for event in events),
-        arrays.texts(event.product_id for event in events),
-        arrays.texts(event.order_id for event in events),
-        arrays.texts(event.cart_id for event in events),
-        arrays.texts(event.store_id for event in events),
-        arrays.texts(event.message_id for event in events),
+        arrays.texts(names),
+        arrays.times(occurred),
+        arrays.times(received),
+        arrays.numbers(sources),
+        arrays.texts(channels),
+        *map(arrays.texts, ids),
         arrays.texts(orjson.dumps(_told(event)).decode() for event in events),
         arrays.texts(orjson.dumps(event.context).decode() for event in events),
     ]
-    return {row[0] for row in database.driver(conn).execute(_STORE, columns).fetchall()}
+    ((new,),) = database.driver(conn).execute(_STORE, [*columns, len(rows)]).fetchall()
+    return belonging if new is None else [one for one in belonging if one[0].key in new]
 
 
 def _told(event: Event) -> dict[str, object]:

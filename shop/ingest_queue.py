@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 EVENTS_BEHIND = 3_000
 """When more than so many wait to be taken in, senders are slowed down so that these stay a moment's work..."""
-SLOWED_SECONDS = 0.25
+SLOWED_SECONDS = 1.0
 EVENTS_WAITING = 50_000
 """...and turned away when, whatever the reason, this many do: some seconds' work."""
 GATHER_SECONDS = 0.002
