@@ -6,7 +6,7 @@ are: nothing here is done once a row.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import sqlalchemy as sa
@@ -22,21 +22,24 @@ Version = tuple[int, int]
 
 _READ = f"""
 WITH asked AS MATERIALIZED (
-    SELECT place, owner, known, coalesce(
+    SELECT place, owner, known, ranked, coalesce(
         (SELECT coalesce(merged_into, id) FROM customers WHERE id = given.customer),
         (SELECT customer_id FROM identities
          WHERE kind = given.kind AND value = given.value AND quarantined_at IS NULL)
     ) AS customer_id
     FROM unnest(%(customers)s::bigint[], %(kinds)s::text[], %(values)s::text[], %(owners)s::bigint[],
-                %(known)s::bigint[]) WITH ORDINALITY AS given (customer, kind, value, owner, known, place)
+                %(known)s::bigint[], %(ranked)s::bool[])
+        WITH ORDINALITY AS given (customer, kind, value, owner, known, ranked, place)
 ), versioned AS MATERIALIZED (
-    SELECT place, customer_id, version, (owner, known) = (customer_id, version) AS unchanged
+    SELECT place, customer_id, version, (owner, known) = (customer_id, version) AS unchanged, ranked
     FROM asked LEFT JOIN LATERAL (
         SELECT CAST(CAST(xmin AS text) AS bigint) AS version FROM profiles WHERE customer_id = asked.customer_id
     ) AS profile ON true
 )
-SELECT customer_id, version, unchanged IS TRUE, refused.channels, latest.packed
+SELECT versioned.customer_id, versioned.version, unchanged IS TRUE, refused.channels, latest.packed, ahead.products
 FROM versioned
+LEFT JOIN rankings AS ahead ON ranked AND unchanged IS NOT TRUE AND ahead.customer_id = versioned.customer_id
+    AND ahead.version = versioned.version AND ahead.model_id = %(model)s AND ahead.made_at > %(oldest)s
 LEFT JOIN LATERAL (
     SELECT array_agg(channel) AS channels FROM consents
     WHERE customer_id = versioned.customer_id AND purpose IN ('personalization', 'any') AND state = 'denied'
@@ -46,22 +49,26 @@ LEFT JOIN LATERAL (
     FROM (
         SELECT * FROM (
             (SELECT product_id, ordered_at AS at, '\\x02'::bytea AS kind FROM order_lines
-             WHERE customer_id = versioned.customer_id AND ordered_at <= %(now)s AND quantity > 0
+             WHERE customer_id = versioned.customer_id AND unchanged IS NOT TRUE
+               AND ordered_at <= %(now)s AND quantity > 0
                AND order_id <> ALL (ARRAY(
                    SELECT order_id FROM orders WHERE customer_id = versioned.customer_id AND state <> 'completed'))
              ORDER BY ordered_at DESC LIMIT {RECENT})
             UNION ALL
             (SELECT product_id, occurred_at, CASE name WHEN 'Product Added' THEN '\\x01'::bytea ELSE '\\x00'::bytea END
              FROM events
-             WHERE customer_id = versioned.customer_id AND occurred_at <= %(now)s
+             WHERE customer_id = versioned.customer_id AND unchanged IS NOT TRUE AND occurred_at <= %(now)s
                AND name IN ('Product Viewed', 'Product Added') AND product_id IS NOT NULL
              ORDER BY occurred_at DESC LIMIT {RECENT})
         ) AS both_kinds ORDER BY at DESC LIMIT {RECENT}
     ) AS lately
-) AS latest ON unchanged IS NOT TRUE
+) AS latest ON true
 ORDER BY place
 """
 """The past of a customer whose version is known already is not read again."""
+
+AHEAD_KEPT = timedelta(hours=26)
+"""A ranking made ahead counts for so long: it is made every night, and what she is due for changes with the days."""
 
 _ROW = np.dtype([("product", ">i8"), ("at", ">i8"), ("kind", "u1")])
 _POSTGRES_EPOCH = 946_684_800_000_000
@@ -72,13 +79,14 @@ _POSTGRES_EPOCH = 946_684_800_000_000
 class Handle:
     """How a request names its customer: an id of ours, else one the shop or the browser gave; or nothing at all.
 
-    `version` is that of her past as the asker has it.
+    `version` is that of her past as the asker has it; `ranked`: a ranking made ahead would do.
     """
 
     customer_id: int | None = None
     user_id: str | None = None
     anonymous_id: str | None = None
     version: Version | None = None
+    ranked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +105,11 @@ class Who:
 @dataclass(frozen=True, slots=True)
 class Pasts:
     """What many customers did lately on all channels, latest first within each, as flat arrays; the rows of request r
-    begin at `starts[r]`. `times` are microseconds since 1970, `products` the hashes of their ids."""
+    begin at `starts[r]`. `times` are microseconds since 1970, `products` the hashes of their ids. `ahead` are rankings
+    made ahead for those who did nothing since."""
 
     who: tuple[Who, ...]
+    ahead: tuple[bytes | None, ...]
     starts: Ints
     products: NDArray[np.int64]
     times: Ints
@@ -110,24 +120,28 @@ NO_HANDLE = Handle()
 NOBODY = Who(None, None, False, frozenset())
 
 
-def read(conn: sa.Connection, handles: Sequence[Handle], *, now: datetime) -> Pasts:
+def read(conn: sa.Connection, handles: Sequence[Handle], *, model_id: int | None = None, now: datetime) -> Pasts:
     """Who each is and her latest interactions; orders that were undone left out.
 
     A handle nobody has, or too many have, is nobody's. The past of one who is unchanged is not read and comes empty.
+
+    :param model_id: of which model rankings made ahead are wanted
     """
     named = [
         place for place, handle in enumerate(handles) if _key(handle) is not None or handle.customer_id is not None
     ]
-    who, packed = [NOBODY] * len(handles), [b""] * len(handles)
+    who, packed, ahead = [NOBODY] * len(handles), [b""] * len(handles), [None] * len(handles)
     if named:
-        rows = driver(conn).execute(_READ, _given([handles[place] for place in named], now), prepare=True, binary=True)
-        for place, (customer_id, version, unchanged, refused, past) in zip(named, rows.fetchall(), strict=True):
+        given = _given([handles[place] for place in named], model_id, now)
+        rows = driver(conn).execute(_READ, given, prepare=True, binary=True).fetchall()
+        for place, (customer_id, version, unchanged, refused, past, ranking) in zip(named, rows, strict=True):
             known = None if customer_id is None or version is None else (customer_id, version)
             who[place] = Who(customer_id, known, unchanged, frozenset(refused or ()))
-            packed[place] = past or b""
+            packed[place], ahead[place] = past or b"", ranking
     table = np.frombuffer(b"".join(packed), _ROW)
     return Pasts(
         tuple(who),
+        tuple(ahead),
         starts=base.offsets(np.array([len(each) for each in packed], np.int64) // _ROW.itemsize),
         products=table["product"].astype(np.int64),
         times=table["at"].astype(np.int64) + _POSTGRES_EPOCH,
@@ -141,13 +155,16 @@ def micros(moment: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
-def _given(handles: Sequence[Handle], now: datetime) -> dict[str, object]:
+def _given(handles: Sequence[Handle], model_id: int | None, now: datetime) -> dict[str, object]:
     return {
         "customers": array(handle.customer_id for handle in handles),
         "kinds": array("anonymous_id" if handle.user_id is None else "user_id" for handle in handles),
         "values": array(_key(handle) for handle in handles),
         "owners": array(handle.version[0] if handle.version else None for handle in handles),
         "known": array(handle.version[1] if handle.version else None for handle in handles),
+        "ranked": array("t" if handle.ranked else "f" for handle in handles),
+        "model": model_id,
+        "oldest": now - AHEAD_KEPT,
         "now": now,
     }
 

@@ -60,6 +60,25 @@ model_parts = sa.Table(
     comment="The artefact of a model, in order",
 )
 
+rankings = sa.Table(
+    "rankings",
+    metadata,
+    sa.Column(
+        "customer_id",
+        sa.BigInteger,
+        sa.ForeignKey("customers.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("model_id", sa.BigInteger, nullable=False, comment="whose product numbers these are"),
+    sa.Column(
+        "version", sa.BigInteger, nullable=False, comment="of her profile; whoever did anything since has another"
+    ),
+    sa.Column("made_at", Time, nullable=False),
+    sa.Column("products", sa.LargeBinary, nullable=False, comment="number, score and source of each, best first"),
+    comment="What the live model ranks for each customer, made ahead; may be emptied at any time",
+)
+
 live_model = sa.Table(
     "live_model",
     metadata,

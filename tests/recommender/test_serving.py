@@ -1,17 +1,19 @@
 """One request, one slate: current, never empty, recorded."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from foundation.database import Database
-from recommender import registry, training
+from foundation.errors import Invalid
+from recommender import merchandising, registry, training
 from recommender.live import FRESH
 from recommender.serving import Recommender, Request, Slate
 from recommender.tables import model_parts, slates
-from shop import tables
+from shop import consent, tables
 from tests.recommender.conftest import COFFEES, TEAS, Shop
 
 
@@ -229,3 +231,142 @@ class TestSlates:
             made = ask.recommender.recommend_many(conn, wanted, now=ask.now)
         for number, slate in enumerate(made):
             assert {item.product_id for item in slate.items} <= set(TEAS if number % 2 else COFFEES)
+
+
+class TestManyProducts:
+    """Thirty products, which the catalogue was read with; then things happen to them."""
+
+    @pytest.fixture
+    def thirty(self, shop: Shop, ask: Asking) -> Shop:
+        for number in range(30):
+            shop.product(f"p{number:02}")
+        for number in range(5):
+            shop.order("ann", [f"p{number:02}"], days_ago=40 - number)
+        ask(n=1)
+        return shop
+
+    @pytest.mark.parametrize("gone", [1, 12, 20, 29])
+    def test_are_replaced_when_gone_to_the_last_that_is_there(self, thirty: Shop, ask: Asking, gone: int) -> None:
+        for number in range(gone):
+            thirty.change(f"p{number:02}", active=False)
+        names = ask.names(user_id="ann", n=12)
+        assert len(names) == len(set(names)) == min(12, 30 - gone)
+        assert all(int(name[1:]) >= gone for name in names)
+
+    def test_that_came_meanwhile_are_found_where_all_others_are_gone(self, thirty: Shop, ask: Asking) -> None:
+        for number in range(30):
+            thirty.change(f"p{number:02}", active=False)
+        assert ask.names() == []
+        thirty.product("newcomer")
+        ask.now += timedelta(seconds=2)
+        assert ask.names() == ["newcomer"]
+
+    def test_are_not_there_twice_where_more_are_asked_for_than_there_are(self, thirty: Shop, ask: Asking) -> None:
+        assert sorted(ask.names(user_id="ann", n=100)) == [f"p{number:02}" for number in range(30)]
+
+
+class TestHistories:
+    @pytest.mark.parametrize("events", [0, 1, 100_000])
+    def test_of_any_length_are_answered(self, tea_and_coffee: Shop, ask: Asking, events: int) -> None:
+        training.run(ask.db, now=ask.now)
+        tea_and_coffee.customer("ann")
+        if events:
+            tea_and_coffee.event("ann", "Product Viewed", COFFEES[0])
+            tea_and_coffee.repeat_events(events - 1)
+        names = ask.names(user_id="ann", n=3)
+        assert len(set(names)) == 3 and (names[0] == COFFEES[0] or not events)
+
+    def test_full_of_products_the_shop_never_had_are_answered(self, tea_and_coffee: Shop, ask: Asking) -> None:
+        training.run(ask.db, now=ask.now)
+        for number in range(50):
+            tea_and_coffee.event("ann", "Product Viewed", f"never-{number}")
+        assert ask.names(user_id="ann", products=("never-1",), exclude=("never-2",)) == ask.names()
+
+    def test_are_not_used_of_one_who_refused_and_nothing_is_kept(self, tea_and_coffee: Shop, ask: Asking) -> None:
+        training.run(ask.db, now=ask.now)
+        before = ask.names(user_id="customer-1")
+        said = {"channel": "any", "purpose": "personalization", "state": "denied", "source": "test"}
+        with ask.db.begin() as conn:
+            number = tea_and_coffee.customers["customer-1"]
+            consent.record(conn, customer_id=number, at=ask.now, now=ask.now, **said)
+        ask.recommender.flush()
+        slate = ask(user_id="customer-1")
+        ask.recommender.flush()
+        assert [item.product_id for item in slate.items] == ask.names() != before
+        assert not any(item.personal for item in slate.items)
+        with ask.db.begin() as conn:
+            assert slate.slate_id not in conn.scalars(sa.select(slates.c.id)).all()
+
+
+class TestTogether:
+    def test_each_is_answered_as_alone(self, tea_and_coffee: Shop, ask: Asking) -> None:
+        training.run(ask.db, now=ask.now)
+        wanted = [
+            *(Request("store", user_id=f"customer-{number}", n=3) for number in range(8)),
+            Request("store", user_id="nobody", n=5),
+            Request("store", products=("coffee-1",), category="Drinks"),
+            Request("cart", user_id="customer-3", products=("tea-1",), exclude=("tea-2",), locale="fr"),
+            Request("store", user_id="customer-3", store_id="paris", n=100),
+        ]
+        with ThreadPoolExecutor(len(wanted)) as pool:
+            made = list(pool.map(lambda request: ask.recommender.answer(request, now=ask.now), wanted))
+        for request, slate in zip(wanted, made, strict=True):
+            fresh = Recommender(ask.db)
+            with ask.db.begin() as conn:
+                assert fresh.recommend(conn, request, now=ask.now).items == slate.items
+            fresh.close()
+
+    def test_one_that_cannot_be_answered_fails_alone(self, shop: Shop, ask: Asking) -> None:
+        shop.product("pan")
+        ask()
+        wanted = [Request("store"), Request("nowhere"), Request("store", n=3)] * 4
+
+        def answer(request: Request) -> str:
+            try:
+                return ask.recommender.answer(request, now=ask.now).items[0].product_id
+            except Invalid as error:
+                return error.faults[0].pointer
+
+        with ThreadPoolExecutor(len(wanted)) as pool:
+            assert list(pool.map(answer, wanted)) == ["pan", "/placement", "pan"] * 4
+
+    def test_very_many_are_answered_in_order_with_progress(self, tea_and_coffee: Shop, ask: Asking) -> None:
+        training.run(ask.db, now=ask.now)
+        done: list[tuple[int, int | None]] = []
+        wanted = [Request("store", user_id=f"customer-{number % 40}", n=1, record=False) for number in range(1_100)]
+        with ask.db.begin() as conn:
+            made = ask.recommender.recommend_many(
+                conn, wanted, now=ask.now, progress=lambda count, of: done.append((count, of))
+            )
+        assert done == [(512, 1_100), (1_024, 1_100), (1_100, 1_100)]
+        assert [slate.items[0].product_id for slate in made[:40]] == [
+            slate.items[0].product_id for slate in made[40:80]
+        ]
+
+
+def test_successive_messages_show_other_products(tea_and_coffee: Shop, ask: Asking) -> None:
+    training.run(ask.db, now=ask.now)
+    shown = []
+    for _ in range(2):
+        shown.append(ask.names(placement="push", user_id="customer-1", n=1))
+        ask.recommender.flush()
+    assert shown[0] != shown[1]
+
+
+def test_an_experiment_shows_some_what_is_popular(tea_and_coffee: Shop, ask: Asking) -> None:
+    training.run(ask.db, now=ask.now)
+    with ask.db.begin() as conn:
+        merchandising.start_experiment(conn, "store", percent=50, by="test", now=ask.now)
+    popular = set(ask.names(n=3))
+    for number in range(12):
+        ask(user_id=f"customer-{number}", n=3)
+    ask.recommender.flush()
+    with ask.db.begin() as conn:
+        rows = conn.execute(sa.select(slates).where(slates.c.customer_id.is_not(None))).mappings().all()
+    arms = {arm: [row for row in rows if row["arm"] == arm] for arm in ("model", "popularity")}
+    assert len(arms["model"]) + len(arms["popularity"]) == 12 and all(arms.values())
+    for row in arms["popularity"]:
+        assert {item["source"] for item in row["items"]} == {"popularity"}
+        assert {item["product_id"] for item in row["items"]} <= popular | set(TEAS) | set(COFFEES)
+    for row in arms["model"]:
+        assert {item["source"] for item in row["items"]} != {"popularity"}
