@@ -8,14 +8,40 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from recommender import features
+from recommender import pool as pools
 from recommender.algorithms import base
+from recommender.algorithms.aisles import Aisles
 from recommender.algorithms.als import Als
-from recommender.algorithms.base import Algorithm, Arrays, Asks, Candidates, Flags, Floats, Ints
+from recommender.algorithms.base import Algorithm, Arrays, Asks, Flags, Floats, Ints
+from recommender.algorithms.bm25 import Bm25
+from recommender.algorithms.follows import Follows
+from recommender.algorithms.frequency import Frequency
+from recommender.algorithms.fresh import Fresh
 from recommender.algorithms.history import OwnHistory
+from recommender.algorithms.kin import Kin
+from recommender.algorithms.lately import Lately
+from recommender.algorithms.local import Local
 from recommender.algorithms.popularity import Popularity
+from recommender.algorithms.seen import Seen
+from recommender.algorithms.sessions import Sessions
+from recommender.algorithms.together import BoughtTogether
+from recommender.algorithms.viewed import ViewedTogether
+from recommender.facts import Facts
+from recommender.pool import Pool
+from recommender.ranker import Ranker
 
-ALGORITHMS: tuple[type[Algorithm], ...] = (OwnHistory, Als, Popularity)
+ALGORITHMS: tuple[type[Algorithm], ...] = (
+    OwnHistory, Frequency, Seen, BoughtTogether, ViewedTogether, Bm25, Als, Follows, Sessions, Kin, Aisles, Local,
+    Fresh, Lately, Popularity,
+)  # fmt: skip
 """Every algorithm there is. A model holds those that were of use to its shop, in this order."""
+
+ALWAYS = (OwnHistory, Frequency, Popularity)
+"""Those without which no model is."""
+
+PARTNERS = ("together", "bm25", "viewed", "als")
+"""Those that can tell what a product goes with, the first asked first."""
 
 Blend = Mapping[str, float]
 """How much each algorithm counts, by name."""
@@ -26,35 +52,20 @@ RECENT = 500
 SIZE = 100
 """How many products each algorithm proposes."""
 
-DEFAULT_BLEND: Blend = {"history": 1.0, "als": 0.2, "popularity": 0.01}
-AROUND: Blend = {"history": 0.1, "als": 1.0, "popularity": 0.3}
+DEFAULT_BLEND: Blend = {"history": 1.0, "bm25": 0.3, "popularity": 0.01}
+AROUND: Blend = {
+    "together": 1.0,
+    "bm25": 0.6,
+    "viewed": 0.6,
+    "sessions": 0.4,
+    "als": 0.3,
+    "history": 0.1,
+    "popularity": 0.1,
+}
 """The blend around a product or a basket: what goes with it matters more than who looks."""
 
 TIE = 1e-6
 """How much popularity counts where it only settles ties."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """Everything proposed to each request, each product once and in order; those of request r begin at `starts[r]`.
-
-    `scores[s]` are the scores of the model's algorithm s, 0 where it did not propose the product, and `places[s]` its
-    place in that algorithm's list, counted from 0, or past the end of it.
-    """
-
-    starts: Ints
-    rows: Ints
-    products: Ints
-    scores: Floats
-    places: Ints
-
-    def shares(self) -> Floats:
-        """The scores of each algorithm, which cannot be compared with another's, divided by its best of the request."""
-        counts = np.diff(self.starts)
-        filled = np.flatnonzero(counts)
-        highest = np.maximum.reduceat(self.scores, self.starts[filled], axis=1) if len(filled) else self.scores
-        highest = np.where(highest > 0, highest, 1.0)
-        return np.asarray(self.scores / np.repeat(highest, counts[filled], axis=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +106,8 @@ class Model:
     sources: tuple[Algorithm, ...]
     popularity: Popularity
     history: OwnHistory
-    als: Als
+    facts: Facts | None
+    ranker: Ranker | None
     blend: Blend
     numbers: Mapping[str, int] = field(repr=False)
 
@@ -121,34 +133,49 @@ class Model:
         pool = self.propose(asks, within=within, size=max(size, SIZE))
         if only is None:
             return self.ranked(asks, pool, size=size)
-        return self.blended(asks, pool, blend=dict.fromkeys(only, 1.0), size=size)
+        return self.blended(pool, dict.fromkeys(only, 1.0), size=size)
 
     def propose(self, asks: Asks, *, within: Flags | None = None, size: int = SIZE) -> Pool:
-        """What every algorithm proposes. Popularity is asked about all of it, and so settles ties."""
+        """What every algorithm proposes."""
         found = [source.candidates(asks, size=size, within=within) for source in self.sources]
-        return _pooled(found, self.popularity, asks=asks, size=size)
+        return pools.of(found, asks=asks, size=size, popularity=self.popularity)
 
     def ranked(self, asks: Asks, pool: Pool, *, size: int) -> Ranking:
-        """The pool in the order in which it would be shown."""
-        around = np.diff(asks.context_starts) > 0
+        """The pool in the order in which it would be shown: as the ranker has it, and around a product as the blend
+        for that has it."""
+        around = (np.diff(asks.context_starts) > 0)[pool.rows]
         blends = np.array([[blend.get(name, 0.0) for name in self.source_names] for blend in (self.blend, AROUND)])
-        return _ordered(pool, pool.shares() * blends[around.astype(np.int64)].T[:, pool.rows], size=size)
+        if self.ranker is None or self.facts is None or around.all():
+            parts = pool.shares * blends[around.astype(np.int64)].T
+            return _ordered(pool, parts.sum(axis=0), sources=parts.argmax(axis=0), size=size)
+        scores = (pool.shares * blends[1][:, None]).sum(axis=0)
+        hers = pool if not around.any() else pool.where(~around)
+        scores[~around] = _between_0_and_1(self.ranker.scores(features.matrix(asks, hers, self.facts)))
+        return _ordered(pool, scores, sources=pool.places.argmin(axis=0), size=size)
 
-    def blended(self, asks: Asks, pool: Pool, *, blend: Blend, size: int) -> Ranking:
-        """The pool in the order of a blend."""
-        shares = np.array([[blend.get(name, 0.0)] for name in self.source_names])
-        return _ordered(pool, pool.shares() * shares, size=size)
+    def blended(self, pool: Pool, blend: Blend, *, size: int) -> Ranking:
+        """The pool in the order of a blend; without what none of its algorithms speaks of."""
+        parts = pool.shares * np.array([[blend.get(name, 0.0)] for name in self.source_names])
+        scores = parts.sum(axis=0)
+        kept = scores > 0
+        return _ordered(pool.where(kept), scores[kept], sources=parts[:, kept].argmax(axis=0), size=size)
 
-    def alone(self, asks: Asks, pool: Pool, *, size: int) -> dict[str, Ranking]:
+    def alone(self, pool: Pool, *, size: int) -> dict[str, Ranking]:
         """What each algorithm would show by itself; popularity settles ties, and fills what it leaves empty."""
-        return {
-            name: self.blended(asks, pool, blend={Popularity.name: TIE, name: 1.0}, size=size)
-            for name in self.source_names
-        }
+        blends = {name: {Popularity.name: TIE, name: 1.0} for name in self.source_names}
+        if self.ranker is not None:
+            blends["blend"] = dict(self.blend)
+        return {name: self.blended(pool, blend, size=size) for name, blend in blends.items()}
 
     def partners(self, products: Ints, among: Ints) -> Ints:
         """For each product, the one of `among` it goes with best; -1 where nothing can be said."""
-        return self.als.nearest(products, among)
+        found = np.full(len(products), -1)
+        by_name: dict[str, Any] = {source.name: source for source in self.sources}
+        for name in PARTNERS:
+            open_still = np.flatnonzero(found < 0)
+            if name in by_name and len(open_still):
+                found[open_still] = by_name[name].nearest(products[open_still], among)
+        return found
 
     # ------------------------------------------------------------------------------- shop ids and numbers
     def asks(
@@ -198,6 +225,7 @@ class Model:
             "sources": list(self.source_names),
             "blend": dict(self.blend),
             "category_names": list(self.category_names),
+            "ranked": self.ranker is not None,
         }
         found: dict[str, NDArray[Any]] = {
             "product_ids": _packed(self.product_ids),
@@ -206,6 +234,9 @@ class Model:
         }
         for source in self.sources:
             found |= {f"{source.name}/{name}": values for name, values in source.arrays().items()}
+        for name, part in (("facts", self.facts), ("ranker", self.ranker)):
+            if part is not None:
+                found |= {f"{name}/{each}": values for each, values in part.arrays().items()}
         return found
 
 
@@ -218,6 +249,8 @@ def load(arrays: Arrays) -> Model:
         categories=arrays["categories"],
         sources=[kind.load(_of(kind.name, arrays)) for kind in ALGORITHMS if kind.name in about["sources"]],
         blend=about["blend"],
+        facts=Facts.load(_of("facts", arrays)) if about["ranked"] else None,
+        ranker=Ranker.load(_of("ranker", arrays)) if about["ranked"] else None,
     )
 
 
@@ -237,6 +270,8 @@ def build(
     categories: Ints,
     sources: Sequence[Algorithm],
     blend: Blend,
+    facts: Facts | None = None,
+    ranker: Ranker | None = None,
 ) -> Model:
     """A model of fitted algorithms, in the order of `ALGORITHMS`."""
     numbers = {product_id: number for number, product_id in enumerate(product_ids)}
@@ -248,37 +283,18 @@ def build(
         tuple(sources),
         by_kind[Popularity],
         by_kind[OwnHistory],
-        by_kind[Als],
+        facts,
+        ranker,
         blend,
         numbers,
     )
 
 
-def _pooled(found: Sequence[Candidates], popularity: Popularity, *, asks: Asks, size: int) -> Pool:
-    """Each product once a request, without those of its context."""
-    rows = np.concatenate([np.repeat(np.arange(asks.count), np.diff(each.starts)) for each in found])
-    products = np.concatenate([each.products for each in found])
-    span = 1 + max(int(products.max(initial=0)), int(asks.context.max(initial=0)))
-    keys, place = np.unique(rows * span + products, return_inverse=True)
-    scores = np.zeros((len(found), len(keys)))
-    places = np.full(scores.shape, size)
-    start = 0
-    for source, each in enumerate(found):
-        there = place[start : start + len(each.products)]
-        scores[source, there] = each.scores
-        places[source, there] = np.arange(len(each.products)) - np.repeat(each.starts[:-1], np.diff(each.starts))
-        start += len(each.products)
-    scores[-1] = popularity.shares(keys % span)
-    if len(asks.context):
-        kept = ~np.isin(keys, asks.context_rows * span + asks.context)
-        keys, scores, places = keys[kept], scores[:, kept], places[:, kept]
-    pool_rows = keys // span
-    return Pool(np.searchsorted(pool_rows, np.arange(asks.count + 1)), pool_rows, keys % span, scores, places)
+def _between_0_and_1(scores: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-scores)))
 
 
-def _ordered(pool: Pool, parts: Floats, *, size: int) -> Ranking:
-    """Best first by the sum of the parts; of equals, the lower number."""
-    count = len(pool.starts) - 1
-    found = base.best(pool.rows, np.arange(len(pool.rows)), parts.sum(axis=0), count=count, size=size)
-    order = found.products
-    return Ranking(found.starts, pool.products[order], found.scores, parts[:, order].argmax(axis=0))
+def _ordered(pool: Pool, scores: Floats, *, sources: Ints, size: int) -> Ranking:
+    """Best first; of equals, the lower number."""
+    starts, order = pools.best(pool, scores, size=size)
+    return Ranking(starts, pool.products[order], scores[order], sources[order])

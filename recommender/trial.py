@@ -1,7 +1,5 @@
 """Fitting a model and trying it: the same for a training run and for an interactions file. Touches no database."""
 
-import itertools
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,29 +7,51 @@ from typing import Any
 
 import threadpoolctl
 
-from recommender import evaluation, interaction_files, model
-from recommender.algorithms.base import Interactions
-from recommender.evaluation import SERVED, Score, Shown, Trial
+from recommender import evaluation, interaction_files, model, splits, tuning
+from recommender.algorithms.als import Als
+from recommender.algorithms.base import Algorithm, Interactions
+from recommender.algorithms.bm25 import Bm25
+from recommender.evaluation import SERVED, Score, Shown
+from recommender.gate import Level
 from recommender.interaction_files import Recorded
-from recommender.model import Blend, Model
+from recommender.model import Model
+from recommender.splits import Trial, Way
+from recommender.tuning import Choice, Clock
+
+Step = Callable[[str], None]
 
 SEED = 20_260_701
 TEST_DAYS = 7
 KS = (10, 20)
 FIGURES = ("recall", "ndcg", "mrr", "hit_rate", "coverage")
 
-TUNING_CASES = 500
-ALS_SHARES = (0.05, 0.1, 0.2, 0.4, 0.8)
-POPULARITY_SHARES = (0.01, 0.05, 0.2)
-"""What is tried for the blend."""
+BUDGET = 600.0
+"""Seconds a trial may take, all in all."""
+
+CHOOSING = 0.5
+"""The share of them in which the model is chosen; the rest is for fitting it on everything and asking it."""
+
+BASELINES: tuple[type[Algorithm], ...] = (Als, Bm25)
+"""Told beside what is served whether it holds them or not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A model and how many seconds each of its algorithms took."""
+    """A model, what was found best for it and why, and how many seconds each of its algorithms took."""
 
     model: Model
+    choice: Choice
     seconds: dict[str, float]
+
+    @property
+    def level(self) -> Level:
+        """What it is made of."""
+        return self.choice.level
+
+    @property
+    def why(self) -> str:
+        """Why that, in a sentence."""
+        return self.choice.why
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +61,13 @@ class Evaluation:
     dataset: str
     split: str
     scores: tuple[Score, ...]
+    why: str = ""
     ks: tuple[int, ...] = field(default=KS)
     unknown_columns: tuple[str, ...] = ()
 
     def table(self) -> str:
         """For people."""
-        return f"{self.dataset}, split by {self.split}\n{table(self.scores, self.ks)}"
+        return f"{self.dataset}, split by {self.split}\n{table(self.scores, self.ks)}\n{SERVED}: {self.why}"
 
     def json(self) -> dict[str, Any]:
         """For programs."""
@@ -55,15 +76,49 @@ class Evaluation:
 
 
 def evaluate_file(
-    path: Path, *, split: str = "time", test_days: float = TEST_DAYS, ks: Sequence[int] = KS, seed: int = SEED
+    path: Path,
+    *,
+    split: str = "time",
+    test_days: float = TEST_DAYS,
+    ks: Sequence[int] = KS,
+    seed: int = SEED,
+    budget: float = BUDGET,
+    step: Step = lambda what: None,
 ) -> Evaluation:
-    """The trial of a training run on an interactions file."""
+    """The trial of a training run on an interactions file.
+
+    :param budget: seconds it may take
+    :param step: told what begins
+    """
     one_blas_thread()
+    step("reading")
     recorded = interaction_files.read(path)
     trial = set_aside(recorded, split=split, test_days=test_days)
-    fitted = fit(trial.known, blend=tuned(trial.known, seed=seed), seed=seed)
+    fitted = make(trial.known, trial.way, days=test_days, seed=seed, budget=budget, step=step)
+    step("asking")
     scores = score(fitted, trial, evaluation.ask(fitted.model, trial, longest=max(ks)), ks=ks)
-    return Evaluation(path.stem, trial.split, tuple(scores), tuple(ks), recorded.unknown)
+    scores = [*_baselines(fitted, trial, ks=ks, seed=seed), *scores]
+    return Evaluation(path.stem, trial.split, tuple(scores), fitted.why, tuple(ks), recorded.unknown)
+
+
+def _baselines(fitted: Fitted, trial: Trial, *, ks: Sequence[int], seed: int) -> list[Score]:
+    """The figures of plain algorithms the model does not hold."""
+    kinds = [kind for kind in BASELINES if kind.name not in fitted.model.source_names]
+    if not kinds:
+        return []
+    seconds: dict[str, float] = {}
+    beside = tuning.fitted_model(
+        trial.known,
+        (*kinds, *model.ALWAYS),
+        blend={"popularity": 1.0},
+        seed=seed,
+        seconds=seconds,
+        facts=False,
+    )
+    names = {kind.name for kind in kinds}
+    choice = replace(fitted.choice, ranker=None)
+    found = score(Fitted(beside, choice, seconds), trial, evaluation.ask(beside, trial, longest=max(ks)), ks=ks)
+    return [each for each in found if each.algorithm in names]
 
 
 def one_blas_thread() -> None:
@@ -76,45 +131,43 @@ def set_aside(recorded: Recorded, *, split: str, test_days: float) -> Trial:
     """The file's own marks decide; else the split asked for."""
     data, marked = recorded.interactions, recorded.marked
     if recorded.visits:
-        return evaluation.by_next_click(data, evaluation.late_visits(data, test_days) if marked is None else marked)
+        return splits.by_next_click(data, splits.late_visits(data, test_days) if marked is None else marked)
     if marked is not None:
-        return evaluation.by_mark(data, marked)
+        return splits.by_mark(data, marked)
     if split == "last-basket":
-        return evaluation.by_last_basket(data, recorded.baskets)
-    return evaluation.by_time(data, days=test_days)
+        return splits.by_last_basket(data, recorded.baskets)
+    return splits.by_time(data, days=test_days)
 
 
-def tuned(known: Interactions, *, seed: int) -> Blend:
-    """How much each algorithm should count, judged by the last orders of what is known: never by what is set aside."""
-    trial = evaluation.by_last_basket(known, most=TUNING_CASES, seed=seed)
-    if not trial.count:
-        return model.DEFAULT_BLEND
-    fitted = fit(trial.known, blend=model.DEFAULT_BLEND, seed=seed).model
-    pool = fitted.propose(trial.asks)
-    best: tuple[float, Blend] = (-1.0, model.DEFAULT_BLEND)
-    for als, popularity in itertools.product(ALS_SHARES, POPULARITY_SHARES):
-        blend = {"history": 1.0, "als": als, "popularity": popularity}
-        found = evaluation.ndcg(fitted.blended(trial.asks, pool, blend=blend, size=10), trial)
-        best = max(best, (found, blend), key=lambda each: each[0])
-    return best[1]
+def make(
+    known: Interactions,
+    way: Way,
+    *,
+    days: float,
+    seed: int,
+    budget: float = BUDGET,
+    step: Step = lambda what: None,
+) -> Fitted:
+    """The model that is best for these interactions, as far as the last of them can tell, fitted on all of them."""
+    step("choosing")
+    choice = tuning.choose(known, way, days=days, seed=seed, clock=Clock(budget * CHOOSING))
+    step("fitting")
+    return refit(choice, known, seed=seed)
 
 
-def fit(data: Interactions, *, blend: Blend, seed: int) -> Fitted:
-    """A model of these interactions."""
+def refit(choice: Choice, data: Interactions, *, seed: int) -> Fitted:
+    """What was chosen, fitted on these interactions."""
     seconds: dict[str, float] = {}
-    sources = []
-    for kind in model.ALGORITHMS:
-        watch = time.monotonic()
-        sources.append(kind.fit(data, seed=seed))
-        seconds[kind.name] = time.monotonic() - watch
-    fitted = model.build(
-        data.product_ids,
-        category_names=data.category_names,
-        categories=data.categories,
-        sources=sources,
-        blend=blend,
+    fitted = tuning.fitted_model(
+        data, choice.kinds, blend=choice.blend, seed=seed, seconds=seconds, grown=choice.ranker, facts=True
     )
-    return Fitted(fitted, seconds)
+    return Fitted(fitted, choice, seconds)
+
+
+def lowered(fitted: Fitted, level: Level) -> Fitted:
+    """The same model as one of a lower level: without its ranker, or with a simpler blend."""
+    choice = tuning.lowered(fitted.choice, level)
+    return replace(fitted, model=replace(fitted.model, blend=choice.blend, ranker=choice.ranker), choice=choice)
 
 
 def score(fitted: Fitted, trial: Trial, shown: Shown, *, ks: Sequence[int]) -> list[Score]:
@@ -153,6 +206,3 @@ def table(scores: Sequence[Score], ks: Sequence[int]) -> str:
         for found in scores
     ]
     return "\n".join([head, *lines])
-
-
-Progress = Callable[[int, int | None], None]

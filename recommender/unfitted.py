@@ -6,8 +6,8 @@ import numpy as np
 import sqlalchemy as sa
 
 from recommender import model
-from recommender.algorithms.als import Als
 from recommender.algorithms.base import UNCATEGORISED, WEIGHTS, Kind
+from recommender.algorithms.frequency import Frequency
 from recommender.algorithms.history import OwnHistory
 from recommender.algorithms.popularity import Popularity
 from recommender.model import Model
@@ -30,7 +30,7 @@ def counted(conn: sa.Connection, *, now: datetime) -> Model:
         categories=categories,
         sources=[
             OwnHistory(rates=np.ones(len(Kind)), half_life=90.0, replenished=np.zeros(len(rows), bool)),
-            Als.empty(),
+            Frequency(np.array([False, False, True])),
             Popularity(np.arange(len(rows)), share=share / share.max(initial=1.0), categories=categories),
         ],
         blend=model.DEFAULT_BLEND,

@@ -130,7 +130,7 @@ class Als(Algorithm):
     def vectors(self, asks: Asks) -> NDArray[np.float32]:
         """The vector of each customer, solved as `implicit` solves it in a fit."""
         rows, known = self._rows(asks.pairs)
-        starts = base.offsets(known)[asks.pair_starts]
+        starts = base.offsets(known.astype(np.int64))[asks.pair_starts]
         confidence = asks.sums(base.decayed(asks.kinds, ages=asks.ages))[known].astype(np.float32)
         mine, width = self.factors[rows[known]], self.factors.shape[1]
         left = np.empty((asks.count, width, width), np.float32)

@@ -1,0 +1,48 @@
+"""What is looked at together: seen or put into the basket within one visit. Pure."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from recommender.algorithms import neighbours
+from recommender.algorithms.base import Algorithm, Arrays, Asks, Candidates, Flags, Interactions, Ints, Kind, Warmth
+from recommender.algorithms.neighbours import Neighbours
+
+NEAREST = 50
+STEPS = 3.0
+"""Interactions after which one counts half: what was looked at last says most of what is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewedTogether(Algorithm):
+    """Cosine of products over visits in which they were looked at."""
+
+    near: Neighbours
+
+    name: ClassVar[str] = "viewed"
+    serves: ClassVar[frozenset[Warmth]] = frozenset({Warmth.HOT, Warmth.WARM})
+
+    @classmethod
+    def fit(cls, interactions: Interactions, *, seed: int) -> Self:
+        rows = neighbours.latest(interactions, interactions.kinds != Kind.ORDER)
+        visits, products = interactions.visits()[rows], interactions.products[rows]
+        weights = np.ones(len(rows))
+        count = interactions.product_count
+        return cls(Neighbours.by_cosine(visits, products, weights, product_count=count, nearest=NEAREST))
+
+    def candidates(self, asks: Asks, *, size: int, within: Flags | None = None) -> Candidates:
+        weights = asks.sums(np.exp2(asks.steps() / -STEPS))
+        rows, products, weights = neighbours.around(asks, weights)
+        return self.near.candidates(rows, products, weights, count=asks.count, size=size, within=within)
+
+    def nearest(self, products: Ints, among: Ints) -> Ints:
+        """For each product, the one of `among` it goes with best; -1 where nothing can be said."""
+        return self.near.nearest(products, among)
+
+    def arrays(self) -> Arrays:
+        return self.near.arrays()
+
+    @classmethod
+    def load(cls, arrays: Arrays) -> Self:
+        return cls(Neighbours.load(arrays))
