@@ -3,7 +3,18 @@
 from flask import Flask
 
 from app import commands, health, hooks, public, security_headers
-from app.api import carts, catalogue, customers, events, openapi, problems, promotions, recommendations, stores
+from app.api import (
+    carts,
+    catalogue,
+    customers,
+    events,
+    merchandising,
+    openapi,
+    problems,
+    promotions,
+    recommendations,
+    stores,
+)
 from app.console import blueprint as console
 from app.demo import storefront
 from app.parts import Parts
@@ -13,6 +24,7 @@ ROOMS = (
     catalogue,
     stores,
     promotions,
+    merchandising,
     carts,
     openapi,  # open to all
     public,  # open to all, behind signed links
