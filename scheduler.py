@@ -21,7 +21,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from app import pruning
 from app.parts import Parts, build
-from campaigns import conversions, enrolments, membership, messages
+from campaigns import conversions, enrolments, membership, messages, webhooks
 from foundation import jobs, logs
 from foundation.config import Config
 from foundation.database import Database
@@ -48,6 +48,9 @@ def timetable(parts: Parts) -> list[Job]:
     return [
         Job("admit", every(5), lambda now: enrolments.admit_due(db, now=now)),
         Job("advance", every(5), lambda now: enrolments.advance_due(db, now=now)),
+        Job("calendar", every(15), lambda now: enrolments.admit_timed(db, now=now)),
+        Job("shelf", every(60), lambda now: enrolments.admit_for_products(db, now=now)),
+        Job("call", every(5), lambda now: webhooks.deliver_due(db, parts.caller(), now=now)),
         Job("deliver", every(2), lambda now: messages.deliver_due(db, sending, now=now)),
         Job("inbox", every(2), lambda now: taken_in(db)),
         Job("sweep", every(10), lambda now: messages.sweep(db, now=now)),

@@ -5,19 +5,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import wraps
 from pathlib import Path
-from typing import Any
 
 import click
 import orjson
 from flask import Flask, current_app
 from flask.cli import AppGroup
 
-from app import doctor, security, users
+from app import campaign_commands, doctor, security, telling, users
 from app.parts import current_parts
 from campaigns import policy
-from foundation.errors import Conflict, Invalid, NotFound
 from recommender import registry, training, trial
 from recommender.predictions import nightly
 from shop import customers, imports, privacy, tables
@@ -29,29 +26,11 @@ def register(app: Flask) -> None:
     """Puts every command on the application's command line."""
     for command in (migrate, user, key, import_file, train, predict, model, evaluate, export, erase, check):
         app.cli.add_command(command)
+    app.cli.add_command(campaign_commands.group)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _told(command: Callable[..., None]) -> Callable[..., None]:
-    """What a person got wrong is said in red, a line each, with exit code 1; a bug still shows its traceback."""
-
-    @wraps(command)
-    def told(*args: Any, **kwargs: Any) -> None:
-        try:
-            with current_app.app_context():
-                command(*args, **kwargs)
-        except Invalid as wrong:
-            for fault in wrong.faults:
-                click.secho(f"{fault.pointer}: {fault.detail}", fg="red", err=True)
-            sys.exit(1)
-        except (Conflict, NotFound) as refused:
-            click.secho(str(refused), fg="red", err=True)
-            sys.exit(1)
-
-    return told
 
 
 @contextmanager
@@ -82,7 +61,7 @@ user = AppGroup("user", help="People who may sign in to the console.")
 @click.option("--role", type=click.Choice([role.value for role in users.Role]), required=True)
 @click.option("--name", help="How the console addresses them.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-@_told
+@telling.told
 def create_user(*, email: str, role: str, name: str | None, password_stdin: bool) -> None:
     """Add a person; asks for the password unless it comes on standard input."""
     password = (
@@ -102,7 +81,7 @@ key = AppGroup("key", help="Keys programs present to the API.")
 @click.option("--kind", type=click.Choice([kind.value for kind in security.Kind]), required=True)
 @click.option("--name", required=True, help="Who will use it; shown under Sources.")
 @click.option("--channel", type=click.Choice(tables.CHANNELS), default="web", show_default=True)
-@_told
+@telling.told
 def create_key(kind: str, name: str, channel: str) -> None:
     """Make an API key and print it, once: only its hash is kept."""
     with current_parts().db.begin() as conn:
@@ -119,7 +98,7 @@ def _tell_ignored(columns: Sequence[str]) -> None:
 @click.command("import")
 @click.argument("kind", type=click.Choice(KINDS))
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@_told
+@telling.told
 def import_file(kind: str, file: Path) -> None:
     """Load a CSV, JSON lines or Parquet file; running it twice adds nothing."""
     with _bar(f"Importing {kind}") as progress:
@@ -138,7 +117,7 @@ def import_file(kind: str, file: Path) -> None:
 @click.option(
     "--budget", type=click.FloatRange(min=1), default=training.BUDGET, show_default=True, help="Seconds it may take."
 )
-@_told
+@telling.told
 def train(budget: float) -> None:
     """Train once; prints the evaluation, and whether the model was published and why."""
     with _bar("Training") as progress:
@@ -147,7 +126,7 @@ def train(budget: float) -> None:
 
 
 @click.command()
-@_told
+@telling.told
 def predict() -> None:
     """Say anew what is expected of every customer; prints how such predictions held on a later period."""
     db = current_parts().db
@@ -160,7 +139,7 @@ model = AppGroup("model", help="Models that serve or have served.")
 
 
 @model.command("list")
-@_told
+@telling.told
 def list_models() -> None:
     """The models kept, newest first; the live one is marked."""
     with current_parts().db.begin() as conn:
@@ -172,7 +151,7 @@ def list_models() -> None:
 
 @model.command("rollback")
 @click.argument("number", type=int, required=False)
-@_told
+@telling.told
 def roll_back(number: int | None) -> None:
     """Make model NUMBER live, or the one before the live one. Naming the live one changes nothing."""
     with current_parts().db.begin() as conn:
@@ -186,7 +165,7 @@ def roll_back(number: int | None) -> None:
 @click.option("--test-days", type=click.IntRange(1, 365), default=7, show_default=True)
 @click.option("--k", "ks", default="10,20", show_default=True, help="Lengths of list to score, comma-separated.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
-@_told
+@telling.told
 def evaluate(*, file: Path, split: str, test_days: int, ks: str, json_file: Path | None) -> None:
     """Score the algorithms on an interactions file, as `train` does; touches no database."""
     lengths = tuple(int(k) for k in ks.split(",") if k.strip().isdecimal())
@@ -206,7 +185,7 @@ export = AppGroup("export", help="What is held on someone.")
 @export.command("customer")
 @click.argument("customer")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
-@_told
+@telling.told
 def export_customer(customer: str, out: Path) -> None:
     """Write everything held on one customer, as JSON."""
     with current_parts().db.begin() as conn:
@@ -221,7 +200,7 @@ erase = AppGroup("erase", help="Forgetting someone.")
 @erase.command("customer")
 @click.argument("customer")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_told
+@telling.told
 def erase_customer(customer: str, yes: bool) -> None:
     """Erase one customer; only hashes of the addresses remain, so that they are never written to again."""
     if not yes:
@@ -233,7 +212,7 @@ def erase_customer(customer: str, yes: bool) -> None:
 
 # ------------------------------------------------------------------------------------------------- doctor
 @click.command("doctor")
-@_told
+@telling.told
 def check() -> None:
     """Check settings, database, scheduler, channel and keys: one line each; exit 1 if any is red."""
     findings = doctor.examine(current_parts(), now=_now())

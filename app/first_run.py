@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from app import tables, users
 from app.demo import account, purchases, storefront
 from app.parts import Parts
-from campaigns import plans, policy
+from campaigns import files, policy
 from recommender import training
 from recommender.predictions import nightly
 
@@ -24,7 +24,7 @@ def prepare(parts: Parts, *, track: Track) -> None:
     parts.db.migrate()
     if not parts.config.demo:
         with parts.db.begin() as conn:
-            plans.ensure_demo(conn, now=datetime.now(UTC), demo=False)
+            files.ensure_demo(conn, now=datetime.now(UTC), demo=False)
         return
     if not _is_ready(parts):
         _load_shop(parts, track)
@@ -57,7 +57,7 @@ def _open(parts: Parts) -> None:
     now = datetime.now(UTC)
     with parts.db.begin() as conn:
         storefront.ensure(conn, parts.config.var, now=now)
-        plans.ensure_demo(conn, now=now, demo=True)
+        files.ensure_demo(conn, now=now, demo=True)
         users.create(
             conn,
             email=account.USER,

@@ -5,12 +5,13 @@ from typing import cast
 
 from flask import current_app
 
-from campaigns import links, messages
+from campaigns import links, messages, webhooks
 from campaigns.channels import base, connect
 from campaigns.journal import Journal
 from foundation import postgres
 from foundation.config import Config
 from foundation.database import Database
+from foundation.outward import Outward
 from recommender import serving
 from shop import ingest_queue
 
@@ -36,6 +37,10 @@ class Parts:
             sender=self.config.email_from,
             locale=self.config.locale,
         )
+
+    def caller(self) -> webhooks.Caller:
+        """How other programs are told what journeys ask for."""
+        return webhooks.Caller(Outward(), self.config.secret_keys[0])
 
     def close(self) -> None:
         """Writes what still waits in memory and closes every connection."""

@@ -18,7 +18,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from app import i18n, robots
 from app.parts import current_parts
-from campaigns import barcode, feedback, links, policy
+from campaigns import barcode, feedback, links, policy, surveys, wording
+from campaigns.definitions import content
 from shop import carts, consent
 
 log = logging.getLogger(__name__)
@@ -205,6 +206,45 @@ def _keep(conn: sa.Connection, customer_id: int, wanted: set[str], *, message_id
         if (choice.name in wanted) != choice.granted or request.form.get("act") == "stop"
     ]
     consent.record_many(conn, said, now=now)
+
+
+# ----------------------------------------------------------------------------------------------- a question
+@bp.get("/s/<token>")
+def survey(token: str) -> str:
+    """Shows the question; the answer clicked in the message is chosen, and counts once it is sent."""
+    message_id = current_parts().links.read_survey(token) or _nowhere()
+    return _survey(_asked(message_id), done=False)
+
+
+@bp.post("/s/<token>")
+def answer(token: str) -> str | tuple[str, int]:
+    """Keeps the answer; the same again changes nothing."""
+    message_id = current_parts().links.read_survey(token) or _nowhere()
+    asked, score = _asked(message_id), request.form.get("score", type=int)
+    if score is None or score not in asked.scores:
+        return _survey(asked, done=False), 422
+    with current_parts().db.begin() as conn:
+        comment = request.form.get("comment", "")
+        surveys.answer(conn, asked, score=score, comment=comment, now=datetime.now(UTC))
+    return _survey(asked, done=True)
+
+
+def _asked(message_id: UUID) -> surveys.Question:
+    with current_parts().db.begin() as conn:
+        return surveys.question(conn, message_id) or _nowhere()
+
+
+def _survey(asked: surveys.Question, *, done: bool) -> str:
+    words = content.spoken(asked.step.words, i18n.locale())[1]
+    return _page(
+        "survey",
+        asked.message_id,
+        heading=wording.plain(words.heading),
+        scores=asked.scores,
+        chosen=request.args.get("score", type=int),
+        comment=asked.step.comment,
+        done=done or asked.answered is not None,
+    )
 
 
 # ------------------------------------------------------------------------------------------ basket and code

@@ -13,7 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from campaigns import barcode, foretold, links, phrases, promotions, wording
 from campaigns.channels import mime
-from campaigns.definitions.campaign import CartAbandonment
+from campaigns.definitions import content as spoken
+from campaigns.definitions import steps
+from campaigns.definitions.steps import Ask, Send
 from campaigns.phrases import Phrases
 from campaigns.rules import Policy
 from foundation import format
@@ -21,6 +23,7 @@ from recommender.predictions.expected import Expected
 from recommender.slate import SlateItem
 from shop.baskets import Cart, CartLine
 from shop.catalogue import Product
+from shop.events import Review
 
 TITLE_LENGTH = 120
 CLIPPED = 100 * 1024
@@ -35,12 +38,21 @@ _layouts = Environment(
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """The product a message is about; after a price drop, with what it cost and its lowest price of 30 days."""
+
+    product_id: str
+    previous_price: int | None = None
+    lowest_price: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Occasion:
     """Everything one mail is made of."""
 
     message_id: UUID
     campaign: str
-    definition: CartAbandonment
+    says: Send | Ask
     policy: Policy
     sender: str
     address: str
@@ -49,7 +61,9 @@ class Occasion:
     expected: Expected | None
     locale: str | None
     zone: tzinfo
-    cart: Cart
+    cart: Cart | None
+    subject: Subject | None
+    reviews: Sequence[Review]
     catalogue: Mapping[str, Product]
     slate_id: UUID | None
     items: Sequence[SlateItem]
@@ -81,7 +95,7 @@ def render(occasion: Occasion, signed: links.Links) -> dict[str, Any]:
 
     Raises `wording.WordingError` naming the field if a merge field has no value: nothing goes out with a hole in it.
     """
-    locale, words = occasion.definition.words_for(occasion.locale)
+    locale, words = spoken.spoken(occasion.says.words or {}, occasion.locale)
     fields = _merge_fields(occasion, locale)
     texts = {
         name: format.typeset(_filled(name, source, fields).strip(), locale)
@@ -89,8 +103,8 @@ def render(occasion: Occasion, signed: links.Links) -> dict[str, Any]:
     }
     tracked = _Tracked(signed, occasion.message_id)
     page = _page(occasion, texts, tracked=tracked, locale=locale)
-    html = _layouts.get_template("email/cart_relaunch.html").render(page)
-    text = _layouts.get_template("email/cart_relaunch.txt").render(page)
+    html = _layouts.get_template("email/message.html").render(page)
+    text = _layouts.get_template("email/message.txt").render(page)
     if len(html.encode()) > CLIPPED:
         raise wording.WordingError("the mail is longer than mail readers show (100 kB)")
     headers = mime.headers(
@@ -133,29 +147,56 @@ def _filled(name: str, source: str, fields: Mapping[str, object]) -> str:
 # ------------------------------------------------------------------------------------------- merge fields
 def _merge_fields(occasion: Occasion, locale: str) -> dict[str, object]:
     """What a marketer's text may name, already written for the reader; what has no value is left out."""
-    cart, code, offer = occasion.cart, occasion.code, occasion.offer
-    saving = _saving(occasion)
-    titles = [_title(occasion, line) for line in cart.lines[:50]]
     return {
         "customer": {
             **_given(first_name=occasion.first_name, last_name=occasion.last_name),
             "predictions": foretold.merge_fields(occasion.expected, locale=locale, zone=occasion.zone),
         },
-        "cart": _given(
-            value=format.money(cart.value, cart.currency, locale),
-            count=sum(line.quantity for line in cart.lines),
-            first_title=titles[0] if titles else None,
-            lines=[{"title": title} for title in titles],
-            left_on=format.date(cart.touched_at, locale, style="weekday", zone=occasion.zone),
-        ),
-        "code": _given(
-            text=code.shown if code else None,
-            offer=_worth(offer, locale, phrases.of(locale)) if code and offer else None,
-            saving=format.money(saving, cart.currency, locale) if code and saving else None,
-            expires=format.date(code.expires_at, locale, style="weekday_long", zone=occasion.zone) if code else None,
-        ),
+        "cart": _of_cart(occasion, locale) if occasion.cart else {},
+        "product": _of_product(occasion, locale),
+        "code": _of_code(occasion, locale),
         "shop": {"name": occasion.policy.shop_name},
     }
+
+
+def _of_cart(occasion: Occasion, locale: str) -> dict[str, object]:
+    cart = occasion.cart
+    if cart is None:
+        return {}
+    titles = [_title(occasion, line) for line in cart.lines[:50]]
+    return _given(
+        value=format.money(cart.value, cart.currency, locale),
+        count=sum(line.quantity for line in cart.lines),
+        first_title=titles[0] if titles else None,
+        lines=[{"title": title} for title in titles],
+        left_on=format.date(cart.touched_at, locale, style="weekday", zone=occasion.zone),
+    )
+
+
+def _of_product(occasion: Occasion, locale: str) -> dict[str, object]:
+    subject, known = occasion.subject, _subject(occasion)
+    if subject is None or known is None:
+        return {}
+    prices = {"price": known.price, "previous_price": subject.previous_price, "lowest_price": subject.lowest_price}
+    written = {name: format.money(price, known.currency, locale) for name, price in prices.items() if price is not None}
+    return _given(title=known.title[:TITLE_LENGTH], **written)
+
+
+def _of_code(occasion: Occasion, locale: str) -> dict[str, object]:
+    code, offer, saving = occasion.code, occasion.offer, _saving(occasion)
+    if code is None or offer is None:
+        return {}
+    return _given(
+        text=code.shown,
+        offer=_worth(offer, locale, phrases.of(locale)),
+        saving=format.money(saving, offer.currency, locale) if saving else None,
+        expires=format.date(code.expires_at, locale, style="weekday_long", zone=occasion.zone),
+    )
+
+
+def _subject(occasion: Occasion) -> Product | None:
+    """The product it is about, if the catalogue still knows it."""
+    return occasion.catalogue.get(occasion.subject.product_id) if occasion.subject else None
 
 
 def _given(**values: object) -> dict[str, object]:
@@ -166,6 +207,7 @@ def _saving(occasion: Occasion) -> int:
     offer, cart = occasion.offer, occasion.cart
     if (
         offer is None
+        or cart is None
         or occasion.code is None
         or cart.value < offer.minimum
         or (cart.currency or "EUR") != offer.currency
@@ -184,16 +226,9 @@ def _worth(offer: promotions.Offer, locale: str, say: Phrases) -> str:
 def _page(occasion: Occasion, texts: Mapping[str, str], *, tracked: _Tracked, locale: str) -> dict[str, Any]:
     """What the layout shows. Its values are escaped by the layout; none of them is HTML."""
     say, signed, policy = phrases.of(locale), tracked.links, occasion.policy
-    code = occasion.code.code if occasion.code else None
-    restore = tracked.to(signed.restore(occasion.cart.id, code=code, message_id=occasion.message_id))
-    left = format.date(occasion.cart.touched_at, locale, style="long", zone=occasion.zone)
-    since = occasion.consented_at
-    why = (
-        say.why_since.format(since=format.date(since, locale, style="long", zone=occasion.zone), left=left)
-        if since
-        else say.why.format(left=left)
-    )
     paragraphs = [_one_line(part) for part in texts["intro"].split("\n\n")]
+    lines = occasion.cart.lines[:20] if occasion.cart else ()
+    subject = _about(occasion, tracked=tracked, locale=locale, say=say)
     return {
         "locale": locale,
         "subject": texts["subject"],
@@ -204,17 +239,82 @@ def _page(occasion: Occasion, texts: Mapping[str, str], *, tracked: _Tracked, lo
         "colon": format.typeset(" :", locale) if locale == "fr" else ":",
         "shop": policy.shop_name,
         "postal_address": policy.postal_address,
-        "lines": [_line(occasion, line, tracked=tracked, locale=locale, say=say) for line in occasion.cart.lines[:20]],
+        "lines": [_line(occasion, line, tracked=tracked, locale=locale, say=say) for line in lines],
         "totals": _totals(occasion, locale, say),
-        "restore": restore,
+        "about": subject,
+        "reviews": [_review(review, locale) for review in occasion.reviews[:3]],
+        "question": _question(occasion, tracked) if isinstance(occasion.says, Ask) else None,
+        "button": _button(occasion, subject, tracked=tracked, locale=locale, say=say),
         "code": _code(occasion, signed, locale=locale, say=say),
         "products": [_product(item, policy, tracked=tracked, locale=locale) for item in occasion.items],
-        "why": format.typeset(why, locale),
+        "products_title": say.products if occasion.cart else say.products_alone,
+        "why": _why(occasion, locale, say),
         "unsubscribe": signed.unsubscribe(occasion.message_id),
         "preferences": signed.preferences(occasion.message_id),
         "privacy": tracked.to(links.absolute(policy.privacy_url, signed.base_url)) if policy.privacy_url else None,
         "pixel": signed.open(occasion.message_id) if occasion.count_opens else None,
     }
+
+
+def _why(occasion: Occasion, locale: str, say: Phrases) -> str:
+    """Why she gets this: what she agreed to and when, and the basket if it is about one."""
+    facts = {}
+    if occasion.cart:
+        facts["left"] = format.date(occasion.cart.touched_at, locale, style="long", zone=occasion.zone)
+    if occasion.consented_at:
+        facts["since"] = format.date(occasion.consented_at, locale, style="long", zone=occasion.zone)
+    sentences = {
+        (True, True): say.why_since,
+        (True, False): say.why,
+        (False, True): say.why_alone_since,
+        (False, False): say.why_alone,
+    }
+    return format.typeset(sentences["left" in facts, "since" in facts].format(**facts), locale)
+
+
+def _button(
+    occasion: Occasion, subject: Mapping[str, Any] | None, *, tracked: _Tracked, locale: str, say: Phrases
+) -> dict[str, str] | None:
+    """Where the message leads: what the marketer chose, else back to the basket, else to the product."""
+    label, signed = spoken.spoken(occasion.says.words or {}, locale)[1].button, tracked.links
+    chosen = occasion.says.link if isinstance(occasion.says, Send) else None
+    if chosen:
+        url = tracked.to(links.leading(chosen, base_url=signed.base_url, hosts=occasion.policy.link_hosts))
+        return {"url": url, "label": label or say.visit} if url else None
+    if occasion.cart and not isinstance(occasion.says, Ask):
+        code = occasion.code.code if occasion.code else None
+        url = tracked.to(signed.restore(occasion.cart.id, code=code, message_id=occasion.message_id))
+        return {"url": url or "", "label": label or say.resume}
+    url = subject["url"] if subject else None
+    return {"url": url, "label": label or say.see_product} if url else None
+
+
+def _question(occasion: Occasion, tracked: _Tracked) -> list[dict[str, Any]]:
+    """The answers to choose from, each a link to the page where it is given."""
+    kind = occasion.says.kind if isinstance(occasion.says, Ask) else "stars"
+    return [
+        {"score": score, "url": tracked.to(tracked.links.survey(occasion.message_id, score=score))}
+        for score in range(steps.LOWEST[kind], steps.HIGHEST[kind] + 1)
+    ]
+
+
+def _about(occasion: Occasion, *, tracked: _Tracked, locale: str, say: Phrases) -> dict[str, Any] | None:
+    """The product it is about. Where a reduction is announced the lowest price of 30 days stands beside it."""
+    known, subject = _subject(occasion), occasion.subject
+    if known is None or subject is None:
+        return None
+    lowest = format.money(subject.lowest_price, known.currency, locale) if subject.lowest_price is not None else None
+    return {
+        "title": format.typeset(known.title[:TITLE_LENGTH], locale),
+        "price": format.money(known.price, known.currency, locale) if known.price is not None else "",
+        "lowest": format.typeset(say.lowest.format(price=lowest), locale) if lowest else None,
+        "url": tracked.to(links.leading(known.url, base_url=tracked.links.base_url, hosts=occasion.policy.link_hosts)),
+        "image": links.absolute(known.image_url, tracked.links.base_url),
+    }
+
+
+def _review(review: Review, locale: str) -> dict[str, str]:
+    return {"stars": "★" * review.stars + "☆" * (5 - review.stars), "text": format.typeset(review.text, locale)}
 
 
 def _line(occasion: Occasion, line: CartLine, *, tracked: _Tracked, locale: str, say: Phrases) -> dict[str, Any]:
@@ -231,10 +331,14 @@ def _line(occasion: Occasion, line: CartLine, *, tracked: _Tracked, locale: str,
     return {
         "title": format.typeset(_title(occasion, line), locale),
         "detail": say.quantity.format(n=format.number(line.quantity, locale)),
-        "price": "" if price is None else format.money(price * line.quantity, occasion.cart.currency, locale),
+        "price": "" if price is None else format.money(price * line.quantity, _currency(occasion), locale),
         "url": tracked.to(url),
         "image": image,
     }
+
+
+def _currency(occasion: Occasion) -> str | None:
+    return occasion.cart.currency if occasion.cart else None
 
 
 def _title(occasion: Occasion, line: CartLine) -> str:
@@ -244,6 +348,8 @@ def _title(occasion: Occasion, line: CartLine) -> str:
 
 def _totals(occasion: Occasion, locale: str, say: Phrases) -> list[dict[str, str]]:
     cart, saving = occasion.cart, _saving(occasion)
+    if cart is None:
+        return []
     shipped = occasion.code is not None and occasion.offer is not None and occasion.offer.kind == "free_shipping"
     quiet = "font-size:14px;line-height:22px;color:#5d564b;font-weight:400"
     green = "font-size:14px;line-height:22px;color:#1f6b47;font-weight:400"

@@ -1,7 +1,7 @@
-"""New orders meet what led to them: codes are used up, clicks are credited, journeys end."""
+"""New orders meet what led to them: codes are used up, clicks are credited."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,7 +25,6 @@ def credit_new_orders(db: Database, *, now: datetime) -> str | None:
         used = redeem_from_orders(conn, now=now)
         undone = release_cancelled(conn)
         credited = credit(conn, now=now)
-        wake_converted(conn, now=now)
     parts = {"credited": credited, "codes used": used, "codes given back": undone}
     return ", ".join(f"{number} {word}" for word, number in parts.items() if number) or None
 
@@ -126,17 +125,3 @@ def release_cancelled(conn: sa.Connection) -> int:
         .values(**values)
     )
     return conn.execute(undone).rowcount
-
-
-def wake_converted(conn: sa.Connection, *, now: datetime) -> None:
-    """Customers who ordered need not wait for the end of the window: their journey is over at its next turn."""
-    enrolments = tables.enrolments
-    held = customers.alias("held")
-    recent: Sequence[sa.ColumnElement[bool]] = (
-        held.c.id == enrolments.c.customer_id,
-        orders.c.customer_id == sa.func.coalesce(held.c.merged_into, held.c.id),
-        orders.c.ordered_at >= enrolments.c.entered_at,
-        orders.c.state != "cancelled",
-    )
-    waiting = (enrolments.c.state == "waiting") & (enrolments.c.wake_at > now) & (enrolments.c.position > 0)
-    conn.execute(sa.update(enrolments).where(waiting, sa.exists().where(*recent)).values(wake_at=now))

@@ -75,9 +75,10 @@ def _permission(standing: Standing) -> Reason | None:
 
 
 def _cart(standing: Standing) -> Reason | None:
+    """Only messages about a cart have one."""
     if standing.bought or standing.cart_state == "ordered":
         return Reason.BOUGHT
-    return None if standing.cart_state == "open" else Reason.CART_EMPTIED
+    return None if standing.cart_state in ("open", None) else Reason.CART_EMPTIED
 
 
 def _delay(standing: Standing, *, policy: Policy, now: datetime) -> Hold | None:

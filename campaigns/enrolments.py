@@ -1,141 +1,166 @@
-"""Customers on their way through campaigns: admitted, advanced, and out again."""
+"""Customers on their way through campaigns: taken in, advanced, and out again."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
+import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
-from campaigns import experiments, journeys, messages, plans, policy, tables
-from campaigns.definitions import campaign as definitions
-from campaigns.definitions.campaign import CartAbandonment
-from campaigns.journeys import Facts, Turn
-from campaigns.plans import Plan
+from campaigns import (
+    acting,
+    eligibility,
+    entering,
+    given,
+    hearing,
+    journeys,
+    messages,
+    plans,
+    policy,
+    segments,
+    shelf,
+    tables,
+    timing,
+    watching,
+)
+from campaigns.definitions import shapes
+from campaigns.definitions.entries import TIMED, CartAbandoned, ProductAbandoned
+from campaigns.definitions.flow import END
+from campaigns.definitions.steps import Split, WaitFor
+from campaigns.journeys import Facts, Place, Turn
+from campaigns.plans import Followed
+from foundation import database
 from foundation.database import Database
-from shop.tables import carts, customers, orders
+from shop import arrays
+from shop.tables import carts, customers
 
 enrolments = tables.enrolments
 
-BATCH = 500
+BATCH = 2_000
+LOOK_EVERY = timedelta(seconds=60)
 
 
+# ------------------------------------------------------------------------------------------------ taking in
 def admit_due(db: Database, *, now: datetime, checkpoint: Callable[[str], None] = messages.passing) -> str | None:
-    """Enrols the customers of carts gone quiet. Manages its own transactions: one a campaign."""
+    """Takes in whom events and quiet carts bring. Manages its own transactions: one a batch of signals, one a
+    campaign."""
+    heard = hearing.hear(db, now=now, checkpoint=checkpoint)
     with db.begin() as conn:
-        running = [plan for plan in plans.every(conn) if plan.state == "sending"]
-    admitted = {}
+        running = plans.running(conn, now=now)
+    admitted = {"events": heard}
     for plan in running:
+        entry = plan.definition.entry
         with db.begin() as conn:
-            admitted[plan.name] = admit(conn, plan, now=now)
+            if isinstance(entry, CartAbandoned):
+                admitted[plan.name] = entering.abandoned_carts(conn, plan, entry, now=now)
+            elif isinstance(entry, ProductAbandoned):
+                admitted[plan.name] = entering.abandoned_products(conn, plan, entry, now=now)
             checkpoint("enrolling")
     checkpoint("enrolled")
+    return _told(admitted)
+
+
+def admit_timed(db: Database, *, now: datetime) -> str | None:
+    """Takes in the audiences whose moment has come. Manages its own transactions: one a moment and zone."""
+    admitted: dict[str, int] = {}
+    with db.begin() as conn:
+        running = [plan for plan in plans.running(conn, now=now) if isinstance(plan.definition.entry, TIMED)]
+    for plan in running:
+        entry = plan.definition.entry
+        if not isinstance(entry, TIMED):
+            continue
+        with db.begin() as conn:
+            slots = timing.due(conn, plan, entry, now=now)
+        for slot in slots:
+            with db.begin() as conn:
+                taken = timing.take_in(conn, plan, entry, slot, now=now)
+            admitted[plan.name] = admitted.get(plan.name, 0) + taken
+    with db.begin() as conn:
+        plans.finish(conn, now=now)
+    return _told(admitted)
+
+
+def admit_for_products(db: Database, *, now: datetime) -> str | None:
+    """Looks at the shelf, and takes in who waits for what changed on it. Manages its own transaction."""
+    with db.begin() as conn:
+        running = plans.running(conn, now=now)
+        return _told(shelf.look(conn, running, now=now))
+
+
+def _told(admitted: Mapping[str, int]) -> str | None:
     return ", ".join(f"{number} into {name}" for name, number in admitted.items() if number) or None
-
-
-def admit(conn: sa.Connection, plan: Plan, *, now: datetime) -> int:
-    """One statement, whatever their number: carts quiet long enough and not for too long, that can be written to.
-
-    A cart enters once, whoever it belongs to by then; carts that went quiet while nobody was looking, longer ago
-    than the message would still be welcome, are left in peace.
-    """
-    definition = plan.definition
-    quiet_since = now - timedelta(minutes=definition.delay_minutes)
-    too_old = quiet_since - timedelta(hours=definition.expires_hours)
-    known = enrolments.alias("known")
-    chosen = (
-        sa.select(
-            sa.literal(plan.id, sa.BigInteger),
-            carts.c.customer_id,
-            sa.cast(carts.c.id, sa.Text),
-            _arm(plan, carts.c.customer_id),
-            sa.literal("waiting", sa.Text),
-            sa.literal(now, enrolments.c.entered_at.type),
-            sa.literal(now, enrolments.c.wake_at.type),
-            carts.c.id,
-        )
-        .join(customers, customers.c.id == carts.c.customer_id)
-        .where(
-            carts.c.state == "open",
-            carts.c.touched_at <= quiet_since,
-            carts.c.touched_at > too_old,
-            sa.func.jsonb_array_length(carts.c.lines) > 0,
-            customers.c.email.is_not(None),
-            ~_bought(carts.c.touched_at),
-            ~sa.exists().where(known.c.campaign_id == plan.id, known.c.entry_key == sa.cast(carts.c.id, sa.Text)),
-        )
-    )
-    names = ("campaign_id", "customer_id", "entry_key", "arm", "state", "entered_at", "wake_at", "cart_ref")
-    insert = postgresql.insert(enrolments).from_select(names, chosen).on_conflict_do_nothing()
-    return conn.execute(insert, execution_options={"preserve_rowcount": True}).rowcount
-
-
-def _arm(plan: Plan, customer: sa.ColumnElement[int]) -> sa.ColumnElement[str]:
-    """`experiments.assign`, for every customer at once."""
-    digest = sa.func.md5(sa.func.concat(f"{plan.name}:", customer))
-    number = sa.cast(sa.cast(sa.func.concat("x", sa.func.left(digest, 8)), postgresql.BIT(32)), sa.BigInteger)
-    held_out = sa.func.mod(number, experiments.SHARES) < plan.definition.holdout_percent * experiments.SHARES / 100
-    return sa.case((held_out, experiments.HOLDOUT), else_=experiments.TREATED)
-
-
-def _bought(since: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
-    """Whether the cart's customer ordered anything since, on any channel."""
-    return sa.exists().where(
-        orders.c.customer_id == carts.c.customer_id, orders.c.ordered_at >= since, orders.c.state != "cancelled"
-    )
 
 
 # ---------------------------------------------------------------------------------------------- advancing
 def advance_due(db: Database, *, now: datetime) -> str | None:
     """Takes everyone whose turn it is one turn further. Manages its own transactions: one a batch."""
     moved = 0
-    while True:
-        with db.begin() as conn:
-            taken = _advance_batch(conn, now=now)
-        moved += taken
-        if taken < BATCH:
-            return f"{moved} advanced" if moved else None
+    with db.begin() as conn:
+        due = [followed for followed in plans.followed(conn) if _anyone(conn, followed, now=now)]
+    for followed in due:
+        while True:
+            with db.begin() as conn:
+                taken = _advance_batch(conn, followed, now=now)
+            moved += taken
+            if taken < BATCH:
+                break
+    return f"{moved} advanced" if moved else None
 
 
-def _advance_batch(conn: sa.Connection, *, now: datetime) -> int:
-    """Turns and the messages they queue are kept together or not at all."""
-    rows = _due(conn, now)
-    window = timedelta(days=policy.load(conn).attribution_days)
-    definitions_: dict[int, CartAbandonment] = {}
-    turns = []
-    for row in rows:
-        if row["campaign_id"] not in definitions_:
-            definitions_[row["campaign_id"]] = definitions.parse(row["definition"])
-        facts = Facts(
-            arm=row["arm"],
-            position=row["position"],
-            entered_at=row["entered_at"],
-            bought=row["bought"],
-            cart_open=row["cart_state"] == "open",
-        )
-        turns.append((row, journeys.advance(definitions_[row["campaign_id"]], facts, window=window, now=now)))
-    messages.queue(conn, [_message(row, turn) for row, turn in turns if turn.send], now=now)
-    _store(conn, [_stored(row, turn, now) for row, turn in turns])
+def _due(followed: Followed, now: datetime) -> sa.ColumnElement[bool]:
+    """Whoever is paused waits until the campaign goes on; those behind the last step are only watched."""
+    due = (
+        (enrolments.c.campaign_id == followed.campaign_id)
+        & (enrolments.c.version == followed.version)
+        & (enrolments.c.state == "waiting")
+        & (enrolments.c.wake_at <= now)
+    )
+    return due if followed.state == "sending" else due & (enrolments.c.step == END)
+
+
+def _anyone(conn: sa.Connection, followed: Followed, *, now: datetime) -> bool:
+    return bool(conn.scalar(sa.select(sa.exists().where(_due(followed, now)))))
+
+
+def _advance_batch(conn: sa.Connection, followed: Followed, *, now: datetime) -> int:
+    """Turns and what they bring about are kept together or not at all. The number of statements depends on the
+    definition, never on how many are on their way."""
+    rows = _batch(conn, followed, now=now)
+    if not rows:
+        return 0
+    rules = policy.load(conn)
+    window = timedelta(days=rules.attribution_days)
+    goal = followed.definition.goal
+    within = (shapes.length(goal.within) if goal.within else window) if goal else None
+    standing = _standing(conn, followed, rows, shop_zone=rules.timezone)
+    turns: dict[int, Turn] = {}
+    asking: Sequence[int] = list(standing)
+    while asking:
+        for key in asking:
+            place, facts = standing[key]
+            found = journeys.advance(followed.flow, place, facts, window=within, now=now)
+            turns[key] = replace(found, acts=(*(turns[key].acts if key in turns else ()), *found.acts))
+        asking = [key for key in asking if turns[key].asks]
+        _answer(conn, followed, standing, {key: turns[key] for key in asking}, now=now)
+    acting.act(conn, followed, [(row, turns[row["id"]].acts) for row in rows], now=now)
+    _store(conn, rows, turns, now=now)
     return len(rows)
 
 
-def _due(conn: sa.Connection, now: datetime) -> Sequence[sa.RowMapping]:
-    """A batch of enrolments with their facts, locked. Whoever is paused waits until the campaign goes on."""
-    since = sa.case((enrolments.c.position == 0, carts.c.touched_at), else_=enrolments.c.entered_at)
+def _batch(conn: sa.Connection, followed: Followed, *, now: datetime) -> Sequence[sa.RowMapping]:
+    """A batch of enrolments, locked, with who their customers are by now."""
+    held, person = customers.alias("held"), customers.alias("person")
     query = (
         sa.select(
             enrolments,
-            tables.campaigns.c.definition,
+            person.c.id.label("person"),
+            person.c.timezone,
             carts.c.state.label("cart_state"),
-            ((carts.c.state == "ordered") | _bought(since)).label("bought"),
         )
-        .join(tables.campaigns, tables.campaigns.c.id == enrolments.c.campaign_id)
-        .join(carts, carts.c.id == enrolments.c.cart_ref)
-        .where(
-            enrolments.c.state == "waiting",
-            enrolments.c.wake_at <= now,
-            (tables.campaigns.c.state == "sending") | (enrolments.c.position > 0),
-        )
+        .join(held, held.c.id == enrolments.c.customer_id)
+        .join(person, person.c.id == sa.func.coalesce(held.c.merged_into, held.c.id))
+        .outerjoin(carts, carts.c.id == enrolments.c.cart_ref)
+        .where(_due(followed, now))
         .order_by(enrolments.c.wake_at)
         .limit(BATCH)
         .with_for_update(of=enrolments, skip_locked=True)
@@ -143,34 +168,105 @@ def _due(conn: sa.Connection, now: datetime) -> Sequence[sa.RowMapping]:
     return conn.execute(query).mappings().all()
 
 
-def _message(row: sa.RowMapping, turn: Turn) -> messages.Wanted:
-    if turn.send is None:
-        raise ValueError("this turn sends nothing")
-    return messages.Wanted(
-        campaign_id=row["campaign_id"],
-        step=turn.send.step,
-        channel=turn.send.channel,
-        customer_id=row["customer_id"],
-        entry_key=row["entry_key"],
-        enrolment_id=row["id"],
-        cart_ref=row["cart_ref"],
-        expires_at=turn.send.expires_at,
-    )
+_Standing = dict[int, tuple[Place, Facts]]
 
 
-def _stored(row: sa.RowMapping, turn: Turn, now: datetime) -> dict[str, Any]:
+def _standing(conn: sa.Connection, followed: Followed, rows: Sequence[sa.RowMapping], *, shop_zone: str) -> _Standing:
+    """Each one's place and facts: the goal, the exits and the event she waits for are asked once for all."""
+    definition, ours = followed.definition, eligibility.zone(shop_zone)
+    reached = watching.happened(conn, definition.goal, rows, since="happened_at") if definition.goal else set()
+    stopped: set[int] = set()
+    for watch in definition.exit_on:
+        stopped |= watching.happened(conn, watch, rows, since="happened_at")
+    heard: set[int] = set()
+    for name, node in followed.flow.nodes.items():
+        if isinstance(node.step, WaitFor):
+            here = [row for row in rows if row["step"] == name]
+            heard |= watching.happened(conn, node.step, here, since="step_since")
+    about_cart = isinstance(definition.entry, CartAbandoned)
     return {
-        "key": row["id"],
-        "new_position": turn.position,
-        "new_state": "left" if turn.leave else "waiting",
-        "new_wake_at": turn.wake_at,
-        "new_left_at": now if turn.leave else None,
-        "new_reason": turn.leave,
+        row["id"]: (
+            _place(followed, row),
+            Facts(
+                reached=row["id"] in reached or about_cart and row["cart_state"] == "ordered",
+                stopped=row["id"] in stopped,
+                cart_open=not about_cart or row["cart_state"] == "open",
+                heard=row["id"] in heard,
+                zone=eligibility.zone(row["timezone"], shop_zone),
+                shop_zone=ours,
+            ),
+        )
+        for row in rows
     }
 
 
-def _store(conn: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    if rows:
-        names = ("position", "state", "wake_at", "left_at", "reason")
-        values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in names}
-        conn.execute(sa.update(enrolments).where(enrolments.c.id == sa.bindparam("key")).values(values), rows)
+def _place(followed: Followed, row: sa.RowMapping) -> Place:
+    return Place(
+        step=row["step"],
+        since=row["step_since"],
+        entered_at=row["entered_at"],
+        arm=row["arm"],
+        salt=followed.name,
+        customer_id=row["customer_id"],
+        choices=row["choices"],
+    )
+
+
+def _answer(
+    conn: sa.Connection, followed: Followed, standing: _Standing, asking: Mapping[int, Turn], *, now: datetime
+) -> None:
+    """Which way each takes at the split she stands before: one statement a branch, for all who come to it."""
+    by_split: dict[str, list[int]] = {}
+    for key, turn in asking.items():
+        by_split.setdefault(turn.asks or "", []).append(key)
+    for name, keys in by_split.items():
+        split = followed.flow.nodes[name].step
+        if isinstance(split, Split):
+            ways = _ways(conn, split, keys, now=now)
+            for key in keys:
+                _, facts = standing[key]
+                standing[key] = (asking[key].place, replace(facts, ways={**facts.ways, name: ways[key]}, heard=False))
+
+
+def _ways(conn: sa.Connection, split: Split, keys: Sequence[int], *, now: datetime) -> dict[int, int]:
+    person = sa.func.coalesce(customers.c.merged_into, customers.c.id)
+    query = (
+        sa.select(enrolments.c.id, person, enrolments.c.context["event"])
+        .join(customers, customers.c.id == enrolments.c.customer_id)
+        .where(enrolments.c.id == given.any_of(keys))
+    )
+    left = {key: (customer, event or {}) for key, customer, event in conn.execute(query)}
+    ways = dict.fromkeys(left, len(split.branches))
+    for number, branch in enumerate(split.branches):
+        fits = {key for key, (_, event) in left.items() if all(shapes.holds(test, event) for test in branch.where)}
+        if branch.when is not None and fits:
+            found = segments.matching(conn, branch.when, {left[key][0] for key in fits}, now=now)
+            fits = {key for key in fits if left[key][0] in found}
+        for key in fits:
+            ways[key] = number
+            del left[key]
+    return ways
+
+
+_STORE = """
+UPDATE enrolments SET state = turned.state, step = turned.step, step_since = turned.since, wake_at = turned.wake_at,
+    left_at = turned.left_at, reason = turned.reason, choices = turned.choices::jsonb
+FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::text[],
+    %s::text[]) AS turned (id, state, step, since, wake_at, left_at, reason, choices)
+WHERE enrolments.id = turned.id
+"""
+
+
+def _store(conn: sa.Connection, rows: Iterable[sa.RowMapping], turns: Mapping[int, Turn], *, now: datetime) -> None:
+    found = [(row["id"], turns[row["id"]]) for row in rows]
+    columns = [
+        arrays.numbers(key for key, _ in found),
+        arrays.texts("left" if turn.leave else "waiting" for _, turn in found),
+        arrays.texts(turn.place.step for _, turn in found),
+        arrays.times(turn.place.since for _, turn in found),
+        arrays.times(turn.wake_at for _, turn in found),
+        arrays.times(now if turn.leave else None for _, turn in found),
+        arrays.texts(turn.leave for _, turn in found),
+        arrays.texts(orjson.dumps(turn.place.choices).decode() for _, turn in found),
+    ]
+    database.driver(conn).execute(_STORE, columns)

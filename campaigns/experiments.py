@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 HOLDOUT = "holdout"
@@ -18,6 +19,16 @@ def share(salt: str, customer_id: int) -> int:
 def assign(salt: str, customer_id: int, *, holdout_percent: float) -> str:
     """The arm: `holdout` for that share of customers, `treated` for the others."""
     return HOLDOUT if share(salt, customer_id) < holdout_percent * SHARES / 100 else TREATED
+
+
+def draw(salt: str, customer_id: int, *, weights: Mapping[str, int]) -> str:
+    """One of the names, each as likely as its weight; the same customer always draws the same."""
+    point, heap = share(salt, customer_id) * sum(weights.values()), 0
+    for name, weight in weights.items():
+        heap += weight * SHARES
+        if point < heap:
+            return name
+    raise ValueError("there is nothing to draw from")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,64 +1,144 @@
-"""What happens next to one enrolled customer: `advance` takes facts and gives the next turn."""
+"""What happens next to one enrolled customer: `advance` takes her place and the facts, and gives the next turn."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, time, timedelta, tzinfo
 from enum import StrEnum
 
 from campaigns import experiments
-from campaigns.definitions.campaign import CartAbandonment
+from campaigns.definitions import entries, shapes
+from campaigns.definitions.flow import END, Flow, Node
+from campaigns.definitions.steps import Ask, Exit, Experiment, Send, SetTrait, Split, Wait, WaitFor, WaitUntil, Webhook
 
 
-class Exit(StrEnum):
+class Leave(StrEnum):
     """Why an enrolment ends."""
 
     CONVERTED = "converted"
     EMPTIED = "emptied"
+    EXITED = "exited"
     ENDED = "ended"
     CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What is known of the customer and the cart when it is the enrolment's turn."""
+class Place:
+    """Where a customer stands: her next step, since when, and the ways she was drawn into. `salt` draws the next."""
 
-    arm: str
-    position: int
+    step: str
+    since: datetime
     entered_at: datetime
-    bought: bool
-    cart_open: bool
+    arm: str
+    salt: str
+    customer_id: int
+    choices: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
-    """One message to queue."""
+class Facts:
+    """What is known of her when it is her turn.
 
-    step: str
-    channel: str
-    expires_at: datetime
+    `heard` is whether the event she waits for came; `ways` says, by split, which branch she takes (-1: none), as far
+    as it was asked.
+    """
+
+    reached: bool = False
+    stopped: bool = False
+    cart_open: bool = True
+    heard: bool = False
+    zone: tzinfo | None = None
+    shop_zone: tzinfo | None = None
+    ways: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What to do now: perhaps a message, then either wait or leave."""
+    """What to do now: the steps that act, then wait, leave, or ask which way a split leads."""
 
-    position: int
-    send: Send | None = None
+    place: Place
+    acts: tuple[str, ...] = ()
     wake_at: datetime | None = None
-    leave: Exit | None = None
+    leave: Leave | None = None
+    asks: str | None = None
 
 
-def advance(definition: CartAbandonment, facts: Facts, *, window: timedelta, now: datetime) -> Turn:
-    """One turn. The holdout walks the same road in silence, so that both arms are watched as long."""
-    end = facts.entered_at + window
-    if facts.bought:
-        return Turn(facts.position, leave=Exit.CONVERTED)
+def advance(flow: Flow, place: Place, facts: Facts, *, window: timedelta | None, now: datetime) -> Turn:
+    """As far as she gets now. The holdout walks the same road in silence, so that both arms are watched as long.
+
+    :param window: how long after she entered the goal counts; without a goal None, and the end of the steps is the end.
+    """
+    if facts.reached:
+        return Turn(place, leave=Leave.CONVERTED)
+    if place.step != END and facts.stopped:
+        return Turn(place, leave=Leave.EXITED)
+    if place.step != END and not facts.cart_open:
+        return Turn(place, leave=Leave.EMPTIED)
+    acts: list[str] = []
+    while place.step in flow.nodes:
+        node = flow.nodes[place.step]
+        found = _pass(node, place, facts, now=now)
+        if isinstance(found, Turn):
+            return replace(found, acts=tuple(acts))
+        if isinstance(node.step, Send | Ask | SetTrait | Webhook) and place.arm != experiments.HOLDOUT:
+            acts.append(node.step.id)
+        place, facts = found, replace(facts, heard=False)
+    end = place.entered_at + window if window else now
     if now >= end:
-        return Turn(facts.position, leave=Exit.ENDED)
-    if facts.position > 0:
-        return Turn(facts.position, wake_at=end)
-    if not facts.cart_open:
-        return Turn(facts.position, leave=Exit.EMPTIED)
-    if facts.arm == experiments.HOLDOUT:
-        return Turn(1, wake_at=end)
-    expires_at = facts.entered_at + timedelta(hours=definition.expires_hours)
-    return Turn(1, send=Send("cart_1", "email", expires_at), wake_at=end)
+        return Turn(replace(place, step=END), tuple(acts), leave=Leave.ENDED)
+    return Turn(replace(place, step=END), tuple(acts), wake_at=end)
+
+
+def _pass(node: Node, place: Place, facts: Facts, *, now: datetime) -> Place | Turn:
+    """Her place behind this step, or a turn if she stays or leaves here."""
+    step = node.step
+    if isinstance(step, Exit):
+        return Turn(place, leave=Leave.EXITED)
+    if isinstance(step, WaitFor | Split | Experiment):
+        return _branched(node, place, facts, now=now)
+    if isinstance(step, Wait | WaitUntil):
+        until = place.since + shapes.length(step.duration) if isinstance(step, Wait) else moment(step, place, facts)
+        if now < until:
+            return Turn(place, wake_at=until)
+    return replace(place, step=node.next, since=now)
+
+
+def _branched(node: Node, place: Place, facts: Facts, *, now: datetime) -> Place | Turn:
+    """Behind a step that branches she stands at the head of one of its branches."""
+    match node.step:
+        case WaitFor(timeout=timeout):
+            until = place.since + shapes.length(timeout)
+            if not facts.heard and now < until:
+                return Turn(place, wake_at=until)
+            return replace(place, step=node.heads[0 if facts.heard else 1], since=now)
+        case Experiment(id=name, variants=variants):
+            weights = {variant.name: variant.weight for variant in variants}
+            drawn = place.choices.get(name)
+            if drawn not in weights:
+                drawn = experiments.draw(f"{place.salt}:{name}", place.customer_id, weights=weights)
+            head = node.heads[list(weights).index(drawn)]
+            return replace(place, step=head, since=now, choices={**place.choices, name: drawn})
+    if node.step.id not in facts.ways:
+        return Turn(place, asks=node.step.id)
+    return replace(place, step=node.heads[facts.ways[node.step.id]], since=now)
+
+
+def moment(step: WaitUntil, place: Place, facts: Facts) -> datetime:
+    """The first such hour on such a weekday from when she came here, by the clock the step names."""
+    own = {"customer": facts.zone or facts.shop_zone, "shop": facts.shop_zone}
+    zone = own[step.zone] if step.zone in own else entries.place(step.zone)
+    return next_moment(place.since, zone, at=time.fromisoformat(step.at), weekdays=step.weekdays)
+
+
+def next_moment(since: datetime, zone: tzinfo | None, *, at: time, weekdays: tuple[str, ...] = ()) -> datetime:
+    """The first time from `since` on that it is `at` o'clock there, on one of these weekdays if any are named.
+
+    An hour that the change to summer time leaves out comes an hour later; one that comes twice, the first time.
+    """
+    day = since.astimezone(zone).date()
+    for _ in range(9):
+        if not weekdays or entries.WEEKDAYS[day.weekday()] in weekdays:
+            found = datetime.combine(day, at, tzinfo=zone).astimezone(since.tzinfo)
+            if found >= since:
+                return found
+        day += timedelta(days=1)
+    raise ValueError("no such weekday")

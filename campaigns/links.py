@@ -57,6 +57,10 @@ class Links:
         """The address that reopens a cart on any device, its code applied."""
         return self._address("r", [cart_ref, code, message_id.hex])
 
+    def survey(self, message_id: UUID, *, score: int | None = None) -> str:
+        """The page with a message's question, an answer chosen if `score` is given; opening it answers nothing."""
+        return self._address("s", message_id.hex) + (f"?score={score}" if score is not None else "")
+
     def code_image(self, code: str) -> str:
         """The address of a code's barcode picture."""
         return self._address("p/code", code) + ".png"
@@ -70,6 +74,9 @@ class Links:
 
     def read_unsubscribe(self, token: str) -> UUID | None:
         return self._message("u", token)
+
+    def read_survey(self, token: str) -> UUID | None:
+        return self._message("s", token)
 
     def read_preferences(self, token: str) -> UUID | None:
         return self._message("preferences", token)

@@ -23,6 +23,8 @@ from sqlalchemy.dialects import postgresql
 from campaigns import content, eligibility, gates, moves, own_events, policy, promotions, standing, tables, wording
 from campaigns.channels import base
 from campaigns.channels.base import Mail, Outcome, Receipt
+from campaigns.definitions import content as words
+from campaigns.definitions.steps import Send
 from campaigns.journal import Journal
 from campaigns.links import Links
 from campaigns.moves import Change, Claimed, Conditions
@@ -34,9 +36,13 @@ from foundation.database import Database
 from foundation.errors import RelanceError
 from recommender import serving
 from recommender.predictions import expected
-from shop import catalogue, consent
+from shop import catalogue, consent, events
 
 log = logging.getLogger(__name__)
+
+
+CONNECTED = ("email",)
+"""Channels somebody carries."""
 
 
 class UnsafeDatabase(RelanceError):
@@ -77,6 +83,7 @@ class Wanted:
     """One message to queue."""
 
     campaign_id: int
+    version: int
     step: str
     channel: str
     customer_id: int
@@ -87,10 +94,21 @@ class Wanted:
 
 
 def queue(conn: sa.Connection, wanted: Sequence[Wanted], *, now: datetime) -> None:
-    """Puts messages in the ledger, each once: the same step of the same entry again is nothing."""
+    """Puts messages in the ledger, each once: the same step of the same entry again is nothing.
+
+    Those for a channel nobody carries are in it too, as not sent, with that reason.
+    """
+    waiting = {"state": State.PENDING, "reason": None, "resolved_at": None, "resolved_by": None}
+    nowhere = {
+        "state": State.SKIPPED,
+        "reason": Reason.CHANNEL_NOT_CONNECTED,
+        "resolved_at": now,
+        "resolved_by": "worker",
+    }
     rows = [
         {name: getattr(one, name) for name in Wanted.__slots__}
-        | {"id": database.new_id(), "state": State.PENDING, "queued_at": now, "not_before": now}
+        | {"id": database.new_id(), "queued_at": now, "not_before": now}
+        | (waiting if one.channel in CONNECTED else nowhere)
         for one in wanted
     ]
     if rows:
@@ -196,49 +214,78 @@ def _render(
     """Everything the batch's mails need is fetched together: codes by offer, slates, products."""
     if not cases:
         return {}
-    offers, held = _codes(conn, cases, rules=rules, now=now)
-    slates = _slates(conn, cases, sending, now=now)
-    products, likely = _about(conn, cases)
+    known = _gathered(conn, cases, rules=rules, sending=sending, now=now)
     rendered = {}
     for case in cases:
-        if case.cart is None or case.standing.address is None:
-            raise RuntimeError("only a cart and an address are decided to go")
-        slate, offer = slates.get(case.message.id), offers.get(case.definition.offer or "")
-        occasion = content.Occasion(
-            message_id=case.message.id,
-            campaign=case.campaign,
-            definition=case.definition,
-            policy=rules,
-            sender=rules.sender or sending.sender,
-            address=case.standing.address,
-            first_name=case.first_name,
-            last_name=case.last_name,
-            expected=likely.get(case.customer_id),
-            locale=case.locale or sending.locale,
-            zone=eligibility.zone(case.standing.timezone, rules.timezone),
-            cart=case.cart,
-            catalogue=products,
-            slate_id=slate.slate_id if slate else None,
-            items=slate.items if slate else (),
-            offer=offer,
-            code=held.get((offer.id, case.customer_id)) if offer else None,
-            consented_at=case.consented_at,
-            count_opens=case.count_opens,
-            now=now,
-        )
         try:
-            rendered[case.message.id] = content.render(occasion, sending.links)
+            rendered[case.message.id] = content.render(_occasion(case, known), sending.links)
         except wording.WordingError as error:
             changes.append(Change(case.message, State.FAILED, Reason.CONTENT, str(error)[:500]))
     return rendered
 
 
-def _about(
-    conn: sa.Connection, cases: Sequence[Case]
-) -> tuple[Mapping[str, catalogue.Product], Mapping[int, expected.Expected]]:
-    """The products of their carts, and what is expected of the customers."""
-    shown = {line.product_id for case in cases if case.cart for line in case.cart.lines}
-    return catalogue.get_many(conn, shown), expected.of_customers(conn, [case.customer_id for case in cases])
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    """What a batch's messages are made of beside their cases."""
+
+    rules: Policy
+    sender: str
+    locale: str
+    offers: Mapping[str, promotions.Offer]
+    held: Mapping[tuple[int, int], promotions.Code]
+    slates: Mapping[UUID, serving.Slate]
+    products: Mapping[str, catalogue.Product]
+    likely: Mapping[int, expected.Expected]
+    opinions: Mapping[str, list[events.Review]]
+    now: datetime
+
+
+def _gathered(
+    conn: sa.Connection, cases: Sequence[Case], *, rules: Policy, sending: Sending, now: datetime
+) -> _Gathered:
+    offers, held = _codes(conn, cases, rules=rules, now=now)
+    return _Gathered(
+        rules=rules,
+        sender=rules.sender or sending.sender,
+        locale=sending.locale,
+        offers=offers,
+        held=held,
+        slates=_slates(conn, cases, sending, now=now),
+        products=catalogue.get_many(conn, {product for case in cases for product in case.about}),
+        likely=expected.of_customers(conn, [case.customer_id for case in cases]),
+        opinions=events.reviews(conn, {product for case in cases if case.reviewed for product in case.about}),
+        now=now,
+    )
+
+
+def _occasion(case: Case, known: _Gathered) -> content.Occasion:
+    if case.standing.address is None:
+        raise RuntimeError("only who has an address is decided to go")
+    slate, offer = known.slates.get(case.message.id), known.offers.get(case.offer or "")
+    return content.Occasion(
+        message_id=case.message.id,
+        campaign=case.campaign,
+        says=case.said.step,
+        policy=known.rules,
+        sender=known.sender,
+        address=case.standing.address,
+        first_name=case.first_name,
+        last_name=case.last_name,
+        expected=known.likely.get(case.customer_id),
+        locale=case.locale or known.locale,
+        zone=eligibility.zone(case.standing.timezone, known.rules.timezone),
+        cart=case.cart,
+        subject=case.subject,
+        reviews=case.among(known.opinions),
+        catalogue=known.products,
+        slate_id=slate.slate_id if slate else None,
+        items=slate.items if slate else (),
+        offer=offer,
+        code=known.held.get((offer.id, case.customer_id)) if offer else None,
+        consented_at=case.consented_at,
+        count_opens=case.count_opens,
+        now=known.now,
+    )
 
 
 def _codes(
@@ -246,9 +293,9 @@ def _codes(
 ) -> tuple[dict[str, promotions.Offer], dict[tuple[int, int], promotions.Code]]:
     zone = eligibility.zone(rules.timezone)
     offers, held = {}, {}
-    for name in sorted({case.definition.offer for case in cases if case.definition.offer}):
+    for name in sorted({case.offer for case in cases if case.offer}):
         offer = offers[name] = promotions.get_offer(conn, name)
-        wanted = {case.customer_id: case.message.id for case in cases if case.definition.offer == name}
+        wanted = {case.customer_id: case.message.id for case in cases if case.offer == name}
         codes = promotions.reserve(conn, offer, wanted, zone=zone, now=now)
         held.update({(offer.id, customer): code for customer, code in codes.items()})
     return offers, held
@@ -257,20 +304,20 @@ def _codes(
 def _slates(
     conn: sa.Connection, cases: Sequence[Case], sending: Sending, *, now: datetime
 ) -> dict[UUID, serving.Slate]:
-    asking = [case for case in cases if case.definition.products and case.cart]
+    asking = [(case, case.said.step) for case in cases if isinstance(case.said.step, Send) and case.said.step.products]
     requests = [
         serving.Request(
             customer_id=case.customer_id,
-            placement=case.definition.placement,
-            products=tuple(line.product_id for line in case.cart.lines) if case.cart else (),
-            exclude=tuple(line.product_id for line in case.cart.lines) if case.cart else (),
-            n=case.definition.products,
-            locale=case.definition.words_for(case.locale or sending.locale)[0],
+            placement=step.placement,
+            products=case.about,
+            exclude=case.about,
+            n=step.products,
+            locale=words.spoken(step.words or {}, case.locale or sending.locale)[0],
         )
-        for case in asking
+        for case, step in asking
     ]
     slates = sending.recommender.recommend_many(conn, requests, now=now) if requests else []
-    return {case.message.id: slate for case, slate in zip(asking, slates, strict=True)}
+    return {case.message.id: slate for (case, _), slate in zip(asking, slates, strict=True)}
 
 
 # ------------------------------------------------------------------------------------------ one hand-over

@@ -32,6 +32,7 @@ class Claimed:
 
     id: UUID
     campaign_id: int
+    version: int
     step: str
     channel: str
     customer_id: int

@@ -41,26 +41,57 @@ def about(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Traits a campaign gives a customer; `key` makes their repeat nothing."""
+
+    key: str
+    customer_id: int
+    at: datetime
+    traits: Mapping[str, Any]
+
+
+def write(conn: sa.Connection, written: Sequence[Written], *, now: datetime) -> None:
+    """Gives customers traits, by the door the shop's own come by."""
+    _take_in(
+        conn,
+        [
+            (one.customer_id, {"type": "identify", "messageId": one.key, "traits": one.traits}, one.at)
+            for one in written
+        ],
+        now=now,
+    )
+
+
 def tell(conn: sa.Connection, told: Sequence[Told], *, now: datetime) -> None:
     """Takes them in; customers who can no longer be named, because they were erased, are passed over."""
-    if not told:
+    _take_in(
+        conn,
+        [
+            (
+                one.customer_id,
+                {"type": "track", "event": one.name, "messageId": one.key, "properties": dict(one.properties)},
+                one.at,
+            )
+            for one in told
+        ],
+        now=now,
+    )
+
+
+def _take_in(conn: sa.Connection, said: Sequence[tuple[int, dict[str, Any], datetime]], *, now: datetime) -> None:
+    if not said:
         return
     source = sources.source(conn, SOURCE, channel="web", now=now, trusted=True)
-    handles = _handles(conn, sorted({one.customer_id for one in told}))
+    handles = _handles(conn, sorted({customer for customer, _, _ in said}))
     events = []
-    for one in told:
-        payload = handles.get(one.customer_id)
-        if payload is None:
+    for customer, body, at in said:
+        named = handles.get(customer)
+        if named is None:
             continue
-        body = {
-            **payload,
-            "type": "track",
-            "event": one.name,
-            "messageId": one.key,
-            "timestamp": min(one.at, now).isoformat(),
-            "properties": dict(one.properties),
-        }
-        event = vocabulary.parse(body, source=source, received_at=now, trusted=True)
+        traits = {**named.get("traits", {}), **body.get("traits", {})}
+        payload = {**named, **body, "timestamp": min(at, now).isoformat(), **({"traits": traits} if traits else {})}
+        event = vocabulary.parse(payload, source=source, received_at=now, trusted=True)
         if isinstance(event, Event):
             events.append(event)
     ingest.ingest(conn, events, now=now)

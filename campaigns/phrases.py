@@ -20,8 +20,15 @@ class Phrases:
     terms_minimum: str
     free_shipping: str
     products: str
+    products_alone: str
+    see_product: str
+    visit: str
+    lowest: str
+    reviews: str
     why: str
     why_since: str
+    why_alone: str
+    why_alone_since: str
     unsubscribe: str
     preferences: str
     privacy: str
@@ -41,8 +48,15 @@ _EN = Phrases(
     terms_minimum="{worth} from {minimum}, until {until}.",
     free_shipping="Free delivery",
     products="To go with your basket",
+    products_alone="Chosen for you",
+    see_product="See the product",
+    visit="Visit the shop",
+    lowest="Lowest price of the last 30 days: {price}",
+    reviews="What others say",
     why="You receive this e-mail because you accepted our offers and left a basket on {left}.",
     why_since="You receive this e-mail because you accepted our offers on {since} and left a basket on {left}.",
+    why_alone="You receive this e-mail because you accepted our offers.",
+    why_alone_since="You receive this e-mail because you accepted our offers on {since}.",
     unsubscribe="Unsubscribe",
     preferences="Choose what I receive",
     privacy="Personal data",
@@ -61,8 +75,15 @@ _FR = Phrases(
     terms_minimum="{worth} dès {minimum}, jusqu’au {until}.",
     free_shipping="Livraison offerte",
     products="Pour aller avec votre panier",
+    products_alone="Choisis pour vous",
+    see_product="Voir le produit",
+    visit="Voir la boutique",
+    lowest="Prix le plus bas des 30 derniers jours : {price}",
+    reviews="Ce qu’en disent les clients",
     why="Vous recevez cet e‑mail car vous avez accepté nos offres et laissé un panier le {left}.",
     why_since="Vous recevez cet e‑mail car vous avez accepté nos offres le {since} et laissé un panier le {left}.",
+    why_alone="Vous recevez cet e‑mail car vous avez accepté nos offres.",
+    why_alone_since="Vous recevez cet e‑mail car vous avez accepté nos offres le {since}.",
     unsubscribe="Me désinscrire",
     preferences="Choisir mes envois",
     privacy="Données personnelles",

@@ -1,85 +1,178 @@
-"""Campaigns as they are kept: created, changed, launched, paused, cancelled."""
+"""Campaigns as they are kept: created, changed, launched, paused, cancelled; every version of what they say."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
-from campaigns import policy, promotions, rules, tables
+from campaigns import membership, promotions, segments, tables
 from campaigns.definitions import campaign as definitions
-from campaigns.definitions.campaign import CartAbandonment
-from campaigns.journeys import Exit
+from campaigns.definitions import flow, shapes
+from campaigns.definitions.campaign import Campaign
+from campaigns.definitions.entries import EventEntry, ProductAbandoned, Schedule, SegmentEntry, Watch
+from campaigns.definitions.flow import Flow
+from campaigns.definitions.steps import Ask, Send, WaitFor, Webhook
+from campaigns.journeys import Leave
 from campaigns.states import Reason, State
-from foundation import database
+from foundation import database, outward
 from foundation.errors import Conflict, Fault, Invalid, NotFound
+from shop.tables import listened_events
+from shop.vocabulary import Name
 
-campaigns = tables.campaigns
+campaigns, versions = tables.campaigns, tables.campaign_versions
+
+ZONES_APART = timedelta(hours=26)
+"""The same hour of the same day has come everywhere on Earth by then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One campaign: its definition and where it stands (draft sending paused cancelled)."""
+    """One campaign: what it says to newcomers and where it stands (draft sending paused cancelled done)."""
 
     id: int
     name: str
     state: str
-    definition: CartAbandonment
+    definition: Campaign
     version: int
     created_at: datetime
     updated_at: datetime
     launched_at: datetime | None
 
-
-def create(conn: sa.Connection, name: str, *, definition: Mapping[str, Any], now: datetime) -> Plan:
-    """A new draft; raises `Invalid` with its faults, `Conflict` if the name is taken."""
-    parsed = _parsed(conn, name, definition)
-    row = {"name": name, "state": "draft", "definition": definitions.dump(parsed), "created_at": now, "updated_at": now}
-    if not database.insert_once(conn, campaigns, row):
-        raise Conflict("name_taken", f"a campaign named {name} exists already")
-    return get(conn, name)
+    @property
+    def flow(self) -> Flow:
+        """Its steps as a map."""
+        return flow.lay(self.definition.steps)
 
 
-def update(conn: sa.Connection, name: str, *, definition: Mapping[str, Any], now: datetime) -> Plan:
-    """Changes the definition; a definition that says the same changes nothing."""
-    current, parsed = get(conn, name), _parsed(conn, name, definition)
-    if current.state == "cancelled":
-        raise Conflict("cancelled", f"{name} was cancelled and cannot be changed")
-    if parsed != current.definition:
-        values = {"definition": definitions.dump(parsed), "version": current.version + 1, "updated_at": now}
-        conn.execute(sa.update(campaigns).where(campaigns.c.id == current.id).values(values))
-    return get(conn, name)
-
-
+# ------------------------------------------------------------------------------------------------ reading
 def get(conn: sa.Connection, name: str) -> Plan:
     """The campaign of that name; raises `NotFound`."""
-    row = conn.execute(sa.select(campaigns).where(campaigns.c.name == name)).mappings().one_or_none()
+    row = conn.execute(_PLANS.where(campaigns.c.name == name)).mappings().one_or_none()
     if row is None:
         raise NotFound(f"no campaign is named {name}")
-    return plan(row)
+    return _plan(row)
 
 
 def every(conn: sa.Connection) -> list[Plan]:
     """All campaigns, the youngest first."""
-    rows = conn.execute(sa.select(campaigns).order_by(campaigns.c.id.desc())).mappings()
-    return [plan(row) for row in rows]
+    return [_plan(row) for row in conn.execute(_PLANS.order_by(campaigns.c.id.desc())).mappings()]
 
 
-def plan(row: sa.RowMapping) -> Plan:
-    """A row of `campaigns` as a value."""
-    return Plan(**{**row, "definition": definitions.parse(row["definition"])})
+def running(conn: sa.Connection, *, now: datetime) -> list[Plan]:
+    """Those that take customers in at this moment."""
+    found = [_plan(row) for row in conn.execute(_PLANS.where(campaigns.c.state == "sending")).mappings()]
+    return [plan for plan in found if _open(plan.definition, now)]
+
+
+def _open(definition: Campaign, now: datetime) -> bool:
+    begun = definition.starts_at is None or definition.starts_at <= now
+    return begun and (definition.ends_at is None or now < definition.ends_at)
+
+
+def version(conn: sa.Connection, campaign_id: int, number: int) -> Campaign:
+    """What a campaign said in that version; raises `NotFound`."""
+    of = (versions.c.campaign_id == campaign_id) & (versions.c.version == number)
+    text = conn.scalar(sa.select(sa.cast(versions.c.definition, sa.Text)).where(of))
+    if text is None:
+        raise NotFound(f"there is no version {number}")
+    return _read(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The step a message was made by, and the campaign as it was then."""
+
+    step: Send | Ask
+    campaign: Campaign
+
+
+def said(conn: sa.Connection, keys: Collection[tuple[int, int, str]]) -> dict[tuple[int, int, str], Said]:
+    """What messages are made of, by campaign, version and step."""
+    wanted = {(campaign, number) for campaign, number, _ in keys}
+    held = sa.tuple_(versions.c.campaign_id, versions.c.version).in_(wanted)
+    query = sa.select(versions.c.campaign_id, versions.c.version, sa.cast(versions.c.definition, sa.Text)).where(held)
+    found = {}
+    for campaign, number, text in conn.execute(query) if wanted else ():
+        definition = _read(text)
+        for _, step in flow.walk(definition.steps):
+            if isinstance(step, Send | Ask):
+                found[campaign, number, step.id] = Said(step, definition)
+    return {key: found[key] for key in keys if key in found}
+
+
+_PLANS = sa.select(campaigns, sa.cast(versions.c.definition, sa.Text).label("definition")).join(
+    versions, (versions.c.campaign_id == campaigns.c.id) & (versions.c.version == campaigns.c.version)
+)
+
+
+def _plan(row: sa.RowMapping) -> Plan:
+    return Plan(**{**row, "definition": _read(row["definition"])})
+
+
+@lru_cache(maxsize=256)
+def _read(text: str) -> Campaign:
+    """A kept definition; it was checked when it was kept, and stays readable when the checks grow stricter."""
+    return shapes.read(Campaign, orjson.loads(text))
+
+
+# ------------------------------------------------------------------------------------------------ keeping
+def create(conn: sa.Connection, name: str, *, definition: Mapping[str, Any], now: datetime) -> Plan:
+    """A new draft; raises `Invalid` with its faults, `Conflict` if the name is taken."""
+    parsed = _parsed(conn, name, definition)
+    row = {"name": name, "state": "draft", "created_at": now, "updated_at": now}
+    if not database.insert_once(conn, campaigns, row):
+        raise Conflict("name_taken", f"a campaign named {name} exists already")
+    kept = conn.scalar(sa.select(campaigns.c.id).where(campaigns.c.name == name))
+    _keep(conn, kept, 1, parsed, now=now)
+    return get(conn, name)
+
+
+def update(conn: sa.Connection, name: str, *, definition: Mapping[str, Any], now: datetime) -> Plan:
+    """A new version for those who enter from now on; a definition that says the same changes nothing."""
+    current, parsed = get(conn, name), _parsed(conn, name, definition)
+    if current.state == "cancelled":
+        raise Conflict("cancelled", f"{name} was cancelled and cannot be changed")
+    if parsed != current.definition:
+        _keep(conn, current.id, current.version + 1, parsed, now=now)
+        values = {"version": current.version + 1, "updated_at": now}
+        conn.execute(sa.update(campaigns).where(campaigns.c.id == current.id).values(values))
+        listen(conn)
+    return get(conn, name)
+
+
+def put(conn: sa.Connection, name: str, *, definition: Mapping[str, Any], now: datetime) -> Plan:
+    """Creates it, or changes it if it exists."""
+    known = conn.scalar(sa.select(campaigns.c.id).where(campaigns.c.name == name))
+    keep = update if known else create
+    return keep(conn, name, definition=definition, now=now)
+
+
+def _keep(conn: sa.Connection, campaign_id: int | None, number: int, parsed: Campaign, *, now: datetime) -> None:
+    row = {"campaign_id": campaign_id, "version": number, "definition": definitions.dump(parsed), "created_at": now}
+    conn.execute(sa.insert(versions), row)
 
 
 def launch(conn: sa.Connection, name: str, *, now: datetime) -> Plan:
-    """Starts, or takes up again after a pause."""
+    """Starts, or takes up again after a pause; everything it names must be there."""
     current = get(conn, name)
     if current.state == "cancelled":
         raise Conflict("cancelled", f"{name} was cancelled and cannot be launched again")
-    _parsed(conn, name, definitions.dump(current.definition))
+    entry = _parsed(conn, name, definitions.dump(current.definition)).entry
+    if (
+        isinstance(entry, Schedule)
+        and entry.every == "once"
+        and date.fromisoformat(entry.on) < (now - ZONES_APART).date()
+    ):
+        raise Invalid(Fault("/entry/on", "has passed already"))
     values = {"state": "sending", "updated_at": now, "launched_at": current.launched_at or now}
     conn.execute(sa.update(campaigns).where(campaigns.c.id == current.id).values(values))
+    listen(conn)
     return get(conn, name)
 
 
@@ -89,6 +182,7 @@ def pause(conn: sa.Connection, name: str, *, now: datetime) -> int:
     if current.state != "sending":
         raise Conflict("not_sending", f"{name} is {current.state}")
     conn.execute(sa.update(campaigns).where(campaigns.c.id == current.id).values(state="paused", updated_at=now))
+    listen(conn)
     return in_flight(conn, current.id)
 
 
@@ -96,7 +190,7 @@ def cancel(conn: sa.Connection, name: str, *, now: datetime) -> int:
     """Ends it for good: what has not left never will. Gives how many were already on their way."""
     current = get(conn, name)
     conn.execute(sa.update(campaigns).where(campaigns.c.id == current.id).values(state="cancelled", updated_at=now))
-    messages, enrolments = tables.messages, tables.enrolments
+    messages, enrolments, calls = tables.messages, tables.enrolments, tables.webhook_calls
     conn.execute(
         sa.update(messages)
         .where(messages.c.campaign_id == current.id, messages.c.state.in_((State.PENDING, State.CLAIMED)))
@@ -111,9 +205,39 @@ def cancel(conn: sa.Connection, name: str, *, now: datetime) -> int:
     conn.execute(
         sa.update(enrolments)
         .where(enrolments.c.campaign_id == current.id, enrolments.c.state == "waiting")
-        .values(state="left", left_at=now, reason=Exit.CANCELLED, wake_at=None)
+        .values(state="left", left_at=now, reason=Leave.CANCELLED, wake_at=None)
     )
+    conn.execute(
+        sa.update(calls)
+        .where(calls.c.campaign_id == current.id, calls.c.state == "pending")
+        .values(state="cancelled", resolved_at=now)
+    )
+    conn.execute(sa.delete(tables.arrivals).where(tables.arrivals.c.campaign_id == current.id))
+    listen(conn)
     return in_flight(conn, current.id)
+
+
+def finish(conn: sa.Connection, *, now: datetime) -> list[str]:
+    """Campaigns whose time is over, and in which nobody is under way any more, are done. Gives their names."""
+    over = []
+    for plan in every(conn):
+        waiting = sa.exists().where(tables.enrolments.c.campaign_id == plan.id, tables.enrolments.c.state == "waiting")
+        if plan.state == "sending" and _over(conn, plan, now) and not conn.scalar(sa.select(waiting)):
+            over.append(plan.name)
+    conn.execute(sa.update(campaigns).where(campaigns.c.name.in_(over)).values(state="done", updated_at=now))
+    if over:
+        listen(conn)
+    return over
+
+
+def _over(conn: sa.Connection, plan: Plan, now: datetime) -> bool:
+    if plan.definition.ends_at and plan.definition.ends_at <= now:
+        return True
+    runs = tables.campaign_runs
+    last = conn.scalar(sa.select(sa.func.max(runs.c.due_at)).where(runs.c.campaign_id == plan.id))
+    entry = plan.definition.entry
+    once = isinstance(entry, Schedule) and entry.every == "once"
+    return once and last is not None and last < now - ZONES_APART
 
 
 def in_flight(conn: sa.Connection, campaign_id: int) -> int:
@@ -123,7 +247,91 @@ def in_flight(conn: sa.Connection, campaign_id: int) -> int:
     return conn.scalar(sa.select(sa.func.count()).where(where)) or 0
 
 
-def _parsed(conn: sa.Connection, name: str, definition: Mapping[str, Any]) -> CartAbandonment:
+# ----------------------------------------------------------------------------------------------- listening
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A version of a campaign that newcomers or people under way follow."""
+
+    campaign_id: int
+    name: str
+    state: str
+    version: int
+    definition: Campaign
+    flow: Flow
+
+
+def followed(conn: sa.Connection) -> list[Followed]:
+    """Every version somebody is under way in, or may come into, of campaigns that are not over."""
+    waiting = sa.exists().where(
+        tables.enrolments.c.campaign_id == versions.c.campaign_id,
+        tables.enrolments.c.version == versions.c.version,
+        tables.enrolments.c.state == "waiting",
+    )
+    query = (
+        sa.select(
+            campaigns.c.id,
+            campaigns.c.name,
+            campaigns.c.state,
+            versions.c.version,
+            sa.cast(versions.c.definition, sa.Text),
+        )
+        .join(campaigns, campaigns.c.id == versions.c.campaign_id)
+        .where(campaigns.c.state.in_(("sending", "paused")), (campaigns.c.version == versions.c.version) | waiting)
+        .order_by(campaigns.c.id, versions.c.version)
+    )
+    return [
+        Followed(key, name, state, number, _read(text), _laid(text))
+        for key, name, state, number, text in conn.execute(query)
+    ]
+
+
+@lru_cache(maxsize=256)
+def _laid(text: str) -> Flow:
+    return flow.lay(_read(text).steps)
+
+
+def listen(conn: sa.Connection) -> None:
+    """Tells the shop which events running campaigns wait for, in every version somebody still follows."""
+    running = [one.definition for one in followed(conn) if one.state == "sending"]
+    heard = [pair for definition in running for pair in (*awaited(definition), *_called(definition))]
+    names = {name for name, _ in heard}
+    conn.execute(sa.delete(listened_events).where(listened_events.c.name.not_in(names)))
+    if names:
+        rows = [{"name": name} for name in sorted(names)]
+        conn.execute(postgresql.insert(listened_events).on_conflict_do_nothing(), rows)
+    membership.announce(conn, {segment for _, segment in heard if segment})
+
+
+def _called(definition: Campaign) -> Iterator[tuple[str, str | None]]:
+    """The events that bring somebody in, with the segment where it is about one."""
+    entry = definition.entry
+    if isinstance(entry, EventEntry):
+        yield entry.event, _segment(entry)
+    elif isinstance(entry, SegmentEntry):
+        yield SEGMENT_EVENTS[entry.type], entry.segment
+    elif isinstance(entry, ProductAbandoned):
+        yield Name.PRODUCT_VIEWED, None
+
+
+def awaited(definition: Campaign) -> Iterator[tuple[str, str | None]]:
+    """The events that wake or stop somebody under way, with the segment where it is about one."""
+    watched: list[Watch | WaitFor] = [*definition.exit_on, *([definition.goal] if definition.goal else [])]
+    watched += [step for _, step in flow.walk(definition.steps) if isinstance(step, WaitFor)]
+    for watch in watched:
+        yield watch.event, _segment(watch)
+
+
+def _segment(watch: Watch | WaitFor | EventEntry) -> str | None:
+    """The segment an own event is about, if it is one of these and names it."""
+    named = [test.value for test in watch.where if test.property == "segment" and test.test == "is"]
+    return str(named[0]) if watch.event in SEGMENT_EVENTS.values() and named else None
+
+
+SEGMENT_EVENTS = {"segment_entered": "Segment Entered", "segment_left": "Segment Left"}
+
+
+# ------------------------------------------------------------------------------------------------- checking
+def _parsed(conn: sa.Connection, name: str, definition: Mapping[str, Any]) -> Campaign:
     faults = []
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", name):
         faults.append(Fault("/name", "must be small letters, digits and dashes, at most 63"))
@@ -131,59 +339,22 @@ def _parsed(conn: sa.Connection, name: str, definition: Mapping[str, Any]) -> Ca
         parsed = definitions.parse(definition)
     except Invalid as error:
         raise Invalid(*faults, *error.faults) from None
-    if parsed.offer and promotions.find_offer(conn, parsed.offer) is None:
-        faults.append(Fault("/offer", f"is not the name of an offer: {parsed.offer}"))
+    faults += _unknown(conn, parsed)
     if faults:
         raise Invalid(*faults)
     return parsed
 
 
-DEMO = "cart-relaunch"
-
-_TITLE_FR = (
-    "{% if customer.first_name %}{{ customer.first_name }}, votre{% else %}Votre{% endif %} panier vous attend"
-    "{% if code.offer %}, avec {{ code.offer }} de moins{% endif %}"
-)
-_TITLE_EN = (
-    "{% if customer.first_name %}{{ customer.first_name }}, your{% else %}Your{% endif %} basket is waiting"
-    "{% if code.offer %}, with {{ code.offer }} off{% endif %}"
-)
-DEMO_WORDS = {
-    "en": {
-        "subject": _TITLE_EN,
-        "heading": _TITLE_EN,
-        "intro": "You chose “{{ cart.first_title }}” on {{ cart.left_on }}. We have kept your basket"
-        "{% if code.saving %}, and the code below saves you {{ code.saving }} until {{ code.expires }}{% endif %}.",
-    },
-    "fr": {
-        "subject": _TITLE_FR,
-        "heading": _TITLE_FR,
-        "intro": "Vous aviez choisi « {{ cart.first_title }} » {{ cart.left_on }}. Nous avons gardé votre panier"
-        "{% if code.saving %}, et le code plus bas vous fait gagner {{ code.saving }} jusqu'au {{ code.expires }}"
-        "{% endif %}.",
-    },
-}
-
-
-def ensure_demo(conn: sa.Connection, *, now: datetime, demo: bool) -> None:
-    """The campaign every installation begins with, and its offer: launched in the demo shop, else a draft."""
-    if conn.scalar(sa.select(campaigns.c.id).where(campaigns.c.name == DEMO)):
-        return
-    if promotions.find_offer(conn, "WELCOME-BACK") is None:
-        promotions.create_offer(
-            conn,
-            promotions.OfferTerms(name="WELCOME-BACK", kind="percentage", value=1000, prefix="AUBIER", valid_days=7),
-            now=now,
-        )
-    definition = {
-        "delay_minutes": 1 if demo else 60,
-        "expires_hours": 48,
-        "holdout_percent": 0 if demo else 10,
-        "offer": "WELCOME-BACK",
-        "products": 3,
-        "words": DEMO_WORDS,
-    }
-    create(conn, DEMO, definition=definition, now=now)
-    if demo:
-        policy.save(conn, rules.Policy(quiet_from=None, quiet_until=None, cap_messages=20), now=now)
-        launch(conn, DEMO, now=now)
+def _unknown(conn: sa.Connection, definition: Campaign) -> Iterator[Fault]:
+    """What it names and is not there: offers, segments, hosts nobody may be led to."""
+    for place, step in flow.walk(definition.steps):
+        if isinstance(step, Send) and step.offer and promotions.find_offer(conn, step.offer) is None:
+            yield Fault(f"{place}/offer", f"is not the name of an offer: {step.offer}")
+        if isinstance(step, Webhook) and (wrong := outward.wrong(step.url)):
+            yield Fault(f"{place}/url", wrong)
+    for place, condition in definitions.ruled(definition):
+        for fault in segments.check(conn, condition):
+            yield Fault(place + fault.pointer, fault.detail)
+    entry = definition.entry
+    if isinstance(entry, SegmentEntry) and segments.find(conn, entry.segment) is None:
+        yield Fault("/entry/segment", f"is not the name of a segment: {entry.segment}")

@@ -1,7 +1,7 @@
 """What a given customer would get, rendered without keeping, counting or sending anything."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,13 +9,16 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from campaigns import codes, content, eligibility, messages, policy, promotions
-from campaigns.definitions.campaign import CartAbandonment
+from campaigns.content import Subject
+from campaigns.definitions import content as spoken
+from campaigns.definitions import entries, flow
+from campaigns.definitions.steps import Ask, Send
 from campaigns.links import Links
 from campaigns.plans import Plan
 from foundation.errors import Conflict
 from recommender import serving
 from recommender.predictions import expected
-from shop import baskets, carts, catalogue, customers
+from shop import baskets, carts, catalogue, customers, events
 from shop.baskets import Cart, CartLine
 
 NOBODY = UUID(int=0)
@@ -37,67 +40,124 @@ def render(
     plan: Plan,
     customer_id: int | None,
     *,
+    step: str | None = None,
     recommender: messages.Recommends,
     links: Links,
     sender: str,
     locale: str | None = None,
     now: datetime,
 ) -> Preview:
-    """The mail for this customer with her last cart, else for a stranger with one made of what is for sale.
+    """One message of a campaign, the first unless a step is named, for this customer with her last cart, else for a
+    stranger with one made of what is for sale.
 
     The code shown is a dummy that no till accepts. Raises `wording.WordingError` if a merge field has no value.
     """
+    says = _step(plan, step)
     person = customers.get_many(conn, [customer_id]).get(customer_id) if customer_id else None
-    rules, cart = policy.load(conn), _cart(conn, customer_id, now)
-    offer = promotions.find_offer(conn, plan.definition.offer) if plan.definition.offer else None
     speaks = locale or (person.locale if person else None)
-    slate = _slate(conn, plan.definition, cart, recommender, customer_id=customer_id, locale=speaks, now=now)
-    occasion = content.Occasion(
+    shown = _shown(conn, plan, says, customer_id, now=now)
+    slate = _slate(conn, says, shown.products, recommender, customer_id=customer_id, locale=speaks, now=now)
+    occasion = _occasion(conn, plan, says, person=person, shown=shown, slate=slate, now=now)
+    told = replace(occasion, sender=occasion.sender or sender, locale=speaks)
+    row = content.render(told, links)
+    return Preview(row["subject"], row["html"], row["text"], row["headers"])
+
+
+def _occasion(
+    conn: sa.Connection,
+    plan: Plan,
+    says: Send | Ask,
+    *,
+    person: customers.Customer | None,
+    shown: "_Shown",
+    slate: serving.Slate | None,
+    now: datetime,
+) -> content.Occasion:
+    rules = policy.load(conn)
+    return content.Occasion(
         message_id=NOBODY,
         campaign=plan.name,
-        definition=plan.definition,
+        says=says,
         policy=rules,
-        sender=rules.sender or sender,
+        sender=rules.sender,
         address=(person.email if person else None) or "customer@shop.example",
         first_name=person.first_name if person else None,
         last_name=person.last_name if person else None,
         expected=expected.of_customers(conn, [person.id]).get(person.id) if person else None,
-        locale=speaks,
+        locale=None,
         zone=eligibility.zone(person.timezone if person else None, rules.timezone),
-        cart=cart,
-        catalogue=catalogue.get_many(conn, {line.product_id for line in cart.lines}),
+        cart=shown.cart,
+        subject=shown.subject,
+        reviews=shown.reviews,
+        catalogue=catalogue.get_many(conn, shown.products),
         slate_id=None,
         items=slate.items if slate else (),
-        offer=offer,
-        code=_dummy(offer, now) if offer else None,
+        offer=shown.offer,
+        code=_dummy(shown.offer, now) if shown.offer else None,
         consented_at=None,
         count_opens=False,
         now=now,
     )
-    row = content.render(occasion, links)
-    return Preview(row["subject"], row["html"], row["text"], row["headers"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What the message would be about, and carry."""
+
+    cart: Cart | None
+    subject: Subject | None
+    products: list[str]
+    offer: promotions.Offer | None
+    reviews: list[events.Review]
+
+
+def _shown(conn: sa.Connection, plan: Plan, says: Send | Ask, customer_id: int | None, *, now: datetime) -> _Shown:
+    about = entries.keyed(plan.definition.entry)
+    cart = _cart(conn, customer_id, now) if about == "cart" else None
+    subject = _subject(conn, plan) if about == "product" else None
+    products = [line.product_id for line in cart.lines] if cart else [subject.product_id] if subject else []
+    offer = promotions.find_offer(conn, says.offer) if isinstance(says, Send) and says.offer else None
+    opinions = events.reviews(conn, products) if isinstance(says, Send) and says.reviews else {}
+    return _Shown(cart, subject, products, offer, [one for said in opinions.values() for one in said])
+
+
+def _step(plan: Plan, name: str | None) -> Send | Ask:
+    saying = [step for _, step in flow.walk(plan.definition.steps) if isinstance(step, Send | Ask) and step.words]
+    found = next((step for step in saying if name in (None, step.id)), None)
+    if found is None:
+        raise Conflict("no_message", "no such step of this campaign says anything")
+    return found
+
+
+def _subject(conn: sa.Connection, plan: Plan) -> Subject:
+    """A product for sale; after a price drop, as if it had just cost a quarter more."""
+    examples = [product for product in catalogue.search(conn, limit=20) if product.active and product.price]
+    if not examples:
+        raise Conflict("no_products", "there is no product for sale to make an example of")
+    dearer = (examples[0].price or 0) * 5 // 4
+    dropped = isinstance(plan.definition.entry, entries.PriceDropped)
+    return Subject(examples[0].product_id, *((dearer, dearer) if dropped else ()))
 
 
 def _slate(
     conn: sa.Connection,
-    definition: CartAbandonment,
-    cart: Cart,
+    says: Send | Ask,
+    products: Sequence[str],
     recommender: messages.Recommends,
     *,
     customer_id: int | None,
     locale: str | None,
     now: datetime,
 ) -> serving.Slate | None:
-    if not definition.products:
+    if not isinstance(says, Send) or not says.products:
         return None
-    products = tuple(line.product_id for line in cart.lines)
     request = serving.Request(
         customer_id=customer_id,
-        placement=definition.placement,
-        products=products,
-        exclude=products,
-        n=definition.products,
-        locale=definition.words_for(locale)[0],
+        placement=says.placement,
+        products=tuple(products),
+        exclude=tuple(products),
+        n=says.products,
+        locale=spoken.spoken(says.words or {}, locale)[0],
         record=False,
     )
     return next(iter(recommender.recommend_many(conn, [request], now=now)), None)

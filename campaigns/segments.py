@@ -148,7 +148,8 @@ _NAMING = (
 _USED_BY = f"""
 SELECT title FROM segments WHERE name <> :name AND jsonb_path_exists(rule, {_NAMING})
 UNION ALL
-SELECT name FROM campaigns WHERE state <> 'cancelled' AND jsonb_path_exists(definition, {_NAMING})
+SELECT name FROM campaigns JOIN campaign_versions ON campaign_id = id AND campaign_versions.version = campaigns.version
+WHERE state <> 'cancelled' AND jsonb_path_exists(definition, {_NAMING})
 """
 
 

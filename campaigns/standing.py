@@ -12,14 +12,18 @@ from uuid import UUID
 import sqlalchemy as sa
 from email_validator import EmailNotValidError, validate_email
 
-from campaigns import eligibility, tables
-from campaigns.definitions import campaign as definitions
-from campaigns.definitions.campaign import CartAbandonment
+from campaigns import eligibility, plans, tables
+from campaigns.content import Subject
+from campaigns.definitions import shapes
+from campaigns.definitions.entries import CartAbandoned
+from campaigns.definitions.steps import Send
 from campaigns.moves import Claimed
+from campaigns.plans import Said
 from campaigns.rules import Policy
 from campaigns.states import COUNTED
 from shop import consent, orders
 from shop.baskets import Cart, CartLine
+from shop.events import Review
 from shop.tables import carts, consents, customers
 
 messages = tables.messages
@@ -31,15 +35,37 @@ class Case:
 
     message: Claimed
     campaign: str
-    definition: CartAbandonment
+    said: Said
     customer_id: int
     first_name: str | None
     last_name: str | None
     locale: str | None
     cart: Cart | None
+    subject: Subject | None
     consented_at: datetime | None
     count_opens: bool
     standing: eligibility.Standing
+
+    @property
+    def offer(self) -> str | None:
+        """The offer its code is of, if it carries one."""
+        return self.said.step.offer if isinstance(self.said.step, Send) else None
+
+    @property
+    def reviewed(self) -> bool:
+        """Whether it shows what others say of its products."""
+        return isinstance(self.said.step, Send) and self.said.step.reviews
+
+    def among(self, reviews: Mapping[str, list[Review]]) -> list[Review]:
+        """Those of its products, if it shows any."""
+        return [review for product in self.about for review in reviews.get(product, ())] if self.reviewed else []
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The products it is about: those of the cart, else the one that brought her in."""
+        if self.cart is not None:
+            return tuple(line.product_id for line in self.cart.lines)
+        return (self.subject.product_id,) if self.subject else ()
 
 
 def load(conn: sa.Connection, batch: Sequence[Claimed], *, policy: Policy, now: datetime) -> list[Case]:
@@ -53,7 +79,7 @@ def load(conn: sa.Connection, batch: Sequence[Claimed], *, policy: Policy, now: 
 class _Known:
     """What is looked up for all customers of a batch together."""
 
-    definitions: Mapping[int, CartAbandonment]
+    said: Mapping[tuple[int, int, str], Said]
     marketing: Mapping[int, consent.State]
     opens: Mapping[int, consent.State]
     consented: Mapping[int, datetime]
@@ -66,9 +92,9 @@ def _known(conn: sa.Connection, rows: Sequence[sa.RowMapping], *, policy: Policy
     ids = sorted({row["customer"] for row in rows})
     hashes = {row["customer"]: consent.address_hash("email", row["email"]) for row in rows if row["email"]}
     blocked = consent.suppressed(conn, "email", hashes.values())
-    plans = {row["campaign_id"]: row["definition"] for row in rows}
+    keys = {(row["campaign_id"], row["version"], row["step"]) for row in rows}
     return _Known(
-        definitions={campaign: definitions.parse(definition) for campaign, definition in plans.items()},
+        said=plans.said(conn, keys),
         marketing=consent.states(conn, ids, channel="email"),
         opens=consent.states(conn, ids, channel="email", purpose="analytics"),
         consented=_consented(conn, ids),
@@ -79,7 +105,8 @@ def _known(conn: sa.Connection, rows: Sequence[sa.RowMapping], *, policy: Policy
 
 
 def _case(message: Claimed, row: sa.RowMapping, known: _Known, *, policy: Policy) -> Case:
-    customer, definition = row["customer"], known.definitions[message.campaign_id]
+    customer, said = row["customer"], known.said[message.campaign_id, message.version, message.step]
+    entry = said.campaign.entry
     count, oldest = known.received.get(message.customer_id, (0, None))
     standing = eligibility.Standing(
         expires_at=message.expires_at,
@@ -90,7 +117,7 @@ def _case(message: Claimed, row: sa.RowMapping, known: _Known, *, policy: Policy
         bought=customer in known.bought,
         cart_state=row["cart_state"],
         cart_touched_at=row["touched_at"],
-        quiet_for=timedelta(minutes=definition.delay_minutes),
+        quiet_for=shapes.length(entry.delay) if isinstance(entry, CartAbandoned) else timedelta(0),
         received_lately=count,
         cap_frees_at=oldest + timedelta(days=policy.cap_days) if oldest else None,
         timezone=row["timezone"],
@@ -98,12 +125,13 @@ def _case(message: Claimed, row: sa.RowMapping, known: _Known, *, policy: Policy
     return Case(
         message=message,
         campaign=row["name"],
-        definition=definition,
+        said=said,
         customer_id=customer,
         first_name=row["first_name"],
         last_name=row["last_name"],
         locale=row["locale"],
         cart=_cart(row),
+        subject=_subject(row["context"] or {}),
         consented_at=known.consented.get(customer),
         count_opens=known.opens[customer] == consent.State.GRANTED,
         standing=standing,
@@ -116,8 +144,10 @@ def _around(ids: Sequence[UUID]) -> sa.Select[Any]:
         sa.select(
             messages.c.id.label("message_id"),
             messages.c.campaign_id,
+            messages.c.version,
+            messages.c.step,
             tables.campaigns.c.name,
-            tables.campaigns.c.definition,
+            tables.enrolments.c.context,
             held.c.id.label("held"),
             person.c.id.label("customer"),
             person.c.email,
@@ -131,9 +161,18 @@ def _around(ids: Sequence[UUID]) -> sa.Select[Any]:
         .join(tables.campaigns, tables.campaigns.c.id == messages.c.campaign_id)
         .join(held, held.c.id == messages.c.customer_id)
         .join(person, person.c.id == sa.func.coalesce(held.c.merged_into, held.c.id))
+        .outerjoin(tables.enrolments, tables.enrolments.c.id == messages.c.enrolment_id)
         .outerjoin(carts, carts.c.id == messages.c.cart_ref)
         .where(messages.c.id.in_(ids))
     )
+
+
+def _subject(context: Mapping[str, Any]) -> Subject | None:
+    """The product that brought her in, with the prices its reduction must be told with."""
+    product = context.get("product_id")
+    if not isinstance(product, str):
+        return None
+    return Subject(product, context.get("previous_price"), context.get("lowest_price"))
 
 
 def _cart(row: sa.RowMapping) -> Cart | None:

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     CART_CHANGED = "cart_changed"
     CAP = "cap"
     QUIET_HOURS = "quiet_hours"
+    CHANNEL_NOT_CONNECTED = "channel_not_connected"
     CAMPAIGN_PAUSED = "campaign_paused"
     CAMPAIGN_CANCELLED = "campaign_cancelled"
     DUPLICATE_ADDRESS = "duplicate_address"

@@ -6,8 +6,14 @@ from sqlalchemy.dialects import postgresql
 from foundation.database import Json, Time, metadata
 
 
-def _customer() -> "sa.Column[int]":
-    return sa.Column("customer_id", sa.BigInteger, sa.ForeignKey("customers.id", ondelete="CASCADE"), nullable=False)
+def _customer(*, primary_key: bool = False) -> "sa.Column[int]":
+    return sa.Column(
+        "customer_id",
+        sa.BigInteger,
+        sa.ForeignKey("customers.id", ondelete="CASCADE"),
+        nullable=False,
+        primary_key=primary_key,
+    )
 
 
 policy = sa.Table(
@@ -48,11 +54,32 @@ campaigns = sa.Table(
     sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
     sa.Column("name", sa.Text, nullable=False, unique=True, comment="a short word for files and commands"),
     sa.Column("state", sa.Text, nullable=False, comment="draft sending paused cancelled done"),
-    sa.Column("definition", Json, nullable=False, comment="see campaigns/definitions.py"),
-    sa.Column("version", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("version", sa.Integer, nullable=False, server_default="1", comment="the one newcomers follow"),
     sa.Column("created_at", Time, nullable=False),
     sa.Column("updated_at", Time, nullable=False),
     sa.Column("launched_at", Time),
+)
+
+campaign_versions = sa.Table(
+    "campaign_versions",
+    metadata,
+    sa.Column("campaign_id", sa.BigInteger, sa.ForeignKey("campaigns.id"), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("definition", Json, nullable=False, comment="see campaigns/definitions/"),
+    sa.Column("created_at", Time, nullable=False),
+    comment="What a campaign says, and said: whoever is under way goes on as it was when she entered",
+)
+
+campaign_runs = sa.Table(
+    "campaign_runs",
+    metadata,
+    sa.Column("campaign_id", sa.BigInteger, sa.ForeignKey("campaigns.id"), primary_key=True),
+    sa.Column("slot", sa.Text, primary_key=True, comment="the day and the time zone: each once"),
+    sa.Column("due_at", Time, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, comment="done, or missed when nobody was there in time"),
+    sa.Column("enrolled", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("ran_at", Time, nullable=False),
+    comment="The moments a timed campaign took in its audience",
 )
 
 enrolments = sa.Table(
@@ -60,20 +87,84 @@ enrolments = sa.Table(
     metadata,
     sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
     sa.Column("campaign_id", sa.BigInteger, sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
     _customer(),
     sa.Column("entry_key", sa.Text, nullable=False, comment="the cart, the day: what makes two entries differ"),
-    sa.Column("arm", sa.Text, nullable=False, comment="a variant's name, or holdout"),
+    sa.Column("arm", sa.Text, nullable=False, comment="treated or holdout"),
     sa.Column("state", sa.Text, nullable=False, comment="waiting left"),
-    sa.Column("position", sa.Integer, nullable=False, server_default="0", comment="the next step"),
+    sa.Column("step", sa.Text, nullable=False, comment="the id of the next step; empty when all are behind her"),
+    sa.Column("step_since", Time, nullable=False, comment="waits count from here"),
+    sa.Column("happened_at", Time, nullable=False, comment="when what she entered for happened; goals count from here"),
     sa.Column("entered_at", Time, nullable=False),
     sa.Column("wake_at", Time),
     sa.Column("left_at", Time),
     sa.Column("reason", sa.Text, comment="why it left: converted, ended, cancelled …"),
     sa.Column("cart_ref", sa.BigInteger, sa.ForeignKey("carts.id", ondelete="CASCADE"), comment="the cart it is about"),
+    sa.Column("context", Json, nullable=False, server_default="{}", comment="the event's properties, the product"),
+    sa.Column("choices", Json, nullable=False, server_default="{}", comment="variants drawn, by experiment"),
     sa.UniqueConstraint("campaign_id", "customer_id", "entry_key"),
     sa.Index("enrolments_entry_key_idx", "campaign_id", "entry_key"),
-    sa.Index("enrolments_wake_at_idx", "wake_at", postgresql_where=sa.text("state = 'waiting'")),
+    sa.Index("enrolments_due_idx", "campaign_id", "version", "wake_at", postgresql_where=sa.text("state = 'waiting'")),
     sa.Index("enrolments_customer_id_idx", "customer_id"),
+)
+
+arrivals = sa.Table(
+    "arrivals",
+    metadata,
+    sa.Column("campaign_id", sa.BigInteger, sa.ForeignKey("campaigns.id"), primary_key=True),
+    _customer(primary_key=True),
+    sa.Column("entry_key", sa.Text, primary_key=True),
+    sa.Column("times", sa.Integer, nullable=False, comment="how often it happened"),
+    sa.Column("happened_at", Time, nullable=False, comment="the last time"),
+    sa.Column("due_at", Time, nullable=False, comment="she enters then, unless it happens again"),
+    sa.Index("arrivals_due_idx", "due_at"),
+    sa.Index("arrivals_customer_id_idx", "customer_id"),
+    comment="Customers who will enter if they stay quiet",
+)
+
+product_watch = sa.Table(
+    "product_watch",
+    metadata,
+    sa.Column("product_id", sa.Text, primary_key=True),
+    sa.Column("price", sa.BigInteger),
+    sa.Column("currency", sa.Text),
+    sa.Column("available", sa.Boolean, nullable=False),
+    sa.Column("since", Time, nullable=False, comment="when it became available, or ceased to be"),
+    comment="The shelf as it was last looked at",
+)
+
+product_prices = sa.Table(
+    "product_prices",
+    metadata,
+    sa.Column("product_id", sa.Text, primary_key=True),
+    sa.Column("at", Time, primary_key=True),
+    sa.Column("price", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.Text),
+    comment="Every price a product had, from when: the law asks for the lowest of 30 days",
+)
+
+webhook_calls = sa.Table(
+    "webhook_calls",
+    metadata,
+    sa.Column("id", postgresql.UUID, primary_key=True, comment="the Idempotency-Key"),
+    sa.Column("campaign_id", sa.BigInteger, sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("enrolment_id", sa.BigInteger, sa.ForeignKey("enrolments.id", ondelete="CASCADE"), nullable=False),
+    _customer(),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("body", Json, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, comment="pending calling delivered refused dead cancelled"),
+    sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("not_before", Time, nullable=False),
+    sa.Column("lease_until", Time),
+    sa.Column("status", sa.Integer, comment="of the last answer"),
+    sa.Column("detail", sa.Text),
+    sa.Column("queued_at", Time, nullable=False),
+    sa.Column("resolved_at", Time),
+    sa.UniqueConstraint("enrolment_id", "step"),
+    sa.Index("webhook_calls_due_idx", "not_before", postgresql_where=sa.text("state IN ('pending', 'calling')")),
+    sa.Index("webhook_calls_customer_id_idx", "customer_id"),
+    sa.Index("webhook_calls_campaign_id_idx", "campaign_id", "state"),
 )
 
 # ------------------------------------------------------------------------------------------------- ledger
@@ -82,6 +173,7 @@ messages = sa.Table(
     metadata,
     sa.Column("id", postgresql.UUID, primary_key=True, comment="opaque; travels to the provider and back"),
     sa.Column("campaign_id", sa.BigInteger, sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False, comment="of the campaign: its words"),
     sa.Column("step", sa.Text, nullable=False),
     sa.Column("channel", sa.Text, nullable=False),
     _customer(),
@@ -191,6 +283,25 @@ outbox = sa.Table(
     sa.Column("received_at", Time, nullable=False),
     sa.Column("opened_at", Time, comment="when someone first looked at it in the console's mailbox"),
     comment="What the outbox channel would have sent; shown as a mailbox",
+)
+
+survey_answers = sa.Table(
+    "survey_answers",
+    metadata,
+    sa.Column("message_id", postgresql.UUID, sa.ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True),
+    _customer(),
+    sa.Column("campaign_id", sa.BigInteger, sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, comment="nps satisfaction stars"),
+    sa.Column("score", sa.Integer, nullable=False),
+    sa.Column("comment", sa.Text),
+    sa.Column("answered_at", Time, nullable=False),
+    sa.Column("alert", sa.Boolean, nullable=False, comment="the score is as low as what the campaign worries about"),
+    sa.Column("seen_at", Time, comment="when somebody dealt with the alert"),
+    sa.Column("seen_by", sa.Text),
+    sa.Index("survey_answers_alert_idx", "answered_at", postgresql_where=sa.text("alert AND seen_at IS NULL")),
+    sa.Index("survey_answers_campaign_id_idx", "campaign_id", "step"),
+    sa.Index("survey_answers_customer_id_idx", "customer_id"),
 )
 
 # -------------------------------------------------------------------------------- promo codes and earnings

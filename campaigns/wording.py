@@ -7,7 +7,7 @@ harmless as it is small, and its output is cut off at 512 kB.
 
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -86,6 +86,29 @@ def render(source: str, values: Mapping[str, object]) -> str:
     except (TemplateError, TypeError, ValueError) as error:
         raise WordingError(str(error)) from error
     return "".join(pieces)
+
+
+def plain(source: str) -> str:
+    """A text without its merge fields, for a place where none has a value."""
+    tree = _environment.parse(source)
+    return "".join(data.data for data in tree.find_all(nodes.TemplateData)).strip()
+
+
+def hole(source: str, *, fields: Collection[str], without: Collection[str]) -> str | None:
+    """What is missing in a text where these fields have no value; None if it is written in full all the same."""
+    values: dict[str, Any] = {}
+    for field in fields:
+        *way, name = field.split(".")
+        here = values
+        for part in way:
+            here = here.setdefault(part, {})
+        if field not in without:
+            here[name] = [{"title": "x"}] if name == "lines" else 1 if name == "count" else "x"
+    try:
+        render(source, values)
+    except WordingError as error:
+        return str(error)
+    return None
 
 
 @lru_cache(maxsize=512)

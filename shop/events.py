@@ -1,6 +1,6 @@
 """Reading what came in: how many events a minute, and what was refused and why."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,6 +9,8 @@ import sqlalchemy as sa
 
 from foundation import database
 from shop.tables import event_counts, events, products, refused_events, sources
+
+REVIEW_LENGTH = 280
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,38 @@ class Refused:
     reason: str
     faults: list[dict[str, Any]]
     payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What somebody said of a product, without saying who."""
+
+    product_id: str
+    stars: int
+    text: str
+
+
+_REVIEWS = """
+SELECT product_id, stars, body FROM unnest(CAST(:products AS text[])) AS wanted (product_id)
+CROSS JOIN LATERAL (
+    SELECT (properties->>'rating')::numeric::int AS stars, btrim(properties->>'review_body') AS body FROM events
+    WHERE name = 'Product Reviewed' AND events.product_id = wanted.product_id
+        AND properties->>'rating' ~ '^[1-5]([.][0-9]{1,3})?$' AND length(btrim(properties->>'review_body')) > 0
+        AND (properties->>'rating')::numeric >= :least
+    ORDER BY occurred_at DESC LIMIT :most
+) AS said
+"""
+
+
+def reviews(
+    conn: sa.Connection, product_ids: Collection[str], *, least: int = 4, most: int = 2
+) -> dict[str, list[Review]]:
+    """The latest reviews of each product with at least so many stars out of five, at most so many a product."""
+    found: dict[str, list[Review]] = {}
+    given = {"products": sorted(product_ids), "least": least, "most": most}
+    for product_id, stars, text in conn.execute(sa.text(_REVIEWS), given) if product_ids else ():
+        found.setdefault(product_id, []).append(Review(product_id, stars, text[:REVIEW_LENGTH]))
+    return found
 
 
 def per_minute(conn: sa.Connection, since: datetime) -> Sequence[Minute]:

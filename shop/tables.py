@@ -235,6 +235,7 @@ events = sa.Table(
     sa.Index("events_customer_id_occurred_at_idx", "customer_id", "occurred_at"),
     sa.Index("events_name_occurred_at_idx", "name", "occurred_at", postgresql_include=["customer_id"]),
     sa.Index("events_received_at_idx", "received_at", postgresql_using="brin"),
+    sa.Index("events_reviewed_idx", "product_id", "occurred_at", postgresql_where=sa.text("name = 'Product Reviewed'")),
 )
 
 signals = sa.Table(

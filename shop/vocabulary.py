@@ -70,6 +70,7 @@ class Name(StrEnum):
     UNSUBSCRIBED = "Unsubscribed"
     MESSAGE_SENT = "Message Sent"
     MESSAGE_CLICKED = "Message Clicked"
+    SURVEY_ANSWERED = "Survey Answered"
     SEGMENT_ENTERED = "Segment Entered"
     SEGMENT_LEFT = "Segment Left"
     PAGE_VIEWED = "Page Viewed"

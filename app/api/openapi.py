@@ -11,6 +11,7 @@ from werkzeug.routing import Rule
 from app import parts
 from app.api import tracking_shapes
 from app.api.endpoint import WRITES, Operation
+from campaigns import files
 
 bp = Blueprint("openapi", __name__)
 
@@ -52,6 +53,12 @@ SCHEMES: Json = {
 def document() -> Response:
     """The OpenAPI document."""
     return jsonify(describe(current_app._get_current_object(), parts.current_parts().config.base_url))  # type: ignore[attr-defined]
+
+
+@bp.get("/v1/schemas/campaign.json")
+def campaign_schema() -> Response:
+    """The JSON Schema of a file of campaigns, for editors and programs."""
+    return jsonify(files.schema())
 
 
 @bp.get("/docs/api")

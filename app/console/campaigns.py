@@ -1,24 +1,27 @@
 """The campaigns: what each does, what it earned, its settings, and how its mail looks for a given customer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import Any
+from uuid import UUID
 
+import orjson
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from markupsafe import escape
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import filters, i18n, security
-from app.console import charts, forms, mails, roles, words
+from app.console import charts, forms, journeys, mails, roles, sentences, words
 from app.console import customers as customer_pages
 from app.console import promotions as promotion_pages
 from app.parts import current_parts
-from campaigns import ledger, plans, policy, previews, promotions, reports
-from campaigns.definitions import campaign as definitions
+from campaigns import files, ledger, plans, policy, previews, promotions, reports, surveys, timing, webhooks
+from campaigns.definitions import content
 from campaigns.experiments import Lift
 from campaigns.wording import WordingError
 from foundation import format
-from foundation.errors import Conflict, Invalid
+from foundation.errors import Conflict, Fault, Invalid
 from shop import customers
 
 bp = Blueprint("campaigns", __name__, url_prefix="/campaigns")
@@ -39,7 +42,16 @@ def index() -> str:
     """Every campaign with what it earned."""
     with current_parts().db.begin() as conn:
         found = [(plan, reports.campaign(conn, plan.id)) for plan in plans.every(conn)]
-    return render_template("console/campaigns/index.html", found=found, words=words, verdict=verdict)
+    taken = {plan.name for plan, _ in found}
+    return render_template(
+        "console/campaigns/index.html",
+        found=found,
+        ready=[ready for ready in files.ready_made() if ready.name not in taken],
+        entry=journeys.entry,
+        ready_title=journeys.ready_title,
+        words=words,
+        verdict=verdict,
+    )
 
 
 @bp.get("/<name>")
@@ -51,18 +63,57 @@ def show(name: str) -> str:
     return _page(name, forms.of_definition(plan.definition))
 
 
+@bp.post("/start")
+@security.require_role(*roles.CHANGE)
+def start() -> BaseResponse:
+    """Makes a draft of a ready-made campaign."""
+    with current_parts().db.begin() as conn:
+        plan = files.start_from(conn, request.form.get("from", ""), now=datetime.now(UTC))
+    flash(i18n.gettext("A draft was made. Read it, change what you like, then launch it."))
+    return redirect(url_for(".show", name=plan.name), code=303)
+
+
+@bp.get("/<name>/file")
+@security.require_role(*roles.READ)
+def as_file(name: str) -> str:
+    """The campaign as a file says it."""
+    with current_parts().db.begin() as conn:
+        plan = plans.get(conn, name)
+    return _file_page(name, orjson.dumps(files.dump(plan), option=orjson.OPT_INDENT_2).decode())
+
+
+@bp.post("/<name>/file")
+@security.require_role(*roles.CHANGE)
+def apply_file(name: str) -> BaseResponse | tuple[str, int]:
+    """Applies what was written, all of it or nothing; each fault is shown with its place."""
+    text = request.form.get("file", "")
+    try:
+        with current_parts().db.begin() as conn:
+            changed = files.apply(conn, files.read(text.encode()), now=datetime.now(UTC))
+    except Invalid as refused:
+        return _file_page(name, text, refused.faults), 422
+    flash(i18n.gettext("Applied.") if changed else i18n.gettext("It says what stood already: nothing changed."))
+    return redirect(url_for(".as_file", name=name), code=303)
+
+
+def _file_page(name: str, text: str, faults: Sequence[Fault] = ()) -> str:
+    said = [(fault.pointer, sentences.said(fault.detail)) for fault in faults]
+    with current_parts().db.begin() as conn:
+        plan = plans.get(conn, name)
+    return render_template("console/campaigns/file.html", plan=plan, text=text, faults=said, words=words)
+
+
 @bp.post("/<name>")
 @security.require_role(*roles.CHANGE)
 def save(name: str) -> BaseResponse | tuple[str, int]:
     """Keeps the settings, or shows each fault beside its field and changes nothing."""
     try:
         with current_parts().db.begin() as conn:
-            placement = plans.get(conn, name).definition.placement
-            given = forms.definition_of(request.form, placement=placement)
+            given = forms.definition_of(request.form, plans.get(conn, name).definition)
             plans.update(conn, name, definition=given, now=datetime.now(UTC))
     except Invalid as refused:
         return _page(name, forms.with_faults(request.form, refused.faults)), 422
-    flash(i18n.gettext("Saved. Messages not yet written will use it."))
+    flash(i18n.gettext("Saved. It holds for those who come in from now on; who is under way goes on as before."))
     return redirect(url_for(".show", name=name, _anchor="settings"), code=303)
 
 
@@ -72,7 +123,7 @@ def launch(name: str) -> BaseResponse:
     """Starts it, or takes it up again."""
     with current_parts().db.begin() as conn:
         plans.launch(conn, name, now=datetime.now(UTC))
-    flash(i18n.gettext("It runs. Baskets left behind are taken up within seconds."))
+    flash(i18n.gettext("It runs."))
     return redirect(url_for(".show", name=name), code=303)
 
 
@@ -96,6 +147,16 @@ def cancel(name: str) -> BaseResponse:
     return redirect(url_for(".show", name=name), code=303)
 
 
+@bp.post("/<name>/answers/<uuid:message_id>/seen")
+@security.require_role(*roles.CHANGE)
+def saw(name: str, message_id: UUID) -> BaseResponse:
+    """Somebody dealt with a low score."""
+    user = security.current_user()
+    with current_parts().db.begin() as conn:
+        surveys.saw(conn, message_id, by=user.email if user else "", now=datetime.now(UTC))
+    return redirect(url_for(".show", name=name, _anchor="answers"), code=303)
+
+
 @bp.get("/<name>/preview")
 @security.require_role(*roles.READ)
 def preview(name: str) -> Response:
@@ -107,6 +168,7 @@ def preview(name: str) -> Response:
                 conn,
                 plans.get(conn, name),
                 request.args.get("customer", type=int),
+                step=request.args.get("step"),
                 recommender=parts.recommender,
                 links=parts.links,
                 sender=parts.config.email_from,
@@ -131,7 +193,7 @@ def verdict(lift: Lift) -> words.Word:
 def headline(lift: Lift) -> str:
     """The one true sentence at the top: what the campaign is proved to do, or that nothing is proved."""
     if not lift.treated and not lift.held_out:
-        return i18n.gettext("Nobody has left a basket behind since it was launched.")
+        return i18n.gettext("Nobody has come in since it was launched.")
     if lift.difference is None:
         return i18n.gettext("Nobody is held out, so what it causes cannot be said.")
     points = filters.number(abs(lift.difference) * 100, 1)
@@ -180,13 +242,22 @@ def _page(name: str, form: forms.Form) -> str:
             "offers": promotions.every_offer(conn),
             "policy": policy.load(conn),
             "waiting": ledger.waiting(conn, plan.id),
+            "answers": surveys.results(conn, plan.id),
+            "alerts": surveys.alerts(conn, campaign_id=plan.id),
+            "missed": timing.missed(conn, plan.id),
+            "dead_calls": webhooks.dead(conn, plan.id),
         }
     return render_template(
         "console/campaigns/show.html",
         form=form,
         words=words,
-        fields=definitions.FIELDS,
-        locales=definitions.LOCALES,
+        sentences=journeys.told(plan.definition),
+        saying=forms.parts(plan.definition),
+        step_said=journeys.step_said,
+        shown_step=_shown_step(plan),
+        entry_waits=hasattr(plan.definition.entry, "delay"),
+        fields=content.FIELDS,
+        locales=content.LOCALES,
         languages={"en": i18n.gettext("English"), "fr": i18n.gettext("French")},
         stages=_stages(report),
         verdict=verdict(report.lift),
@@ -199,10 +270,17 @@ def _page(name: str, form: forms.Form) -> str:
     )
 
 
+def _shown_step(plan: plans.Plan) -> str | None:
+    """The message the preview shows: the one asked for, else the first."""
+    names = [part.step.id for part in forms.parts(plan.definition)]
+    asked = request.args.get("step")
+    return asked if asked in names else next(iter(names), None)
+
+
 def _stages(report: reports.Results) -> list[Stage]:
     """The way from a basket left behind to an order, each a part of the one before."""
     counted = (
-        (i18n.gettext("Baskets taken up"), report.enrolled),
+        (i18n.gettext("Came in"), report.enrolled),
         (i18n.gettext("Written to"), report.planned),
         (i18n.gettext("Sent, accepted"), report.sent),
         (i18n.gettext("Clicks"), report.clicked),

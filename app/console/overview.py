@@ -13,7 +13,7 @@ from app.console import customers as customer_pages
 from app.console import roles, words
 from app.i18n import N_
 from app.parts import current_parts
-from campaigns import ledger, plans, reports
+from campaigns import ledger, plans, reports, surveys
 from foundation import jobs
 from recommender import runs
 from shop import customers, events
@@ -85,6 +85,7 @@ def _points(conn: sa.Connection, now: datetime) -> list[Point]:
         *_scheduler(conn, now),
         *_jobs(conn, now),
         *_uncertain(conn),
+        *_unhappy(conn, now),
         *_campaigns(conn, now),
         *_model(conn, now),
         *_refused(conn, now),
@@ -145,11 +146,27 @@ def _uncertain(conn: sa.Connection) -> list[Point]:
     ]
 
 
+def _unhappy(conn: sa.Connection, now: datetime) -> list[Point]:
+    """Low scores given to a question, which somebody should answer."""
+    return [
+        Point(
+            "star",
+            "warn",
+            i18n.gettext("%(name)s gave a score of %(score)s", name=alert.customer or "?", score=alert.score),
+            alert.comment or i18n.gettext("Without a comment."),
+            filters.ago(alert.answered_at, now),
+            url_for("console.campaigns.show", name=alert.campaign, _anchor="answers"),
+            i18n.gettext("See the answer"),
+        )
+        for alert in surveys.alerts(conn, limit=5)
+    ]
+
+
 def _campaigns(conn: sa.Connection, now: datetime) -> list[Point]:
     titles = {"paused": N_("“%(name)s” is paused"), "draft": N_("“%(name)s” has not been launched")}
     texts = {
         "paused": i18n.gettext("Its messages wait. Those too late to be of use will not leave."),
-        "draft": i18n.gettext("Baskets left behind stay without a word."),
+        "draft": i18n.gettext("Nobody comes in until it is."),
     }
     return [
         Point(

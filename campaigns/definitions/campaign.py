@@ -1,170 +1,189 @@
 """Campaigns as typed values: parsing what a marketer wrote, and every fault with its place."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, Field
 
 from campaigns import wording
+from campaigns.definitions import conditions, content, entries, flow, shapes, steps
+from campaigns.definitions.entries import DateEntry, Entry, EventEntry, Reentry, Schedule, Watch
+from campaigns.definitions.shapes import Duration, Line, Shape
+from campaigns.definitions.steps import Ask, Exit, Experiment, Send, SetTrait, Split, Step, Wait
 from foundation.errors import Fault, Invalid
 
-LOCALES = ("en", "fr")
-KIND = "cart_abandonment"
-
-FIELDS = (
-    "customer.first_name",
-    "customer.last_name",
-    "customer.predictions.next_order",
-    "customer.predictions.order_probability",
-    "customer.predictions.churn_risk",
-    "customer.predictions.value",
-    "customer.predictions.category",
-    "customer.predictions.channel",
-    "customer.predictions.hour",
-    "customer.predictions.weekday",
-    "cart.value",
-    "cart.count",
-    "cart.first_title",
-    "cart.lines",
-    "cart.left_on",
-    "code.text",
-    "code.offer",
-    "code.saving",
-    "code.expires",
-    "shop.name",
-)
-"""What a marketer may write between double braces."""
+DEEPEST = 6
+"""How many branches within branches anyone can still read."""
+OWN_TRAITS = ("email", "phone", "id", "user_id", "card")
+"""Traits that say who she is: a campaign may not write them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
-    """One language's version of the message, with merge fields."""
+class Goal(Watch):
+    """What the campaign is for; `within` is counted from the entry, by default the merchant's attribution window."""
 
-    subject: str
-    heading: str
-    intro: str
+    event: Line = "Order Completed"
+    within: Duration | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CartAbandonment:
-    """A cart gone quiet is followed by one e-mail, unless it was bought meanwhile."""
+class Campaign(Shape):
+    """Who enters and when, what happens to them, and when it is over."""
 
-    delay_minutes: int
-    expires_hours: int
-    holdout_percent: float
-    offer: str | None
-    placement: str
-    products: int
-    words: Mapping[str, Words]
-
-    def words_for(self, locale: str | None) -> tuple[str, Words]:
-        """The version in the customer's language, else in the first there is."""
-        language = (locale or "")[:2].lower()
-        chosen = language if language in self.words else next(iter(self.words))
-        return chosen, self.words[chosen]
+    title: Line
+    entry: Entry
+    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=steps.MOST)]
+    goal: Goal | None = Goal()
+    exit_on: Annotated[tuple[Watch, ...], Field(max_length=10)] = ()
+    reentry: Reentry = Reentry()
+    starts_at: AwareDatetime | None = None
+    ends_at: AwareDatetime | None = None
+    holdout_percent: Annotated[float, Field(ge=0, le=50)] = 0.0
+    priority: Annotated[int, Field(ge=0, le=100)] = 50
+    purpose: Literal["marketing", "transactional"] = "marketing"
 
 
-_KEYS = ("kind", "delay_minutes", "expires_hours", "holdout_percent", "offer", "placement", "products", "words")
-
-
-def parse(value: object) -> CartAbandonment:
+def parse(value: object) -> Campaign:
     """Reads a definition as it stands in a file, a form or the database; raises `Invalid` with every fault."""
-    if not isinstance(value, Mapping):
-        raise Invalid(Fault("", "must be an object"))
-    faults = [Fault(f"/{name}", "is not known") for name in value if name not in _KEYS]
-    if value.get("kind", KIND) != KIND:
-        faults.append(Fault("/kind", f"must be {KIND}"))
-    definition = CartAbandonment(
-        delay_minutes=_whole(value, "delay_minutes", low=1, high=7 * 24 * 60, default=60, faults=faults),
-        expires_hours=_whole(value, "expires_hours", low=1, high=30 * 24, default=48, faults=faults),
-        holdout_percent=_share(value, "holdout_percent", faults),
-        offer=_text(value, "offer", faults),
-        placement=_text(value, "placement", faults) or "email",
-        products=_whole(value, "products", low=0, high=12, default=3, faults=faults),
-        words=_words(value.get("words"), faults),
-    )
+    found = shapes.read(Campaign, value)
+    faults = [*_whole(found), *_entry(found), *_shape(found), *_steps(found), *_conditions(found)]
     if faults:
         raise Invalid(*faults)
-    return definition
+    return found
 
 
-def dump(definition: CartAbandonment) -> dict[str, Any]:
-    """The definition as JSON; `parse(dump(d)) == d`."""
-    return {
-        "kind": KIND,
-        "delay_minutes": definition.delay_minutes,
-        "expires_hours": definition.expires_hours,
-        "holdout_percent": definition.holdout_percent,
-        "offer": definition.offer,
-        "placement": definition.placement,
-        "products": definition.products,
-        "words": {
-            locale: {"subject": words.subject, "heading": words.heading, "intro": words.intro}
-            for locale, words in definition.words.items()
-        },
-    }
+def dump(campaign: Campaign) -> dict[str, Any]:
+    """The definition as JSON, what goes without saying left out; `parse(dump(c)) == c`."""
+    return campaign.model_dump(mode="json", exclude_defaults=True)
 
 
-def _whole(value: Mapping[str, Any], name: str, *, low: int, high: int, default: int, faults: list[Fault]) -> int:
-    given = value.get(name, default)
-    if isinstance(given, bool) or not isinstance(given, int) or not low <= given <= high:
-        faults.append(Fault(f"/{name}", f"must be a whole number from {low} to {high}"))
-        return default
-    return given
+def fields(campaign: Campaign, step: Step) -> tuple[str, ...]:
+    """The merge fields the words of this step may use: those its campaign's entry brings along."""
+    about = {"cart": content.CART_FIELDS, "product": content.PRODUCT_FIELDS}.get(entries.keyed(campaign.entry), ())
+    return (*content.CUSTOMER_FIELDS, *about, *(content.CODE_FIELDS if isinstance(step, Send) else ()))
 
 
-def _share(value: Mapping[str, Any], name: str, faults: list[Fault]) -> float:
-    given = value.get(name, 0)
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= 50:
-        faults.append(Fault(f"/{name}", "must be a number from 0 to 50"))
-        return 0.0
-    return float(given)
+def ruled(campaign: Campaign) -> Iterator[tuple[str, conditions.Condition]]:
+    """Every segment rule in it, with its place."""
+    if isinstance(campaign.entry, Schedule | DateEntry) and campaign.entry.audience:
+        yield "/entry/audience", campaign.entry.audience
+    for place, step in flow.walk(campaign.steps):
+        if isinstance(step, Split):
+            for number, branch in enumerate(step.branches):
+                if branch.when:
+                    yield f"{place}/branches/{number}/when", branch.when
 
 
-def _text(value: Mapping[str, Any], name: str, faults: list[Fault]) -> str | None:
-    given = value.get(name)
-    if given is None or given == "":
-        return None
-    if not isinstance(given, str) or len(given) > 100 or not given.isprintable():
-        faults.append(Fault(f"/{name}", "must be a text of at most 100 characters"))
-        return None
-    return given
+# ---------------------------------------------------------------------------------------------- faults
+def _whole(campaign: Campaign) -> Iterator[Fault]:
+    if campaign.starts_at and campaign.ends_at and campaign.ends_at <= campaign.starts_at:
+        yield Fault("/ends_at", "must follow starts_at")
+    rule, days = campaign.reentry.rule, campaign.reentry.days
+    if (rule == "after") != (days is not None):
+        yield Fault("/reentry/days", "is needed with the rule after, and with it alone")
+    if rule == "each_key" and entries.keyed(campaign.entry) == "none":
+        yield Fault("/reentry/rule", "needs an entry with a key: a cart, an order, a product or each event")
+    watched: list[tuple[str, Watch]] = [("/goal", campaign.goal)] if campaign.goal else []
+    watched += [(f"/exit_on/{number}", watch) for number, watch in enumerate(campaign.exit_on)]
+    for place, watch in watched:
+        if watch.same not in ("none", entries.keyed(campaign.entry)):
+            yield Fault(f"{place}/same", f"the entry is not about one {watch.same}")
 
 
-def _words(value: object, faults: list[Fault]) -> dict[str, Words]:
-    if not isinstance(value, Mapping) or not value:
-        faults.append(Fault("/words", "must hold at least one language"))
-        return {}
-    versions: dict[str, Words] = {}
-    for locale, version in value.items():
-        if locale not in LOCALES:
-            faults.append(Fault(f"/words/{_escape(locale)}", f"must be one of: {', '.join(LOCALES)}"))
-        else:
-            versions[locale] = _version(version, f"/words/{locale}", faults)
-    return versions
+def _entry(campaign: Campaign) -> Iterator[Fault]:
+    entry = campaign.entry
+    if isinstance(entry, EventEntry) and entry.reset and not isinstance(campaign.steps[0], Wait):
+        yield Fault("/entry/reset", "needs a wait as the first step: it is what begins anew")
 
 
-def _version(value: object, place: str, faults: list[Fault]) -> Words:
-    given = value if isinstance(value, Mapping) else {}
-    faults.extend(
-        Fault(f"{place}/{_escape(name)}", "is not known")
-        for name in given
-        if name not in ("subject", "heading", "intro")
-    )
-    return Words(*(_wording(given.get(name), f"{place}/{name}", faults) for name in ("subject", "heading", "intro")))
+def _shape(campaign: Campaign) -> Iterator[Fault]:
+    """The tree: every step named once, none behind an end, none too deep to be read."""
+    places = list(flow.walk(campaign.steps))
+    if len(places) > steps.MOST:
+        yield Fault("/steps", f"must hold at most {steps.MOST} steps, all branches together")
+    seen: set[str] = set()
+    for place, step in places:
+        if step.id in seen:
+            yield Fault(f"{place}/id", f"is the id of another step too: {step.id}")
+        seen.add(step.id)
+        if place.count("/") > 2 + 3 * DEEPEST:
+            yield Fault(place, "stands in too many branches within branches")
+    for place, sequence in _sequences(campaign):
+        for number, step in enumerate(sequence[:-1]):
+            if isinstance(step, Exit):
+                yield Fault(f"{place}/{number + 1}", "can never be reached: the step before it ends the journey")
 
 
-def _wording(text: object, place: str, faults: list[Fault]) -> str:
-    if not isinstance(text, str) or not text.strip():
-        faults.append(Fault(place, "must be a text"))
-        return ""
-    if any(not (letter.isprintable() or letter in "\n\t") for letter in text):
-        faults.append(Fault(place, "holds a character that cannot be shown"))
-        return ""
-    if place.endswith("/subject") and "\n" in text:
-        faults.append(Fault(place, "must stand on one line"))
-    faults.extend(Fault(place, sentence) for sentence in wording.check(text, fields=FIELDS))
-    return text
+def _sequences(campaign: Campaign) -> Iterator[tuple[str, tuple[Step, ...]]]:
+    yield "/steps", campaign.steps
+    for place, step in flow.walk(campaign.steps):
+        for name, inner in steps.branches(step):
+            yield f"{place}/{name}", inner
 
 
-def _escape(name: object) -> str:
-    return str(name).replace("~", "~0").replace("/", "~1")
+def _steps(campaign: Campaign) -> Iterator[Fault]:
+    for place, step in flow.walk(campaign.steps):
+        match step:
+            case Send():
+                yield from _send(campaign, step, place)
+            case Ask():
+                yield from _ask(campaign, step, place)
+            case Split():
+                yield from _split(step, place)
+            case Experiment():
+                yield from _named([variant.name for variant in step.variants], f"{place}/variants")
+            case SetTrait() if step.trait.lower() in OWN_TRAITS:
+                yield Fault(f"{place}/trait", "says who she is, and cannot be written by a campaign")
+
+
+def _send(campaign: Campaign, step: Send, place: str) -> Iterator[Fault]:
+    if step.channel not in steps.SPEAKING:
+        if not step.audience:
+            yield Fault(f"{place}/audience", "is needed: the name of the audience")
+        if step.words or step.offer or step.products:
+            yield Fault(place, "an audience has no words, products or offer")
+        return
+    if step.audience:
+        yield Fault(f"{place}/audience", "is for audience_in and audience_out only")
+    if step.words is None:
+        yield Fault(f"{place}/words", "must hold at least one language")
+        return
+    yield from _words(campaign, step, place)
+    if step.reviews and entries.keyed(campaign.entry) not in ("cart", "product"):
+        yield Fault(f"{place}/reviews", "needs an entry about a cart or a product")
+
+
+def _ask(campaign: Campaign, step: Ask, place: str) -> Iterator[Fault]:
+    yield from _words(campaign, step, place)
+    low, high = steps.LOWEST[step.kind], steps.HIGHEST[step.kind]
+    if step.alert_at_most is not None and not low <= step.alert_at_most < high:
+        yield Fault(f"{place}/alert_at_most", f"must be a whole number from {low} to {high - 1}")
+
+
+def _words(campaign: Campaign, step: Send | Ask, place: str) -> Iterator[Fault]:
+    versions = step.words or {}
+    yield from content.lacking(versions, channel=step.channel, place=f"{place}/words")
+    allowed = fields(campaign, step)
+    without = () if isinstance(step, Send) and step.offer else content.CODE_FIELDS
+    for where, text in content.texts(versions, place=f"{place}/words"):
+        sentences = wording.check(text, fields=allowed)
+        if not sentences and (hole := wording.hole(text, fields=allowed, without=without)):
+            sentences = [f"cannot be written without an offer: {hole}"]
+        yield from (Fault(where, sentence) for sentence in sentences)
+
+
+def _split(step: Split, place: str) -> Iterator[Fault]:
+    yield from _named([branch.name for branch in step.branches], f"{place}/branches")
+    for number, branch in enumerate(step.branches):
+        if branch.when is None and not branch.where:
+            yield Fault(f"{place}/branches/{number}/when", "is needed: a condition, or where for the entry's event")
+
+
+def _named(names: list[str], place: str) -> Iterator[Fault]:
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            yield Fault(f"{place}/{number}/name", f"is given twice: {name}")
+
+
+def _conditions(campaign: Campaign) -> Iterator[Fault]:
+    for place, condition in ruled(campaign):
+        for fault in conditions.too_big(condition):
+            yield Fault(place + fault.pointer, fault.detail)

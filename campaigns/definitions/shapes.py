@@ -26,25 +26,43 @@ class Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+def like(pattern: str, sentence: str) -> AfterValidator:
+    """A text of this form, else the sentence: nobody should have to read a pattern."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(sentence)
+        return text
+
+    return AfterValidator(check)
+
+
 def _length(text: str) -> str:
     if not timedelta(0) < length(text) <= LONGEST:
         raise ValueError("must be from 1m to 400d")
     return text
 
 
+def _schema(pattern: str, **more: Any) -> Any:
+    return Field(json_schema_extra={"pattern": f"^{pattern}$", **more})
+
+
+_DURATION, _LINE, _WORD = "[0-9]{1,6}[mhdw]", r"[^\x00-\x1f\x7f]{1,200}", "[a-z0-9][a-z0-9_-]{0,62}"
+_CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9]"
+
 Duration = Annotated[
     str,
-    StringConstraints(pattern=r"^[0-9]{1,6}[mhdw]$"),
+    like(_DURATION, "must be a length of time such as 30m, 20h, 3d or 2w"),
     AfterValidator(_length),
-    Field(description="a length of time: 30m, 20h, 3d or 2w", examples=["30m", "20h", "3d"]),
+    _schema(_DURATION, description="a length of time: 30m, 20h, 3d or 2w"),
 ]
 """A length of time as people write it; `length` reads it."""
 
-Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Line = Annotated[str, like(_LINE, "must be a text on one line, at most 200 characters"), _schema(_LINE)]
 """A text on one line."""
-Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Word = Annotated[str, like(_WORD, "must be small letters, digits and dashes, at most 63"), _schema(_WORD)]
 """A short name: small letters, digits, dashes."""
-Clock = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+Clock = Annotated[str, like(_CLOCK, "must be an hour such as 09:30"), _schema(_CLOCK)]
 """An hour of the day, as 09:30."""
 
 
@@ -93,14 +111,15 @@ def holds(test: Test, properties: Mapping[str, Any]) -> bool:
 def _compared(test: Test, found: Any) -> bool:
     match test.test:
         case Op.IS:
-            return _text(found) == _text(test.value)
+            return _same(found, test.value)
         case Op.IS_NOT:
-            return _text(found) != _text(test.value)
+            return not _same(found, test.value)
         case Op.ONE_OF:
-            return _text(found) in [_text(value) for value in _listed(test.value)]
+            return any(_same(found, value) for value in _listed(test.value))
+        case Op.CONTAINS if isinstance(found, list):
+            return any(_same(one, test.value) for one in found)
         case Op.CONTAINS:
-            held = [_text(one) for one in found] if isinstance(found, list) else str(found)
-            return _text(test.value) in held
+            return _text(test.value) in _text(found)
     number, limit = _number(found), _number(test.value)
     if number is None or limit is None:
         return False
@@ -111,13 +130,19 @@ def _listed(value: object) -> Sequence[object]:
     return value if isinstance(value, tuple) else (value,)
 
 
-def _text(value: object) -> str:
+def _same(found: object, value: object) -> bool:
     """`1`, `1.0` and "1" are the same to a shop."""
-    number = None if isinstance(value, bool) else _number(value)
-    return f"{number:g}" if number is not None else str(value).lower() if isinstance(value, bool) else str(value)
+    number, other = _number(found), _number(value)
+    return number == other if number is not None and other is not None else _text(found) == _text(value)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _number(value: object) -> float | None:
+    if isinstance(value, bool):
+        return None
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
@@ -142,23 +167,28 @@ def faults(error: ValidationError, value: object) -> list[Fault]:
     """What pydantic found, one fault a place; `value` is what was given."""
     found: dict[str, Fault] = {}
     for one in error.errors(include_url=False, include_context=True):
-        pointer = _pointer(one["loc"], value)
+        pointer = _pointer(one["loc"], value, named=one["type"] in ("missing", "extra_forbidden"))
         found.setdefault(pointer, Fault(pointer, _sentence(one)))
-    return list(found.values())
+    # A list whose only element is refused counts as empty: the element's own fault says enough.
+    return [one for one in found.values() if not (one.detail.startswith("must hold") and _beneath(one, found))]
 
 
-def _pointer(place: Sequence[int | str], value: object) -> str:
-    """Only what is a key or an index of the value itself: pydantic also names the kind it took a step for."""
+def _beneath(fault: Fault, found: Mapping[str, Fault]) -> bool:
+    return any(pointer.startswith(f"{fault.pointer}/") for pointer in found)
+
+
+def _pointer(place: Sequence[int | str], value: object, *, named: bool) -> str:
+    """Only what is a key or an index of the value itself: pydantic also names the kind it took a step for.
+
+    `named`: the last part names what is not there.
+    """
     pointer, here = "", value
     for position, part in enumerate(place):
         inside = isinstance(here, Mapping) and part in here
         inside |= isinstance(here, list | tuple) and isinstance(part, int) and part < len(here)
-        if not inside and position < len(place) - 1:
-            continue
-        if not inside and (not isinstance(here, Mapping) or not isinstance(part, str) or "[" in part):
-            continue
-        pointer += "/" + escape(part)
-        here = here[part] if inside else None  # type: ignore[index]
+        if inside or named and position == len(place) - 1:
+            pointer += "/" + escape(part)
+            here = here[part] if inside else None  # type: ignore[index]
     return pointer
 
 
@@ -172,10 +202,14 @@ def _sentence(error: ErrorDetails) -> str:
     if kind == "value_error":
         return str(context["error"])
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        return f"must be one of: {context['expected_tags']}" if "expected_tags" in context else "is needed"
+        return (
+            f"must be one of: {context['expected_tags']}".replace("'", "")
+            if "expected_tags" in context
+            else "is needed"
+        )
     for shape, sentence in _SENTENCES.items():
         if re.fullmatch(shape, kind):
-            return sentence.format(**context)
+            return sentence.format(**context).replace("'", "")
     return error["msg"][0].lower() + error["msg"][1:]
 
 

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import parts, users
-from campaigns import conversions, enrolments, messages, plans, tables
+from campaigns import conversions, enrolments, files, messages, tables
 from foundation import jobs
 from shop import ingest, sources, vocabulary
 from tests.campaigns import world
@@ -67,7 +67,7 @@ def _clicked(installation: parts.Parts, customer_id: int) -> UUID:
         return UUID(str(row.scalar_one()))
 
 
-CAMPAIGN = plans.DEMO
+CAMPAIGN = files.DEMO
 
 
 def post(

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from campaigns import conversions, enrolments, feedback, messages, plans, policy, promotions, reports, tables
+from campaigns import conversions, enrolments, feedback, files, messages, plans, policy, promotions, reports, tables
 from foundation.database import Database
 from tests.campaigns import world
 from tests.campaigns.test_delivery import Carrier
@@ -71,16 +71,20 @@ def test_a_cancelled_order_gives_its_code_back_and_earns_nothing(db: Database, s
     with db.begin() as conn:
         basket = promotions.Basket("EUR", (promotions.Line("cocotte", 1, 18900),))
         assert promotions.validate(conn, code, basket, now=now + 6 * HOUR).valid
-        campaign = plans.get(conn, plans.DEMO)
+        campaign = plans.get(conn, files.DEMO)
         assert reports.campaign(conn, campaign.id).orders == 0
 
 
 def test_the_demo_shop_starts_with_a_launched_campaign_and_others_with_a_draft(
     conn: sa.Connection, now: datetime
 ) -> None:
-    plans.ensure_demo(conn, now=now, demo=True)
-    plans.ensure_demo(conn, now=now, demo=True)
-    plan = plans.get(conn, plans.DEMO)
-    assert (plan.state, plan.definition.delay_minutes, plan.definition.offer) == ("sending", 1, "WELCOME-BACK")
+    files.ensure_demo(conn, now=now, demo=True)
+    files.ensure_demo(conn, now=now, demo=True)
+    plan = plans.get(conn, files.DEMO)
+    assert (plan.state, plan.definition.entry.delay, plan.definition.steps[0].offer) == (
+        "sending",
+        "1m",
+        "WELCOME-BACK",
+    )
     assert policy.load(conn).quiet_from is None
     assert promotions.get_offer(conn, "WELCOME-BACK").value == 1000

@@ -1,4 +1,4 @@
-"""The pure decisions: eligibility, journeys, attribution, arms, links, codes, bars."""
+"""The pure decisions: eligibility, attribution, arms, links, codes, bars."""
 
 import zlib
 from dataclasses import replace
@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from campaigns import attribution, barcode, codes, eligibility, experiments, journeys, links, plans, states
-from campaigns.definitions import campaign as definitions
+from campaigns import attribution, barcode, codes, eligibility, experiments, links, states
 from campaigns.eligibility import Hold, Send, Skip, Standing
 from campaigns.links import Links
 from campaigns.rules import Policy
@@ -82,23 +81,6 @@ def test_quiet_hours_end_at_the_hour_of_the_place_whatever_the_clocks_do(moment:
 def test_an_unknown_time_zone_falls_back_to_the_shops() -> None:
     assert str(eligibility.zone("Nowhere/Land", "Europe/Paris")) == "Europe/Paris"
     assert str(eligibility.zone("../etc", None)) == "UTC"
-
-
-def test_a_journey_sends_once_and_watches_to_the_end_of_the_window() -> None:
-    definition = definitions.parse({"words": plans.DEMO_WORDS})
-    window, facts = timedelta(days=5), journeys.Facts("treated", 0, NOON, False, True)
-
-    def turn(**change: object) -> journeys.Turn:
-        now = NOON + timedelta(days=6) if change.pop("late", False) else NOON
-        return journeys.advance(definition, replace(facts, **change), window=window, now=now)
-
-    first = turn()
-    assert first.send is not None and first.send.step == "cart_1" and first.wake_at == NOON + window
-    assert turn(arm="holdout").send is None and turn(arm="holdout").wake_at == NOON + window
-    assert turn(bought=True).leave == "converted"
-    assert turn(cart_open=False).leave == "emptied"
-    assert turn(position=1, late=True).leave == "ended"
-    assert turn(position=1).wake_at == NOON + window
 
 
 def test_the_last_click_within_the_window_gets_the_order() -> None:

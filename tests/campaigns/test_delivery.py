@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from campaigns import enrolments, experiments, messages, plans, policy, reports, rules, tables
+from campaigns import enrolments, experiments, files, messages, plans, policy, reports, rules, tables
 from campaigns.channels.base import Mail, Outcome, Receipt
 from foundation.database import Database
 from foundation.errors import Conflict, Invalid
@@ -72,7 +72,7 @@ def test_a_message_with_a_missing_field_fails_with_its_name_and_nothing_is_sent(
 ) -> None:
     words = {"fr": {"subject": "Bonjour {{ customer.first_name }}", "heading": "h", "intro": "i"}}
     with db.begin() as conn:
-        plans.update(conn, plans.DEMO, definition={"words": words, "offer": "WELCOME-BACK"}, now=now)
+        plans.update(conn, files.DEMO, definition=world.relaunch(words=words), now=now)
     due = enrol(db, "nameless", now=now)
     messages.deliver_due(db, sending, now=due)
     with db.begin() as conn:
@@ -111,15 +111,14 @@ def test_the_holdout_is_enrolled_as_python_says_and_gets_nothing(
     db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
 ) -> None:
     with db.begin() as conn:
-        definition = {"words": plans.DEMO_WORDS, "holdout_percent": 50}
-        plans.update(conn, plans.DEMO, definition=definition, now=now)
+        plans.update(conn, files.DEMO, definition=world.relaunch(offer=None, holdout=50), now=now)
     due = enrol(db, *(f"u{number}" for number in range(20)), now=now)
     messages.deliver_due(db, sending, now=due)
     with db.begin() as conn:
         rows = conn.execute(sa.select(tables.enrolments)).mappings().all()
         results = reports.campaign(conn, rows[0]["campaign_id"])
     for row in rows:
-        assert row["arm"] == experiments.assign(plans.DEMO, row["customer_id"], holdout_percent=50)
+        assert row["arm"] == experiments.assign(files.DEMO, row["customer_id"], holdout_percent=50)
     held_out = sum(row["arm"] == "holdout" for row in rows)
     assert 0 < held_out < 20 and len(carrier.handed) == 20 - held_out
     assert (results.enrolled, results.held_out, results.planned) == (20, held_out, 20 - held_out)
@@ -138,7 +137,7 @@ def test_the_cap_holds_over_campaigns_and_days(
 ) -> None:
     with db.begin() as conn:
         policy.save(conn, rules.Policy(quiet_from=None, quiet_until=None, cap_messages=1), now=now)
-        plans.create(conn, "second", definition={"words": plans.DEMO_WORDS}, now=now)
+        plans.create(conn, "second", definition=world.relaunch(), now=now)
         plans.launch(conn, "second", now=now)
     due = enrol(db, "camille", now=now)
     messages.deliver_due(db, sending, now=due)
@@ -156,7 +155,7 @@ def test_a_pause_holds_and_a_cancel_ends(
 
     def pause_after_first(mail: Mail) -> Receipt:
         with db.begin() as conn:
-            assert plans.pause(conn, plans.DEMO, now=due) == 1
+            assert plans.pause(conn, files.DEMO, now=due) == 1
         return Receipt(mail.message_id, Outcome.ACCEPTED)
 
     carrier.answer = pause_after_first
@@ -164,9 +163,9 @@ def test_a_pause_holds_and_a_cancel_ends(
     assert len(carrier.handed) == 1
     assert states(db) == [("accepted", None), ("pending", "campaign_paused")]
     with db.begin() as conn:
-        assert plans.cancel(conn, plans.DEMO, now=due) == 0
+        assert plans.cancel(conn, files.DEMO, now=due) == 0
         with pytest.raises(Conflict):
-            plans.launch(conn, plans.DEMO, now=due)
+            plans.launch(conn, files.DEMO, now=due)
     messages.deliver_due(db, sending, now=due)
     assert states(db) == [("accepted", None), ("cancelled", "campaign_cancelled")]
 
@@ -179,7 +178,7 @@ def test_a_refused_message_is_tried_again_with_the_same_bytes(
     messages.deliver_due(db, sending, now=due)
     assert states(db) == [("pending", "provider_busy")]
     with db.begin() as conn:
-        plans.update(conn, plans.DEMO, definition={"words": plans.DEMO_WORDS, "products": 0}, now=due)
+        plans.update(conn, files.DEMO, definition=world.relaunch(offer=None, products=0), now=due)
     carrier.always(Outcome.ACCEPTED)
     messages.deliver_due(db, sending, now=due + HOUR)
     first, second = carrier.handed
@@ -275,12 +274,12 @@ def test_a_database_that_may_forget_is_not_sent_from(db: Database) -> None:
 
 
 def test_a_plan_that_names_no_offer_of_ours_is_refused(conn: sa.Connection, now: datetime) -> None:
-    with pytest.raises(Invalid, match="not the name of an offer"):
-        plans.create(conn, "x", definition={"words": plans.DEMO_WORDS, "offer": "NONE"}, now=now)
+    with pytest.raises(Invalid, match="/steps/0/offer: is not the name of an offer"):
+        plans.create(conn, "x", definition=world.relaunch(offer="NONE"), now=now)
     with pytest.raises(Invalid, match="/name"):
-        plans.create(conn, "Not A Name", definition={"words": plans.DEMO_WORDS}, now=now)
-    plans.create(conn, "x", definition={"words": plans.DEMO_WORDS}, now=now)
-    assert plans.update(conn, "x", definition={"words": plans.DEMO_WORDS}, now=now).version == 1
+        plans.create(conn, "Not A Name", definition=world.relaunch(offer=None), now=now)
+    plans.create(conn, "x", definition=world.relaunch(offer=None), now=now)
+    assert plans.update(conn, "x", definition=world.relaunch(offer=None), now=now).version == 1
 
 
 @pytest.mark.parametrize(("locale", "words"), [("fr", "votre panier vous attend"), ("en", "your basket is waiting")])

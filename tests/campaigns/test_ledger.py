@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from campaigns import code_book, enrolments, ledger, messages, plans, tables, timeline
+from campaigns import code_book, enrolments, files, ledger, messages, plans, tables, timeline
 from campaigns.channels.outbox import OutboxChannel
 from foundation.database import Database, new_id
 from foundation.errors import NotFound
@@ -38,7 +38,7 @@ def test_every_message_stands_in_one_part_of_the_sum(sent: Database) -> None:
         total = ledger.total(ledger.sums(conn))
         assert (total.planned, total.accepted, total.not_sent) == (2, 1, 1)
         assert ledger.reasons(conn) == [("no_consent", 1)]
-        assert ledger.waiting(conn, plans.get(conn, plans.DEMO).id) == 2
+        assert ledger.waiting(conn, plans.get(conn, files.DEMO).id) == 2
 
 
 def test_the_ledger_is_read_by_pages(sent: Database) -> None:

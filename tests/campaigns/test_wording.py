@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from campaigns import foretold, wording
-from campaigns.definitions.campaign import FIELDS
+from campaigns.definitions.content import FIELDS
 from recommender.predictions.expected import Expected
 
 HOSTILE = [

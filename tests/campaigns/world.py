@@ -6,9 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
-from campaigns import messages, plans, policy, rules
+from campaigns import files, messages, plans, policy, rules
 from campaigns.channels import base
 from campaigns.journal import Journal
 from campaigns.links import Links
@@ -151,10 +152,30 @@ def sending(channel: base.Channel, folder: Path, **changes: Any) -> messages.Sen
     )
 
 
+WORDS: dict[str, Any] = orjson.loads((files.READY / "cart-relaunch.json").read_bytes())["campaigns"][0]["steps"][0][
+    "words"
+]
+
+
+def relaunch(
+    *, delay: str = "60m", expires: str = "48h", holdout: float = 0, words: object = None, **send: Any
+) -> dict[str, Any]:
+    """A cart relaunched by one message, with the ready campaign's words and code unless told otherwise."""
+    said = {"offer": "WELCOME-BACK", "products": 3, "words": words or WORDS, "expires": expires} | send
+    return {
+        "title": "Relaunch",
+        "entry": {"type": "cart_abandoned", "delay": delay, "within": expires},
+        "steps": [
+            {"type": "send", "id": "cart_1"} | {name: value for name, value in said.items() if value is not None}
+        ],
+        "reentry": {"rule": "each_key"},
+        "holdout_percent": holdout,
+    }
+
+
 def launch(conn: sa.Connection, *, now: datetime, **changes: Any) -> plans.Plan:
     """The ready campaign, quiet for one hour, no holdout, sent at any hour of the day."""
-    plans.ensure_demo(conn, now=now, demo=False)
-    definition = {"delay_minutes": 60, "expires_hours": 48, "offer": "WELCOME-BACK", "words": plans.DEMO_WORDS}
-    plans.update(conn, plans.DEMO, definition=definition | changes, now=now)
+    files.ensure_demo(conn, now=now, demo=False)
+    plans.update(conn, files.DEMO, definition=relaunch(**changes), now=now)
     policy.save(conn, rules.Policy(quiet_from=None, quiet_until=None), now=now)
-    return plans.launch(conn, plans.DEMO, now=now)
+    return plans.launch(conn, files.DEMO, now=now)

@@ -7,10 +7,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from campaigns import feedback, plans, policy, rules, tables
+from campaigns import feedback, files, plans, policy, rules, tables
 from campaigns.feedback import Kind, Report
 from foundation.database import Database, metadata
 from shop import catalogue
+from tests.campaigns import world
 
 _PEOPLE = """
 INSERT INTO customers (user_id, email, first_name, locale, created_at, updated_at)
@@ -43,11 +44,10 @@ def prepare(db: Database, size: int, *, now: datetime) -> None:
             conn.execute(sa.text(statement), quiet)
         row = {"product_id": "pot", "title": "Cocotte", "price": "189.00", "url": "https://shop.example/pot"}
         assert all(result.ok for result in catalogue.put(conn, [row], now=now))
-        plans.ensure_demo(conn, now=now, demo=False)
-        definition = {"offer": "WELCOME-BACK", "products": 0, "words": plans.DEMO_WORDS}
-        plans.update(conn, plans.DEMO, definition=definition, now=now)
+        files.ensure_demo(conn, now=now, demo=False)
+        plans.update(conn, files.DEMO, definition=world.relaunch(products=0), now=now)
         policy.save(conn, rules.Policy(quiet_from=None, quiet_until=None), now=now)
-        plans.launch(conn, plans.DEMO, now=now)
+        plans.launch(conn, files.DEMO, now=now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from werkzeug.serving import make_server
 import app as front
 from app import parts, users
 from app.demo import account, purchases, storefront
-from campaigns import conversions, enrolments, messages, plans
+from campaigns import conversions, enrolments, messages
 from campaigns import tables as campaign_tables
 from campaigns.channels import smtp
 from foundation.config import Config
@@ -92,7 +92,7 @@ def installation(
     assert training.run(built.db, now=now, progress=lambda *_: None).state == "published"
     with built.db.begin() as conn:
         storefront.ensure(conn, built.config.var, now=now)
-        plans.ensure_demo(conn, now=now, demo=True)
+        files.ensure_demo(conn, now=now, demo=True)
         users.create(conn, email=account.USER, role="admin", password=PASSWORD, name="Inès Moreau", now=now)
     server.app = front.create_app(built)
     thread = threading.Thread(target=server.serve_forever)

@@ -1,0 +1,80 @@
+"""The `flask campaign` commands: campaigns as files, launched, paused, cancelled and reported."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+from flask.cli import AppGroup
+
+from app.parts import current_parts
+from app.telling import told
+from campaigns import files, ledger, plans, reports
+
+group = AppGroup("campaign", help="Campaigns as files, and what they do.")
+
+
+@group.command("apply")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@told
+def apply(file: Path) -> None:
+    """Put the campaigns, segments and offers of a file in their place; a second time changes nothing."""
+    with current_parts().db.begin() as conn:
+        changed = files.apply(conn, files.read(file.read_bytes()), now=datetime.now(UTC))
+    for line in changed or ["Nothing changed."]:
+        click.echo(line)
+
+
+@group.command("launch")
+@click.argument("name")
+@told
+def launch(name: str) -> None:
+    """Start a campaign, or take it up again."""
+    with current_parts().db.begin() as conn:
+        plan = plans.launch(conn, name, now=datetime.now(UTC))
+    click.echo(f"{plan.name} runs, version {plan.version}.")
+
+
+@group.command("pause")
+@click.argument("name")
+@told
+def pause(name: str) -> None:
+    """Hold everything that has not left yet."""
+    with current_parts().db.begin() as conn:
+        flying = plans.pause(conn, name, now=datetime.now(UTC))
+    click.echo(f"{name} is paused; {flying} on their way already.")
+
+
+@group.command("cancel")
+@click.argument("name")
+@told
+def cancel(name: str) -> None:
+    """End a campaign for good."""
+    with current_parts().db.begin() as conn:
+        flying = plans.cancel(conn, name, now=datetime.now(UTC))
+    click.echo(f"{name} is cancelled; {flying} on their way already.")
+
+
+@group.command("report")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@told
+def report(name: str, *, as_json: bool) -> None:
+    """Tell what a campaign did: everybody who entered, and what became of each message."""
+    with current_parts().db.begin() as conn:
+        plan = plans.get(conn, name)
+        found = _facts(plan, reports.campaign(conn, plan.id))
+        found["waiting"] = ledger.waiting(conn, plan.id)
+        found["reasons"] = dict(ledger.reasons(conn, campaign_id=plan.id))
+    if as_json:
+        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2, default=str).decode())
+        return
+    for word, value in found.items():
+        for inner, number in value.items() if isinstance(value, dict) else [("", value)]:
+            click.echo(f"{word} {inner}".strip().ljust(40) + f"{number}")
+
+
+def _facts(plan: plans.Plan, results: reports.Results) -> dict[str, Any]:
+    return {"campaign": plan.name, "state": plan.state, "version": plan.version, **asdict(results)}

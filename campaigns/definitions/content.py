@@ -1,0 +1,88 @@
+"""A message's words as a marketer writes them, and the merge fields each kind of entry has to offer."""
+
+from collections.abc import Collection, Mapping
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from campaigns.definitions.shapes import Line, Shape
+from foundation.errors import Fault
+
+LOCALES = ("en", "fr")
+Locale = Literal["en", "fr"]
+
+CUSTOMER_FIELDS = (
+    "customer.first_name",
+    "customer.last_name",
+    "customer.predictions.next_order",
+    "customer.predictions.order_probability",
+    "customer.predictions.churn_risk",
+    "customer.predictions.value",
+    "customer.predictions.category",
+    "customer.predictions.channel",
+    "customer.predictions.hour",
+    "customer.predictions.weekday",
+    "shop.name",
+)
+CART_FIELDS = ("cart.value", "cart.count", "cart.first_title", "cart.lines", "cart.left_on")
+PRODUCT_FIELDS = ("product.title", "product.price", "product.previous_price", "product.lowest_price")
+CODE_FIELDS = ("code.text", "code.offer", "code.saving", "code.expires")
+FIELDS = (*CUSTOMER_FIELDS, *CART_FIELDS, *PRODUCT_FIELDS, *CODE_FIELDS)
+"""What a marketer may write between double braces, whatever the campaign."""
+
+
+def _shown(text: str) -> str:
+    if any(not (letter.isprintable() or letter in "\n\t") for letter in text):
+        raise ValueError("holds a character that cannot be shown")
+    return text
+
+
+Text = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_shown)]
+Subject = Annotated[str, StringConstraints(max_length=2_000, pattern=r"^[^\r\n]*$"), AfterValidator(_shown)]
+
+
+class Words(Shape):
+    """One language's version of a message, with merge fields. An SMS is its intro, a notification heading and intro."""
+
+    subject: Subject = ""
+    heading: Text = ""
+    intro: Text
+    button: Line | None = None
+
+
+Versions = Annotated[Mapping[Locale, Words], Field(min_length=1)]
+
+NEEDED: Mapping[str, tuple[str, ...]] = {
+    "email": ("subject", "heading", "intro"),
+    "push": ("heading", "intro"),
+    "sms": ("intro",),
+    "onsite": ("heading", "intro"),
+    "best": ("subject", "heading", "intro"),
+}
+"""The texts each channel cannot do without."""
+
+
+def spoken(versions: Mapping[Locale, Words], locale: str | None) -> tuple[str, Words]:
+    """The version in the customer's language, else in the first there is."""
+    language = (locale or "")[:2].lower()
+    chosen = next((known for known in versions if known == language), next(iter(versions)))
+    return chosen, versions[chosen]
+
+
+def lacking(versions: Mapping[Locale, Words], *, channel: str, place: str) -> list[Fault]:
+    """The texts this channel needs and that are empty."""
+    return [
+        Fault(f"{place}/{locale}/{name}", "must be a text")
+        for locale, words in versions.items()
+        for name in NEEDED.get(channel, ())
+        if not getattr(words, name).strip()
+    ]
+
+
+def texts(versions: Mapping[Locale, Words], *, place: str) -> Collection[tuple[str, str]]:
+    """Every text with merge fields, with its place."""
+    return [
+        (f"{place}/{locale}/{name}", getattr(words, name))
+        for locale, words in versions.items()
+        for name in ("subject", "heading", "intro")
+    ]

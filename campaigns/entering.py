@@ -1,0 +1,225 @@
+"""Customers come into a campaign: whoever is named once, by one statement, whatever their number."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from campaigns import experiments, given, tables
+from campaigns.definitions import entries, flow, shapes
+from campaigns.definitions.entries import CartAbandoned, ProductAbandoned
+from campaigns.definitions.steps import Ask, Send
+from campaigns.plans import Plan
+from shop.tables import carts, customers, events, order_lines, orders
+from shop.vocabulary import Name
+
+enrolments, arrivals = tables.enrolments, tables.arrivals
+
+LATE = timedelta(hours=24)
+"""What is heard of this long after it happened brings nobody in any more: an outage must not end in a flood."""
+_FIELDS = ("customer_id", "entry_key", "happened_at", "cart_ref", "context")
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """Somebody an event brings in."""
+
+    customer_id: int
+    key: str
+    happened_at: datetime
+    cart_id: str | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+def enrol(conn: sa.Connection, plan: Plan, chosen: sa.FromClause, *, once: bool = False, now: datetime) -> int:
+    """Takes in whom `chosen` names (customer_id, entry_key, happened_at, cart_ref, context), as re-entry allows.
+
+    `once`: it names no customer twice. Two of these for one campaign go one after the other.
+    """
+    conn.execute(_TURN, {"campaign": plan.id})
+    rule = plan.definition.reentry.rule
+    key = sa.literal("once", sa.Text) if rule == "never" else chosen.c.entry_key
+    query = (
+        sa.select(
+            sa.literal(plan.id, sa.BigInteger),
+            sa.literal(plan.version, sa.Integer),
+            chosen.c.customer_id,
+            key,
+            _arm(plan, chosen.c.customer_id),
+            sa.literal("waiting", sa.Text),
+            sa.literal(plan.flow.first, sa.Text),
+            sa.literal(now, _TIME) if isinstance(plan.definition.entry, _COUNTED_FROM_NOW) else chosen.c.happened_at,
+            chosen.c.happened_at,
+            sa.literal(now, _TIME),
+            sa.literal(now, _TIME),
+            chosen.c.cart_ref,
+            chosen.c.context,
+        )
+        .join_from(chosen, customers, customers.c.id == chosen.c.customer_id)
+        .where(customers.c.merged_into.is_(None), *_reachable(plan), *_welcome(plan, chosen, now=now))
+    )
+    if not once:
+        apart = (chosen.c.customer_id, chosen.c.entry_key) if rule == "each_key" else (chosen.c.customer_id,)
+        query = query.ext(postgresql.distinct_on(*apart)).order_by(*apart, chosen.c.happened_at)
+    names = (
+        *("campaign_id", "version", "customer_id", "entry_key", "arm", "state", "step", "step_since", "happened_at"),
+        *("entered_at", "wake_at", "cart_ref", "context"),
+    )
+    insert = postgresql.insert(enrolments).from_select(names, query).on_conflict_do_nothing()
+    return conn.execute(insert, execution_options={"preserve_rowcount": True}).rowcount
+
+
+_TIME = enrolments.c.entered_at.type
+_COUNTED_FROM_NOW = (*entries.OF_CARTS, *entries.OF_PRODUCTS, *entries.TIMED)
+"""The first wait of these begins when she enters; that of an event's entry, when the event happened."""
+_TURN = sa.text("SELECT pg_advisory_xact_lock(7263002, (:campaign % 2147483647)::int)")
+
+
+def _arm(plan: Plan, customer: sa.ColumnElement[int]) -> sa.ColumnElement[str]:
+    """`experiments.assign`, for every customer at once."""
+    digest = sa.func.md5(sa.func.concat(f"{plan.name}:", customer))
+    number = sa.cast(sa.cast(sa.func.concat("x", sa.func.left(digest, 8)), postgresql.BIT(32)), sa.BigInteger)
+    held_out = sa.func.mod(number, experiments.SHARES) < plan.definition.holdout_percent * experiments.SHARES / 100
+    return sa.case((held_out, experiments.HOLDOUT), else_=experiments.TREATED)
+
+
+def _reachable(plan: Plan) -> list[sa.ColumnElement[bool]]:
+    """With an address on one of the channels the campaign speaks on; those without need no address of ours."""
+    says = [step.channel for _, step in flow.walk(plan.definition.steps) if isinstance(step, Send | Ask)]
+    if not says or set(says) - {"email", "sms"}:
+        return []
+    held = {"email": customers.c.email, "sms": customers.c.phone}
+    return [sa.or_(*(held[channel].is_not(None) for channel in sorted(set(says))))]
+
+
+def _welcome(plan: Plan, chosen: sa.FromClause, *, now: datetime) -> list[sa.ColumnElement[bool]]:
+    """Whether she may come in (again). A cart or an order comes in once, whoever it belongs to by then."""
+    known, reentry = enrolments.alias("known"), plan.definition.reentry
+    mine = (known.c.campaign_id == plan.id) & (known.c.customer_id == chosen.c.customer_id)
+    if reentry.rule == "never":
+        return [~sa.exists().where(mine)]
+    if reentry.rule == "after":
+        return [~sa.exists().where(mine, known.c.entered_at > now - timedelta(days=reentry.days or 0))]
+    if entries.keyed(plan.definition.entry) in ("cart", "order"):
+        return [~sa.exists().where(known.c.campaign_id == plan.id, known.c.entry_key == chosen.c.entry_key)]
+    return []
+
+
+def newcomers(conn: sa.Connection, plan: Plan, found: Sequence[Newcomer], *, now: datetime) -> int:
+    """Takes in customers found one by one, in one statement."""
+    if not found:
+        return 0
+    rows = _rows(found)
+    chosen = sa.select(
+        rows.c.customer_id,
+        rows.c.entry_key,
+        rows.c.happened_at,
+        carts.c.id.label("cart_ref"),
+        sa.cast(rows.c.context, postgresql.JSONB).label("context"),
+    ).outerjoin_from(rows, carts, carts.c.cart_id == rows.c.cart_id)
+    return enrol(conn, plan, chosen.subquery("chosen"), now=now)
+
+
+def _rows(found: Sequence[Newcomer]) -> sa.FromClause:
+    return given.rows(
+        "found",
+        {
+            "customer_id": (sa.BigInteger(), [one.customer_id for one in found]),
+            "entry_key": (sa.Text(), [one.key for one in found]),
+            "happened_at": (given.Time, [one.happened_at for one in found]),
+            "cart_id": (sa.Text(), [one.cart_id for one in found]),
+            "context": (sa.Text(), [orjson.dumps(one.context).decode() for one in found]),
+        },
+    )
+
+
+# ------------------------------------------------------------------------------------- carts and products
+def abandoned_carts(conn: sa.Connection, plan: Plan, entry: CartAbandoned, *, now: datetime) -> int:
+    """Carts quiet long enough and not for too long. Those that went quiet while nobody was looking, longer ago than a
+    message would still be welcome, are left in peace."""
+    quiet_since = now - shapes.length(entry.delay)
+    chosen = sa.select(
+        carts.c.customer_id,
+        sa.cast(carts.c.id, sa.Text).label("entry_key"),
+        carts.c.touched_at.label("happened_at"),
+        carts.c.id.label("cart_ref"),
+        sa.func.jsonb_build_object("cart_id", carts.c.cart_id).label("context"),
+    ).where(
+        carts.c.state == "open",
+        carts.c.touched_at <= quiet_since,
+        carts.c.touched_at > quiet_since - shapes.length(entry.within),
+        sa.func.jsonb_array_length(carts.c.lines) > 0,
+        ~sa.exists().where(
+            orders.c.customer_id == carts.c.customer_id,
+            orders.c.ordered_at >= carts.c.touched_at,
+            orders.c.state != "cancelled",
+        ),
+    )
+    return enrol(conn, plan, chosen.subquery("chosen"), now=now)
+
+
+def viewed(conn: sa.Connection, plan: Plan, entry: ProductAbandoned, found: Collection[Newcomer]) -> None:
+    """Products looked at: she will enter if she stays quiet; looking again begins the time anew."""
+    latest: dict[tuple[int, str], tuple[int, datetime]] = {}
+    for one in found:
+        times, last = latest.get((one.customer_id, one.key), (0, one.happened_at))
+        latest[one.customer_id, one.key] = times + 1, max(last, one.happened_at)
+    rows = [
+        {
+            "campaign_id": plan.id,
+            "customer_id": customer,
+            "entry_key": key,
+            "times": times,
+            "happened_at": last,
+            "due_at": last + shapes.length(entry.delay),
+        }
+        for (customer, key), (times, last) in sorted(latest.items())
+    ]
+    if not rows:
+        return
+    insert = postgresql.insert(arrivals)
+    again = {
+        "times": arrivals.c.times + insert.excluded.times,
+        "happened_at": sa.func.greatest(arrivals.c.happened_at, insert.excluded.happened_at),
+        "due_at": sa.func.greatest(arrivals.c.due_at, insert.excluded.due_at),
+    }
+    conn.execute(
+        insert.on_conflict_do_update(index_elements=["campaign_id", "customer_id", "entry_key"], set_=again), rows
+    )
+
+
+def abandoned_products(conn: sa.Connection, plan: Plan, entry: ProductAbandoned, *, now: datetime) -> int:
+    """Products looked at and left: neither put in a cart nor bought since, nor shortly before."""
+    quiet = (
+        sa.delete(arrivals)
+        .where(arrivals.c.campaign_id == plan.id, arrivals.c.due_at <= now)
+        .returning(arrivals.c.customer_id, arrivals.c.entry_key, arrivals.c.happened_at, arrivals.c.times)
+        .cte("quiet")
+    )
+    before = quiet.c.happened_at - sa.literal(shapes.length(entry.delay), sa.Interval)
+    chosen = sa.select(
+        quiet.c.customer_id,
+        quiet.c.entry_key,
+        quiet.c.happened_at,
+        sa.cast(sa.null(), sa.BigInteger).label("cart_ref"),
+        sa.func.jsonb_build_object("product_id", quiet.c.entry_key).label("context"),
+    ).where(
+        quiet.c.times >= entry.views,
+        quiet.c.happened_at > now - shapes.length(entry.delay) - LATE,
+        ~sa.exists().where(
+            events.c.customer_id == quiet.c.customer_id,
+            events.c.occurred_at >= before,
+            events.c.product_id == quiet.c.entry_key,
+            events.c.name.in_((Name.PRODUCT_ADDED, Name.WISH_ADDED_TO_CART)),
+        ),
+        ~sa.exists().where(
+            order_lines.c.customer_id == quiet.c.customer_id,
+            order_lines.c.ordered_at >= before,
+            order_lines.c.product_id == quiet.c.entry_key,
+        ),
+    )
+    return enrol(conn, plan, chosen.subquery("chosen"), now=now)

@@ -1,0 +1,147 @@
+"""Signals of events are taken up: they bring customers in, begin waits anew, and wake those who wait for them."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from campaigns import entering, given, plans, tables
+from campaigns.definitions import shapes
+from campaigns.definitions.entries import EventEntry, ProductAbandoned, SegmentEntry
+from campaigns.entering import Newcomer
+from campaigns.plans import Plan
+from foundation.database import Database
+from shop.tables import customers, events, signals
+from shop.vocabulary import Name
+
+BATCH = 2_000
+enrolments = tables.enrolments
+
+
+def hear(db: Database, *, now: datetime, checkpoint: Callable[[str], None]) -> int:
+    """Takes every signal up, a batch a transaction: what it brings about and its end are kept together."""
+    entered = 0
+    while True:
+        with db.begin() as conn:
+            taken = _take(conn)
+            heard = [row for row in taken if row["customer_id"] and row["properties"] is not None]
+            if not taken:
+                return entered
+            for plan in plans.running(conn, now=now):
+                entered += _enter(conn, plan, heard, now=now)
+            _wake(conn, heard, now=now)
+            checkpoint("hearing")
+
+
+def _take(conn: sa.Connection) -> Sequence[sa.RowMapping]:
+    """A batch of signals, gone from the table, with their events and who their customers are now."""
+    first = sa.select(signals.c.id).order_by(signals.c.id).limit(BATCH).with_for_update(skip_locked=True)
+    taken = (
+        sa.delete(signals)
+        .where(signals.c.id == sa.any_(sa.func.array(first.scalar_subquery())))
+        .returning(signals.c.event_key, signals.c.customer_id, signals.c.name, signals.c.at)
+        .cte("taken")
+    )
+    query = (
+        sa.select(
+            taken.c.event_key,
+            taken.c.name,
+            taken.c.at,
+            sa.func.coalesce(customers.c.merged_into, customers.c.id).label("customer_id"),
+            *(events.c[name] for name in ("channel", "product_id", "order_id", "cart_id", "store_id", "properties")),
+        )
+        .select_from(taken)
+        .outerjoin(customers, customers.c.id == taken.c.customer_id)
+        .outerjoin(events, events.c.key == taken.c.event_key)
+    )
+    return conn.execute(query).mappings().all()
+
+
+def _enter(conn: sa.Connection, plan: Plan, heard: Sequence[sa.RowMapping], *, now: datetime) -> int:
+    entry = plan.definition.entry
+    if isinstance(entry, ProductAbandoned):
+        looked = [row for row in heard if row["name"] == Name.PRODUCT_VIEWED and row["product_id"]]
+        entering.viewed(
+            conn, plan, entry, [_newcomer(row, "product") for row in looked if row["at"] > now - entering.LATE]
+        )
+        return 0
+    if isinstance(entry, SegmentEntry):
+        test = shapes.Test(property="segment", value=entry.segment)
+        entry = EventEntry(type="event", event=plans.SEGMENT_EVENTS[entry.type], where=(test,), key="event")
+    if not isinstance(entry, EventEntry):
+        return 0
+    fits = [row for row in heard if row["name"] == entry.event and _fits(row, entry.where)]
+    if entry.reset:
+        _begin_anew(conn, plan, fits, now=now)
+    found = [_newcomer(row, entry.key) for row in fits if row["at"] > now - entering.LATE]
+    return entering.newcomers(conn, plan, [one for one in found if one.key], now=now)
+
+
+def _fits(row: sa.RowMapping, tests: Iterable[shapes.Test]) -> bool:
+    told = _told(row)
+    return all(shapes.holds(test, told) for test in tests)
+
+
+def _told(row: sa.RowMapping) -> dict[str, Any]:
+    """The event's properties, with what it is about under the names of the specification."""
+    about = {name: row[name] for name in ("channel", "product_id", "order_id", "cart_id", "store_id") if row[name]}
+    return {**(row["properties"] or {}), **about}
+
+
+def _newcomer(row: sa.RowMapping, key: str) -> Newcomer:
+    """The key is empty when the event does not say what it should be keyed by: then nobody enters."""
+    about = {"none": f"{row['at']:%Y-%m-%dT%H:%M:%S.%f}", "event": str(row["event_key"])}
+    found = about.get(key) or row[f"{key}_id"] or ""
+    context = {"event": _told(row), **({"product_id": row["product_id"]} if row["product_id"] else {})}
+    return Newcomer(row["customer_id"], found, row["at"], row["cart_id"] if key == "cart" else None, context)
+
+
+def _begin_anew(conn: sa.Connection, plan: Plan, fits: Sequence[sa.RowMapping], *, now: datetime) -> None:
+    """The entry event happened again: whoever is in her first wait waits from then."""
+    last: dict[int, datetime] = {}
+    for row in fits:
+        last[row["customer_id"]] = max(row["at"], last.get(row["customer_id"], row["at"]))
+    if not last:
+        return
+    again = given.rows("again", {"customer_id": (sa.BigInteger(), list(last)), "at": (given.Time, list(last.values()))})
+    conn.execute(
+        sa.update(enrolments)
+        .where(
+            enrolments.c.campaign_id == plan.id,
+            enrolments.c.customer_id == again.c.customer_id,
+            enrolments.c.state == "waiting",
+            enrolments.c.step == plan.flow.first,
+            enrolments.c.step_since < again.c.at,
+        )
+        .values(step_since=again.c.at, wake_at=now)
+    )
+
+
+def _wake(conn: sa.Connection, heard: Sequence[sa.RowMapping], *, now: datetime) -> None:
+    """Whoever waits in a campaign that listens for these events has her turn now; it will look for itself."""
+    people: dict[str, set[int]] = defaultdict(set)
+    for row in heard:
+        if row["customer_id"]:
+            people[row["name"]].add(row["customer_id"])
+    for followed in plans.followed(conn):
+        names = {name for name, _ in plans.awaited(followed.definition)}
+        called = sorted(set().union(*(people[name] for name in names & people.keys())))
+        if not called:
+            continue
+        held = customers.alias("held")
+        same = sa.select(held.c.id).where(
+            (held.c.id == given.any_of(called)) | (held.c.merged_into == given.any_of(called))
+        )
+        conn.execute(
+            sa.update(enrolments)
+            .where(
+                enrolments.c.campaign_id == followed.campaign_id,
+                enrolments.c.version == followed.version,
+                enrolments.c.state == "waiting",
+                enrolments.c.wake_at > now,
+                enrolments.c.customer_id.in_(same),
+            )
+            .values(wake_at=now)
+        )

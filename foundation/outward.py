@@ -1,0 +1,137 @@
+"""The one way out to addresses other people named: only public hosts, by HTTPS, pinned to the address that was checked.
+
+Names are resolved once, every address found must be public, and the connection goes to that very address, so that a
+name which answers differently a moment later leads nowhere. No redirects, five seconds, one megabyte.
+"""
+
+import http.client
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+SECONDS = 5.0
+MOST_BYTES = 1024 * 1024
+PORTS = (443, 8443)
+
+Resolve = Callable[[str, int], Sequence[str]]
+"""The addresses of a host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: the HTTP status, or None and why there is none. `hopeless`: trying again would change nothing."""
+
+    status: int | None
+    detail: str
+    hopeless: bool = False
+
+    @property
+    def good(self) -> bool:
+        """The other side took it."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+def resolve(host: str, port: int) -> Sequence[str]:
+    """Every address of the host; raises `OSError`."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[4][0]) for address in found))
+
+
+def wrong(url: str) -> str | None:
+    """What is wrong with an address before anybody asks for it, as the end of a sentence."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 443
+    except ValueError:
+        return "is no address"
+    if parts.scheme != "https" or not parts.hostname or parts.username or parts.password:
+        return "must be an https address without a password"
+    if port not in PORTS:
+        return f"must use port {PORTS[0]} or {PORTS[1]}"
+    try:
+        literal = str(ipaddress.ip_address(parts.hostname))
+    except ValueError:
+        literal = ""
+    if literal and not public(literal) or parts.hostname == "localhost" or parts.hostname.endswith(".localhost"):
+        return "leads into a private network"
+    return None
+
+
+def public(address: str) -> bool:
+    """Whether anybody on the internet may be there: not private, loopback, link-local, shared, mapped or reserved."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
+        if inner is not None or found in _TRANSLATED:
+            return False
+    return found.is_global and not found.is_multicast
+
+
+_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+
+
+class Outward:
+    """Posts to addresses others named. Tests hand in their own resolver, allowed addresses and trust."""
+
+    def __init__(
+        self,
+        *,
+        resolver: Resolve = resolve,
+        allow: Callable[[str], bool] = public,
+        trust: ssl.SSLContext | None = None,
+        ports: Sequence[int] = PORTS,
+    ) -> None:
+        self._resolver = resolver
+        self._allow = allow
+        self._trust = trust or ssl.create_default_context()
+        self._ports = ports
+
+    def post(self, url: str, body: bytes, *, headers: Mapping[str, str]) -> Answer:
+        """One POST; never raises for what the world may do."""
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname or "", parts.port or 443
+        except ValueError:
+            return Answer(None, "is no address", hopeless=True)
+        if parts.scheme != "https" or port not in self._ports:
+            return Answer(None, "must be an https address on port 443 or 8443", hopeless=True)
+        try:
+            addresses = self._resolver(host, port)
+        except OSError as error:
+            return Answer(None, f"the name is not known: {error}")
+        if not addresses or not all(self._allow(address) for address in addresses):
+            return Answer(None, "leads into a private network", hopeless=True)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return self._ask(_Pinned(host, port, address=addresses[0], trust=self._trust), path, body, headers)
+
+    def _ask(self, connection: "_Pinned", path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        try:
+            connection.request("POST", path, body=body, headers={**headers, "Connection": "close"})
+            response = connection.getresponse()
+            response.read(MOST_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            return Answer(None, f"{type(error).__name__}: {error}")
+        finally:
+            connection.close()
+        if 300 <= response.status < 400:
+            return Answer(response.status, "redirects are not followed", hopeless=True)
+        gone = response.status in (400, 401, 403, 404, 405, 410, 413, 415, 422)
+        return Answer(response.status, response.reason, hopeless=gone)
+
+
+class _Pinned(http.client.HTTPSConnection):
+    """A connection to the address that was checked, with the certificate of the name."""
+
+    def __init__(self, host: str, port: int, *, address: str, trust: ssl.SSLContext) -> None:
+        super().__init__(host, port, timeout=SECONDS, context=trust)
+        self._address = address
+        self._trust = trust
+
+    def connect(self) -> None:
+        """Connects to the address alone; the name is only for the certificate."""
+        plain = socket.create_connection((self._address, self.port), self.timeout)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock = self._trust.wrap_socket(plain, server_hostname=self.host)

@@ -1,0 +1,109 @@
+"""The pages of campaigns: read as sentences, changed by a form or a file, each fault at its place."""
+
+import html
+import re
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import parts
+from app.console import forms
+from campaigns import plans
+from foundation.errors import Fault
+from tests.app import console_world
+from tests.app.console_world import CAMPAIGN, Day, post
+
+
+@pytest.fixture
+def day(installation: parts.Parts) -> Day:
+    return console_world.live(installation)
+
+
+def _settings(**changes: str) -> dict[str, str]:
+    step = "/steps/0"
+    said = {
+        f"{step}/words/{locale}/{part}": f"{part} of {{{{ shop.name }}}}"
+        for locale in ("en", "fr")
+        for part in forms.WORDS
+    }
+    numbers = {"/entry/delay": "30m", f"{step}/expires": "24 h", "/holdout_percent": "12,5", f"{step}/products": "2"}
+    given = {name.replace("__", "/"): value for name, value in changes.items()}
+    return {"/title": "Relaunch", **said, **numbers, f"{step}/offer": ""} | given
+
+
+def test_settings_are_kept(ines: FlaskClient, day: Day, installation: parts.Parts) -> None:
+    answer = post(ines, f"/console/campaigns/{CAMPAIGN}", _settings())
+    assert answer.status_code == 303
+    with installation.db.begin() as conn:
+        kept = plans.get(conn, CAMPAIGN).definition
+    assert (kept.entry.delay, kept.holdout_percent, kept.steps[0].offer) == ("30m", 12.5, None)
+    assert kept.steps[0].expires == "24h" and kept.steps[0].products == 2
+    assert "Saved." in ines.get(f"/console/campaigns/{CAMPAIGN}").text
+
+
+WRONG = {
+    "/entry/delay": "soon",
+    "/holdout_percent": "90",
+    "/steps/0/words/en/subject": "{{ customer.password }}",
+    "/steps/0/offer": "NONE",
+}
+
+
+def test_each_fault_stands_beside_its_field_and_nothing_changes(
+    ines: FlaskClient, day: Day, installation: parts.Parts
+) -> None:
+    answer = post(ines, f"/console/campaigns/{CAMPAIGN}", _settings() | WRONG)
+    assert answer.status_code == 422
+    for name in ("/entry/delay", "/holdout_percent"):
+        assert f'id="{name}-fault"' in answer.text, name
+    assert 'value="soon"' in answer.text and "customer.password" in answer.text
+    answer = post(ines, f"/console/campaigns/{CAMPAIGN}", _settings() | dict(list(WRONG.items())[2:3]))
+    assert 'id="/steps/0/words/en/subject-fault"' in answer.text
+    with installation.db.begin() as conn:
+        assert plans.get(conn, CAMPAIGN).definition.entry.delay == "60m"
+
+
+def test_faults_are_said_in_the_readers_language(ines: FlaskClient, day: Day) -> None:
+    ines.set_cookie("locale", "fr")
+    post(ines, "/console/preferences", {"locale": "fr"})
+    page = post(ines, f"/console/campaigns/{CAMPAIGN}", _settings() | WRONG).text
+    assert "Cette valeur doit être une durée telle que 30m, 20h, 3d ou 2w." in page
+    words = {"/steps/0/words/fr/subject": "{{ nope }}"}
+    page = post(ines, f"/console/campaigns/{CAMPAIGN}", _settings() | words).text
+    assert "emploie nope, qui n’est pas un champ" in page
+    assert "must be" not in page and "which is not" not in page
+
+
+def test_a_campaign_is_read_and_applied_as_a_file(ines: FlaskClient, day: Day, installation: parts.Parts) -> None:
+    page = f"/console/campaigns/{CAMPAIGN}/file"
+    text = html.unescape(re.search(r"<textarea[^>]*>(.*?)</textarea>", ines.get(page).text, re.DOTALL).group(1))  # type: ignore[union-attr]
+    assert post(ines, page, {"file": text}).status_code == 303
+    with installation.db.begin() as conn:
+        assert plans.get(conn, CAMPAIGN).version == 2, "the same file again changes nothing"
+    wrong = post(ines, page, {"file": text.replace('"60m"', '"0m"')})
+    assert wrong.status_code == 422 and "/campaigns/0/entry/delay" in wrong.text
+    assert post(ines, page, {"file": text.replace('"60m"', '"2h"')}).status_code == 303
+    with installation.db.begin() as conn:
+        assert plans.get(conn, CAMPAIGN).definition.entry.delay == "2h"
+
+
+def test_a_ready_made_campaign_becomes_a_draft(ines: FlaskClient, day: Day, installation: parts.Parts) -> None:
+    assert "basket-relaunch" in ines.get("/console/campaigns").text
+    assert post(ines, "/console/campaigns/start", {"from": "basket-relaunch"}).status_code == 303
+    with installation.db.begin() as conn:
+        plan = plans.get(conn, "basket-relaunch")
+    assert plan.state == "draft" and len(plan.definition.steps) == 5
+    assert ines.get("/console/campaigns/basket-relaunch?step=reviews").status_code == 200
+
+
+def test_a_mail_that_cannot_be_written_says_so_in_its_place(ines: FlaskClient, day: Day) -> None:
+    unsaid = {f"/steps/0/words/{locale}/subject": "{{ customer.last_name }}" for locale in ("en", "fr")}
+    post(ines, f"/console/campaigns/{CAMPAIGN}", _settings() | unsaid)
+    assert "cannot be written" in ines.get(f"/console/campaigns/{CAMPAIGN}/preview?in=en").text
+
+
+def test_a_fault_that_concerns_no_field_is_said_above_them(web: Flask) -> None:
+    with web.test_request_context("/console/"):
+        form = forms.with_faults({"/products": "3"}, [Fault("/kind", "is odd"), Fault("/products", "is odd")])
+    assert set(form.faults) == {"", "/products"}
