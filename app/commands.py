@@ -113,10 +113,13 @@ def import_file(kind: str, file: Path) -> None:
 
 
 # -------------------------------------------------------------------------------------------- recommender
-@click.command()
-@click.option(
-    "--budget", type=click.FloatRange(min=1), default=training.BUDGET, show_default=True, help="Seconds it may take."
+BUDGET = click.option(
+    "--budget", type=click.FloatRange(min=1), default=trial.BUDGET, show_default=True, help="Seconds it may take."
 )
+
+
+@click.command()
+@BUDGET
 @telling.told
 def train(budget: float) -> None:
     """Train once; prints the evaluation, and whether the model was published and why."""
@@ -165,13 +168,14 @@ def roll_back(number: int | None) -> None:
 @click.option("--test-days", type=click.IntRange(1, 365), default=7, show_default=True)
 @click.option("--k", "ks", default="10,20", show_default=True, help="Lengths of list to score, comma-separated.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
+@BUDGET
 @telling.told
-def evaluate(*, file: Path, split: str, test_days: int, ks: str, json_file: Path | None) -> None:
+def evaluate(*, file: Path, split: str, test_days: int, ks: str, json_file: Path | None, budget: float) -> None:
     """Score the algorithms on an interactions file, as `train` does; touches no database."""
     lengths = tuple(int(k) for k in ks.split(",") if k.strip().isdecimal())
     if not lengths or 0 in lengths:
         raise click.BadParameter("give whole numbers such as 10,20", param_hint="--k")
-    scored = trial.evaluate_file(file, split=split, test_days=test_days, ks=lengths)
+    scored = trial.evaluate_file(file, split=split, test_days=test_days, ks=lengths, budget=budget)
     click.echo(scored.table())
     _tell_ignored(scored.unknown_columns)
     if json_file:

@@ -11,7 +11,8 @@ import numpy as np
 
 from recommender import evaluation, gate
 from recommender.algorithms.base import Flags, Floats, Ints
-from recommender.evaluation import SERVED, Shown, Trial
+from recommender.evaluation import SERVED, Shown
+from recommender.splits import Trial
 
 FIGURES = ("recall", "ndcg", "hit_rate", "mrr")
 K = 10

@@ -14,13 +14,14 @@ import sqlalchemy as sa
 
 from foundation.database import Database
 from foundation.errors import Conflict
-from recommender import evaluation, gate, interactions, registry, report, runs, trial
+from recommender import evaluation, gate, interactions, registry, report, runs, splits, trial
 from recommender.algorithms import base
 from recommender.algorithms.base import Asks, Floats, Interactions, Ints
 from recommender.artefact import Damaged
-from recommender.evaluation import SERVED, Score, Shown, Trial
+from recommender.evaluation import SERVED, Score, Shown
 from recommender.gate import Duel, Level, Verdict
-from recommender.model import TIE, Blend, Model
+from recommender.model import Model
+from recommender.splits import Trial
 from recommender.trial import Fitted
 
 log = logging.getLogger(__name__)
@@ -33,9 +34,6 @@ STRANGERS = 0.1
 
 K = 10
 """How many products shown are judged."""
-
-BUDGET = 600.0
-"""Seconds a run may take unless told otherwise."""
 
 Progress = Callable[[int, int | None], None]
 
@@ -60,13 +58,13 @@ def run(
     progress: Progress = lambda done, of: None,
     seed: int = trial.SEED,
     test_days: int = trial.TEST_DAYS,
-    budget: float = BUDGET,
+    budget: float = trial.BUDGET,
 ) -> Run:
     """Reads, fits, scores, and publishes what passes the gate. Manages its own transactions, all short: none is open
     while a model is fitted. Whatever happens the run is on record, and the live model is untouched until the last step.
     Raises `Conflict` if another process trains.
 
-    :param budget: seconds it may take, the most of which go into finding the best model
+    :param budget: seconds it may take, most of which go into finding the best model
     """
     trial.one_blas_thread()
     with runs.alone(db):
@@ -74,8 +72,7 @@ def run(
         with course.recorded():
             course.step("reading")
             data = interactions.load(db, now=now)
-            course.step("fitting")
-            tried = _tried(db, data, course=course, seed=seed, test_days=test_days)
+            tried = _tried(db, data, course=course, seed=seed, test_days=test_days, budget=budget)
             course.step("publishing")
             return _finished(db, data, tried, course=course, seed=seed)
 
@@ -89,7 +86,7 @@ def told(run: Run) -> str:
 
 
 # ------------------------------------------------------------------------------------------------- the course
-STEPS = ("reading", "fitting", "judging", "publishing")
+STEPS = ("reading", "choosing", "fitting", "judging", "publishing")
 
 
 class _Course:
@@ -145,28 +142,26 @@ class _Tried:
     report: dict[str, Any]
 
 
-def _tried(db: Database, data: Interactions, *, course: _Course, seed: int, test_days: int) -> _Tried:
-    whole = evaluation.by_time(data, days=test_days, most=CASES, seed=seed)
+def _tried(db: Database, data: Interactions, *, course: _Course, seed: int, test_days: int, budget: float) -> _Tried:
+    whole = splits.by_time(data, days=test_days, most=CASES, seed=seed)
     strangers = _strangers(whole, seed=seed)
     aside = replace(whole, known=whole.known.where(~np.isin(whole.known.customers, strangers)))
-    fitted = trial.fit(aside.known, blend=trial.tuned(aside.known, seed=seed), seed=seed)
+    left = max(1.0, budget - course.seconds())
+    fitted = trial.make(aside.known, aside.way, days=test_days, seed=seed, budget=left, step=course.step)
     course.step("judging")
     shown = evaluation.ask(fitted.model, aside, longest=max(trial.KS))
     scores = trial.score(fitted, aside, shown, ks=trial.KS)
-    verdicts = _judged(_by_level(shown, aside), _duels(db, data, aside, fitted.model, seed=seed), seed=seed)
+    duels = _duels(db, data, aside, fitted, seed=seed)
+    verdicts = _judged(_by_level(shown, aside, fitted.level), duels, seed=seed)
     warm = np.isin(whole.customers, strangers)
     told = report.results(trial.results(scores), shown, aside, ks=trial.KS, seed=seed)
-    return _Tried(
-        fitted,
-        tuple(scores),
-        verdicts,
-        told,
-        {
-            "verdicts": report.verdicts(verdicts),
-            "groups": report.groups(shown, aside, warm=warm, channel_names=data.channel_names, seed=seed),
-            "sources": report.contributions(shown, aside),
-        },
-    )
+    kept = {
+        "why": fitted.why,
+        "verdicts": report.verdicts(verdicts),
+        "groups": report.groups(shown, aside, warm=warm, channel_names=data.channel_names, seed=seed),
+        "sources": report.contributions(shown, aside),
+    }
+    return _Tried(fitted, tuple(scores), verdicts, told, kept)
 
 
 def _strangers(whole: Trial, *, seed: int) -> Ints:
@@ -175,14 +170,13 @@ def _strangers(whole: Trial, *, seed: int) -> Ints:
     return rng.choice(whole.customers, int(whole.count * STRANGERS), replace=False)
 
 
-def _by_level(shown: Shown, aside: Trial) -> dict[Level, Floats]:
-    """NDCG@10 of every request, by what would have been shown at each level."""
-    names = {Level.POPULARITY: "popularity", Level.FREQUENCY: "history", Level.BLEND: SERVED}
+def _by_level(shown: Shown, aside: Trial, level: Level) -> dict[Level, Floats]:
+    """NDCG@10 of every request, by what would have been shown at this level and at each below it."""
     sizes = np.diff(aside.truth_starts)
+    names = {each: str(each) for each in Level} | {level: SERVED}
+    ladder = list(Level)[list(Level).index(level) :]
     nothing = np.zeros((0, K), bool)
-    return {
-        level: evaluation.by_request(shown.hits.get(name, nothing), sizes, k=K)["ndcg"] for level, name in names.items()
-    }
+    return {each: evaluation.by_request(shown.hits.get(names[each], nothing), sizes, k=K)["ndcg"] for each in ladder}
 
 
 def _judged(found: Mapping[Level, Floats], duels: Mapping[Level, Duel], *, seed: int) -> tuple[Verdict, ...]:
@@ -195,19 +189,19 @@ def _judged(found: Mapping[Level, Floats], duels: Mapping[Level, Duel], *, seed:
     return tuple(verdicts)
 
 
-def _duels(db: Database, data: Interactions, aside: Trial, model: Model, *, seed: int) -> dict[Level, Duel]:
+def _duels(db: Database, data: Interactions, aside: Trial, fitted: Fitted, *, seed: int) -> dict[Level, Duel]:
     """The new model against the live one, on orders neither was fitted on; empty if there are none, or no live model
     that can be read."""
     live, until = _live(db)
     if live is None or not aside.count:
         return {}
-    later = evaluation.since(data, max(int(aside.asks.moments[0]), until + 1), most=CASES, seed=seed)
+    later = splits.since(data, max(int(aside.asks.moments[0]), until + 1), most=CASES, seed=seed)
     if not later.count:
         return {}
     theirs = evaluation.ask(live, _renumbered(later, data, model=live), longest=K)
     sizes = np.diff(later.truth_starts)
     live_found = evaluation.by_request(theirs.hits[SERVED], sizes, k=K)["ndcg"]
-    mine = _by_level(evaluation.ask(model, later, longest=K), later)
+    mine = _by_level(evaluation.ask(fitted.model, later, longest=K), later, fitted.level)
     return {level: Duel(found, live_found) for level, found in mine.items()}
 
 
@@ -248,7 +242,7 @@ def _finished(db: Database, data: Interactions, tried: _Tried, *, course: _Cours
         with db.begin() as conn:
             runs.end(conn, course.run_id, now=course.moment(), state="refused", **found)
         return _run(course, "refused", tried, reason)
-    fitted = trial.fit(data, blend=_blend(tried.fitted.model, verdict.level), seed=seed)
+    fitted = trial.refit(trial.lowered(tried.fitted, verdict.level).choice, data, seed=seed)
     manifest = {"level": str(verdict.level), "window": window, "seed": seed, "versions": _versions()}
     with db.begin() as conn:
         model_id = registry.publish(
@@ -260,10 +254,6 @@ def _finished(db: Database, data: Interactions, tried: _Tried, *, course: _Cours
 
 def _run(course: _Course, state: str, tried: _Tried, reason: str, *, model_id: int | None = None) -> Run:
     return Run(course.run_id, state, reason, tried.scores, tried.verdicts, model_id, course.seconds())
-
-
-def _blend(model: Model, level: Level) -> Blend:
-    return {"history": 1.0, "popularity": TIE} if level is Level.FREQUENCY else model.blend
 
 
 def _window(data: Interactions) -> dict[str, Any]:
@@ -281,4 +271,4 @@ def _moment(times: Ints) -> str | None:
 
 
 def _versions() -> dict[str, str]:
-    return {name: version(name) for name in ("implicit", "numpy", "scipy")}
+    return {name: version(name) for name in ("implicit", "lightgbm", "numpy", "scipy")}

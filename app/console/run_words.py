@@ -24,7 +24,8 @@ AGAINST = {
 STEPS = {
     "asked": N_("Waiting for the scheduler to take it up"),
     "reading": N_("Reading what customers did"),
-    "fitting": N_("Looking for the best model"),
+    "choosing": N_("Looking for the best model"),
+    "fitting": N_("Fitting it on all but the days set aside"),
     "judging": N_("Judging it on the days set aside"),
     "publishing": N_("Fitting it on everything, and publishing"),
 }

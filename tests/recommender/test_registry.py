@@ -9,16 +9,16 @@ import sqlalchemy as sa
 
 from foundation.database import Database
 from foundation.errors import NotFound
-from recommender import registry, trial
+from recommender import registry, tuning
 from recommender.artefact import Damaged
-from recommender.model import DEFAULT_BLEND, Model, Past
+from recommender.model import ALGORITHMS, DEFAULT_BLEND, Model, Past
 from recommender.tables import model_parts, models, training_runs
 from tests.recommender.conftest import ORDER_ROWS, interactions
 
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return trial.fit(interactions(*ORDER_ROWS), blend=DEFAULT_BLEND, seed=1).model
+    return tuning.fitted_model(interactions(*ORDER_ROWS), ALGORITHMS, blend=DEFAULT_BLEND, seed=1)
 
 
 @pytest.fixture
