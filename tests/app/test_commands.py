@@ -76,3 +76,12 @@ def test_wrong_settings_end_a_command_with_a_line_each(tmp_path: Path) -> None:
     )
     assert ended.returncode == 1
     assert [line.split()[0] for line in ended.stderr.splitlines()] == ["RELANCE_EMAIL_URL", "RELANCE_LOCALE"]
+
+
+def test_predicting_for_a_young_shop_says_what_is_missing(web: Flask, command_line: FlaskCliRunner, ada: int) -> None:
+    with web.app_context():
+        done = command_line.invoke(args=["predict"])
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines()[-1] == (
+        "0 customers, 0 rows written: too little data to say anything; customers: 0 of 30; days: 0 of 30."
+    )
