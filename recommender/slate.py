@@ -69,8 +69,9 @@ class Hindrance(IntEnum):
 class Choices:
     """The candidates of one request as parallel arrays, best first.
 
-    `last_ages` and `first_ages` are days since she last and first ordered each, infinite and 0 if she never did; `days`
-    counts the days on which she did. `shown`: it was on one of her latest slates of this placement, so others come first.
+    `last_ages` and `first_ages` are days since she last and first ordered each, infinite and 0 if she never did, and
+    `days` the number of days on which she did. `shown`: it was on one of her latest slates of this placement, so
+    others come first.
     """
 
     products: Ints
