@@ -1,9 +1,10 @@
 """Which arm of a campaign a customer falls in, by a stable hash; and what the holdout says was caused."""
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from foundation import intervals
 
 HOLDOUT = "holdout"
 TREATED = "treated"
@@ -51,19 +52,6 @@ class Lift:
 
 def lift(*, treated: int, treated_buyers: int, held_out: int, held_out_buyers: int) -> Lift:
     """Newcombe's interval for the difference of two shares: sound for small groups, where Wald's is not."""
-    if not treated or not held_out:
-        return Lift(treated, treated_buyers, held_out, held_out_buyers, None, None, None)
-    ours, theirs = treated_buyers / treated, held_out_buyers / held_out
-    low_a, high_a = _wilson(ours, treated)
-    low_b, high_b = _wilson(theirs, held_out)
-    gap = ours - theirs
-    low = gap - math.hypot(ours - low_a, high_b - theirs)
-    high = gap + math.hypot(high_a - ours, theirs - low_b)
-    return Lift(treated, treated_buyers, held_out, held_out_buyers, gap, low, high)
-
-
-def _wilson(share_: float, n: int, z: float = 1.959964) -> tuple[float, float]:
-    centre = share_ + z * z / (2 * n)
-    spread = z * math.sqrt(share_ * (1 - share_) / n + z * z / (4 * n * n))
-    scale = 1 + z * z / n
-    return (centre - spread) / scale, (centre + spread) / scale
+    gap = intervals.shares_apart(intervals.share(treated_buyers, treated), intervals.share(held_out_buyers, held_out))
+    figures = (gap.value, gap.low, gap.high) if gap else (None, None, None)
+    return Lift(treated, treated_buyers, held_out, held_out_buyers, *figures)
