@@ -170,7 +170,7 @@ def load(db: Database, shop: MadeShop, *, until: datetime) -> None:
     columns = (shop.customers, shop.products, shop.kinds, shop.seconds, shop.visits, shop.stores)
     with db.begin() as conn:
         conn.execute(sa.text(_STAGE))
-        _copy(conn, "made", np.column_stack(columns))
+        copy_numbers(conn, "made", np.column_stack(columns))
         _products(conn, shop, until=until)
         for statement in _FILL:
             conn.execute(sa.text(statement), given)
@@ -181,7 +181,7 @@ def load(db: Database, shop: MadeShop, *, until: datetime) -> None:
 def _products(conn: sa.Connection, shop: MadeShop, *, until: datetime) -> None:
     conn.execute(sa.text("CREATE TEMP TABLE goods (number int8, category int8, price int8) ON COMMIT DROP"))
     numbers = np.arange(len(shop.categories))
-    _copy(conn, "goods", np.column_stack((numbers, shop.categories, shop.prices)))
+    copy_numbers(conn, "goods", np.column_stack((numbers, shop.categories, shop.prices)))
     conn.execute(sa.text("CREATE TEMP TABLE named (code int8, category text) ON COMMIT DROP"))
     names = [{"code": code, "category": category(code)} for code in range(CATEGORIES)]
     conn.execute(sa.text("INSERT INTO named VALUES (:code, :category)"), names)
@@ -195,7 +195,7 @@ def _products(conn: sa.Connection, shop: MadeShop, *, until: datetime) -> None:
     )
 
 
-def _copy(conn: sa.Connection, table: str, rows: NDArray[np.int64]) -> None:
+def copy_numbers(conn: sa.Connection, table: str, rows: NDArray[np.int64]) -> None:
     """Binary COPY: a row is the number of its columns, then for each its length and its bytes, all big-endian."""
     fields = [("count", ">i2")]
     for column in range(rows.shape[1]):

@@ -77,24 +77,27 @@ def text_at(json: Expression, name: str) -> Expression:
     return sa.func.jsonb_extract_path_text(json, *name.split("."))
 
 
-_NUMBER = "^-?[0-9]{1,15}([.][0-9]{1,15})?$"
+_NUMBER = "^-?[0-9]+([.][0-9]+)?$"
+_DIGITS = 40
+"""Longer texts of digits are no numbers: they are card numbers, or mischief."""
 
 
 def number(words: Expression) -> Expression:
     """Text as a number; NULL if it is none."""
-    return sa.case((words.op("~")(sa.literal_column(f"'{_NUMBER}'")), sa.cast(words, sa.Numeric)))
+    is_number = words.bool_op("~")(sa.literal_column(f"'{_NUMBER}'")) & (sa.func.length(words) <= _DIGITS)
+    return sa.case((is_number, sa.cast(words, sa.Numeric)))
 
 
 def as_number(value: object) -> Decimal | None:
     """The same, of a value known already."""
-    if isinstance(value, bool) or not re.fullmatch(_NUMBER, str(value)):
+    if isinstance(value, bool) or len(str(value)) > _DIGITS or not re.fullmatch(_NUMBER, str(value), re.ASCII):
         return None
     return Decimal(str(value))
 
 
 def day(words: Expression) -> Expression:
     """Text that begins with a day, as that day written `2026-03-05`, which sorts as days do; NULL if it is none."""
-    is_day = words.op("~")(sa.literal_column(r"'^[0-9]{4}-[0-9]{2}-[0-9]{2}'"))
+    is_day = words.bool_op("~")(sa.literal_column(r"'^[0-9]{4}-[0-9]{2}-[0-9]{2}'"))
     return sa.case((is_day, sa.func.left(words, 10).collate("C")))
 
 
@@ -114,7 +117,8 @@ def _listed(value: object) -> list[str]:
 
 
 def _decimal(value: object) -> Expression:
-    return sa.literal(Decimal(str(value)), sa.Numeric)
+    """Whole numbers stay whole: comparing them costs less."""
+    return sa.literal(value, sa.BigInteger) if isinstance(value, int) else sa.literal(Decimal(str(value)), sa.Numeric)
 
 
 def compared(value: Expression, rule: Compared) -> Clause:

@@ -14,7 +14,7 @@ from campaigns.segment_parts import Clause, Expression, Measured, OnRow, Scope
 from recommender.tables import customer_predictions
 from shop import consent as consents_kept
 from shop import handles
-from shop.tables import consents, identities, profiles, stores
+from shop.tables import consents, customers, identities, profiles, stores
 
 EARTH_KM = 6371.0088
 """Mean radius; the error against the ellipsoid is below 0.6%."""
@@ -65,25 +65,45 @@ def _any_member(rule: Trait, words: Expression, json: Expression) -> Clause:
     return sa.case((listed, one), else_=parts.same_text(words, rule))
 
 
-def distance(rule: Distance, scope: Scope) -> OnRow:
-    """She lives near a store; her place is two of her traits."""
-    return OnRow(
-        holds=lambda row: sa.func.coalesce(_nearest(rule, row) <= rule.km, sa.false()),
-        value=lambda row: _nearest(rule, row),
+def distance(rule: Distance, scope: Scope) -> Measured:
+    """She lives near a store; her place is two of her traits. Stores are looked for in her band of a degree of latitude
+    and the next ones that matter, so that not everybody is measured against every store."""
+    near, home = _bands(rule), _homes(rule, scope)
+    apart = sa.case(
+        (
+            sa.func.abs(near.c.latitude - home.c.latitude) * KM_A_DEGREE <= rule.km,
+            _haversine(home.c.latitude, home.c.longitude, near.c.latitude, near.c.longitude),
+        )
     )
+    rows = (
+        sa.select(home.c.customer_id, sa.func.min(apart).label("value"))
+        .join_from(home, near, sa.func.floor(home.c.latitude) == near.c.band)
+        .where(home.c.latitude.between(-90, 90), home.c.longitude.between(-180, 180), apart <= rule.km)
+    )
+    return Measured(rows.group_by(home.c.customer_id))
 
 
-def _nearest(rule: Distance, row: sa.FromClause) -> Expression:
-    """Kilometres to the nearest store meant, if it may be near enough: a band of latitudes is cheaper than a sine."""
-    latitude = sa.cast(parts.number(trait_text(row, rule.latitude)), sa.Double)
-    longitude = sa.cast(parts.number(trait_text(row, rule.longitude)), sa.Double)
-    near = sa.func.abs(stores.c.latitude - latitude) * KM_A_DEGREE <= rule.km
-    apart = sa.case((near, _haversine(latitude, longitude, stores.c.latitude, stores.c.longitude)))
-    query = sa.select(sa.func.min(apart)).where(stores.c.latitude.is_not(None), stores.c.longitude.is_not(None))
+def _homes(rule: Distance, scope: Scope) -> sa.Subquery:
+    """Where customers live, read from their traits once each: OFFSET keeps PostgreSQL from doing so for every store."""
+    query = sa.select(
+        customers.c.id.label("customer_id"),
+        sa.cast(parts.number(trait_text(customers, rule.latitude)), sa.Double).label("latitude"),
+        sa.cast(parts.number(trait_text(customers, rule.longitude)), sa.Double).label("longitude"),
+    )
+    return query.where(*scope.of(customers.c.id)).offset(0).subquery("home")
+
+
+def _bands(rule: Distance) -> sa.Subquery:
+    """Each store meant, once for each whole degree of latitude that may hold somebody near it."""
+    reach = rule.km / KM_A_DEGREE
+    bands = sa.func.generate_series(
+        sa.cast(sa.func.floor(stores.c.latitude - reach), sa.Integer),
+        sa.cast(sa.func.floor(stores.c.latitude + reach), sa.Integer),
+    )
+    query = sa.select(stores.c.latitude, stores.c.longitude, bands.label("band"))
     if rule.store:
         query = query.where(stores.c.store_id == rule.store)
-    placed = latitude.between(-90, 90) & longitude.between(-180, 180)
-    return sa.case((placed, query.correlate(row).scalar_subquery()))
+    return query.where(stores.c.latitude.is_not(None), stores.c.longitude.is_not(None)).subquery("near")
 
 
 def _haversine(lat1: Expression, lon1: Expression, lat2: Expression, lon2: Expression) -> Expression:

@@ -22,10 +22,12 @@ _RULES: dict[type, Callable[[Any, Scope], Leaf]] = {**segment_history.RULES, **s
 
 @dataclass(frozen=True, slots=True)
 class _Set:
-    """Customers found elsewhere: those meant, or if `absent` those not meant."""
+    """Customers found elsewhere: those meant, or if `absent` those not meant. `people` if they are customers as they
+    are now, each once."""
 
     ids: "sa.Select[Any] | sa.CompoundSelect[Any]"
     absent: bool = False
+    people: bool = False
 
 
 _Piece = OnRow | _Set
@@ -34,7 +36,10 @@ _Piece = OnRow | _Set
 def select(condition: Condition, *, now: datetime, ids: Sequence[int] | None = None) -> "sa.Select[tuple[int]]":
     """The ids of the customers a rule holds for, of these or of all. Merged and erased ones are never among them."""
     scope = Scope(now, ids)
-    return _members(scope, [_piece(condition, scope)])
+    piece = _piece(condition, scope)
+    if isinstance(piece, _Set) and piece.people and not piece.absent and isinstance(piece.ids, sa.Select):
+        return piece.ids
+    return _members(scope, [piece])
 
 
 def leaf(condition: Condition, scope: Scope) -> Leaf:
@@ -84,7 +89,7 @@ def _all(pieces: Sequence[_Piece], scope: Scope) -> _Piece:
     rows = [piece for piece in pieces if isinstance(piece, OnRow)]
     if len(rows) == len(pieces):
         return _joined(rows, sa.and_)
-    return _Set(_members(scope, pieces))
+    return _Set(_members(scope, pieces), people=True)
 
 
 def _any(pieces: Sequence[_Piece], scope: Scope) -> _Piece:

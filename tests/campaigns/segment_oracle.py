@@ -29,7 +29,7 @@ def holds(rule: Any, world: World, customer: int) -> bool:
 
 # ------------------------------------------------------------------------------------------------- values
 def _number(value: Any) -> float | None:
-    if value is None or isinstance(value, bool) or not re.fullmatch(r"-?\d{1,15}(\.\d{1,15})?", str(value)):
+    if value is None or isinstance(value, bool) or not re.fullmatch(r"-?\d+(\.\d+)?", str(value)):
         return None
     return float(value)
 

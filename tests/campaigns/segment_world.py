@@ -149,9 +149,10 @@ def _received(draw: st.DrawFn, now: datetime, ids: Any) -> dict[str, list[dict[s
         return draw(st.one_of(st.none(), ages().map(lambda age: now - age)))
 
     messages = [
-        {"id": UUID(int=next(ids)), "campaign_id": draw(st.sampled_from([1, 2])), "step": "mail", "channel": "email",
-         "customer_id": draw(st.integers(1, PEOPLE)), "entry_key": str(next(ids)), "state": "accepted",
-         "queued_at": now, "not_before": now, "expires_at": now, "accepted_at": times(), "last_clicked_at": times()}
+        {"id": UUID(int=next(ids)), "campaign_id": draw(st.sampled_from([1, 2])), "version": 1, "step": "mail",
+         "channel": "email", "customer_id": draw(st.integers(1, PEOPLE)), "entry_key": str(next(ids)),
+         "state": "accepted", "queued_at": now, "not_before": now, "expires_at": now, "accepted_at": times(),
+         "last_clicked_at": times()}
         for _ in range(draw(st.integers(0, 5)))
     ]  # fmt: skip
     codes = [
