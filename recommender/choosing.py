@@ -17,6 +17,7 @@ from recommender.placements import Arm, Mode, Placement
 from recommender.ranked import Ranked
 from recommender.reasons import Around, Evidence
 from recommender.slate import Mark, Pick, Product, SlateItem
+from shop import stores
 
 ROUNDS = 4
 """Times to choose anew in place of what turned out to be gone. What is not replaced by then is left out."""
@@ -27,7 +28,13 @@ WIDE = 300
 ALIKE = frozenset({"als", "bm25", "cosine", "follows", "seen", "sessions", "together", "viewed"})
 """Algorithms that find a product by what it goes with."""
 
-POPULAR = frozenset({"popularity", "lately"})
+POPULAR = frozenset({"popularity", "lately", "local"})
+LOCAL = "local"
+"""What is wanted in the store named."""
+
+BY_CATEGORY = frozenset({"aisles", "fresh"})
+"""What was found by its category."""
+
 NEW = frozenset({"new", "fresh", "explore"})
 """Sources that say nothing of who is asking."""
 
@@ -58,6 +65,11 @@ class Job:
     partners: Sequence[int] = ()
 
     @property
+    def takes_ahead(self) -> bool:
+        """Whether what the model ranked for her is what she is shown."""
+        return not self.nobody and self.arm is not Arm.POPULARITY
+
+    @property
     def given(self) -> Ranked:
         """What was ranked."""
         if self.ranked is None:
@@ -73,6 +85,7 @@ class Looked:
         self._live = live
         self._found: dict[str | None, dict[int, Product | None]] = {}
         self._titles: dict[str, str] = {}
+        self._stores: dict[str, str | None] = {}
 
     def look_up(self, store_id: str | None, numbers: Iterable[int]) -> None:
         """In one query, those that were not looked up yet."""
@@ -89,6 +102,13 @@ class Looked:
     def product(self, store_id: str | None, number: int) -> Product | None:
         """The product if it is for sale there."""
         return self._found[store_id].get(number)
+
+    def store(self, store_id: str) -> str | None:
+        """What a store is called; asked once a batch."""
+        if store_id not in self._stores:
+            known = stores.get(self._conn, store_id)
+            self._stores[store_id] = known.name if known else None
+        return self._stores[store_id]
 
     def title(self, number: int) -> str | None:
         """What it is called, if it exists."""
@@ -228,7 +248,7 @@ def _item(job: Job, product: Product, *, pick: Pick, evidence: Evidence, locale:
     if pick.row >= 0:
         score = round(float(job.given.scores[pick.row]), 4)
     if public:
-        evidence = reasons.impersonal(evidence)
+        evidence = replace(reasons.impersonal(evidence), category=evidence.category if job.category else None)
         if pick.mark is Mark.RANKED and source not in POPULAR | NEW:
             source, score = "chosen", 0.0
     return SlateItem(
@@ -252,13 +272,15 @@ def _source(ranked: Ranked, pick: Pick) -> str:
 def _evidence(job: Job, live: Live, looked: Looked, *, pick: Pick, partner: int) -> Evidence:
     goods, source = live.catalogue.goods, MARKED.get(pick.mark) or _source(job.given, pick)
     category = int(goods.categories[pick.product])
+    within = bool(job.category) or source in BY_CATEGORY or pick.mark is Mark.EXPLORED
     return Evidence(
         mark=Mark.EXPLORED if source in NEW else pick.mark,
         done=job.given.known.done(int(job.given.pairs[pick.row])) if pick.row >= 0 else reasons.NOTHING_DONE,
         goes_with=looked.title(partner) if partner >= 0 else None,
         around=_around(job),
-        popular=source in POPULAR,
-        category=goods.category_names[category].rpartition(" > ")[2] if job.category and category >= 0 else None,
+        popular=source in POPULAR | BY_CATEGORY,
+        store=looked.store(job.store_id) if source == LOCAL and job.store_id else None,
+        category=goods.category_names[category].rpartition(" > ")[2] if within and category >= 0 else None,
     )
 
 

@@ -6,6 +6,7 @@ under way finish with what they began with. A model that cannot be read is refus
 
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 
 from foundation.database import Database
 from recommender import for_sale, merchandising, past, registry, rules, unfitted
+from recommender.algorithms import base
 from recommender.algorithms.base import Flags, Ints
 from recommender.artefact import Damaged
 from recommender.for_sale import Catalogue
@@ -22,6 +24,7 @@ from recommender.goods import Goods
 from recommender.merchandising import Merchandising
 from recommender.model import Model
 from recommender.placements import Placement
+from recommender.ranked import Pasts
 from recommender.rules import Effect
 
 log = logging.getLogger(__name__)
@@ -82,6 +85,17 @@ class Live:
                 self.stores[store_id] = for_sale.in_store(conn, self.catalogue, store_id)
             flags = self.stores[store_id]
         return flags if category is None else flags & self.within(category)
+
+    def numbered(self, read: past.Pasts, places: Sequence[int | None]) -> Pasts:
+        """The pasts at these places, None being nobody's, in the model's numbers; without what is in no catalogue."""
+        wanted = np.array([place for place in places if place is not None], np.int64)
+        rows, owner = base.runs(read.starts, wanted)
+        owner = np.flatnonzero([place is not None for place in places])[owner]
+        products = self.catalogue.numbered(read.products[rows])
+        kept = products >= 0
+        rows, owner = rows[kept], owner[kept]
+        starts = base.offsets(np.bincount(owner, minlength=len(places)))
+        return Pasts(starts, products[kept], times=read.times[rows], kinds=read.kinds[rows])
 
     def within(self, category: str) -> Flags:
         """By product number, whether it is of that category or below it."""

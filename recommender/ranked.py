@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recommender import reasons
 from recommender.algorithms.base import DAY, Asks, Flags, Floats, Ints, Kind
@@ -115,7 +116,7 @@ class Ranked:
     among `names` of the algorithm that did most for it; its pair in `known`. `own` are all products she touched."""
 
     choices: Choices
-    scores: Floats
+    scores: NDArray[np.float32]
     sources: Ints
     pairs: Ints
     names: tuple[str, ...]
@@ -138,7 +139,7 @@ class Ranked:
         return replace(
             self,
             choices=longer,
-            scores=np.append(self.scores, np.zeros(count)),
+            scores=np.append(self.scores, np.zeros(count, np.float32)),
             sources=np.append(self.sources, np.where(popular, len(self.names), len(self.names) + 1)),
             pairs=np.append(self.pairs, np.full(count, -1)),
             names=(*self.names, "popularity", "new"),
@@ -159,16 +160,16 @@ def rank(
     """
     size = max(SIZE, AHEAD * n)
     found = model.rank(asks, size=size, within=within)
-    rows = np.repeat(np.arange(asks.count), np.diff(found.starts))
     if only is None:
-        return _by_request(model, asks, rows, found)
+        return given(model, asks, found)
+    rows = np.repeat(np.arange(asks.count), np.diff(found.starts))
     first = model.rank(asks, size=size, within=within, only=only)
     rows = np.append(np.repeat(np.arange(asks.count), np.diff(first.starts)), rows)
     products = np.append(first.products, found.products)
     kept = _first(rows, products)
     scores, sources = np.append(first.scores, found.scores), np.append(first.sources, found.sources)
-    rows, starts = rows[kept], np.searchsorted(rows[kept], np.arange(asks.count + 1))
-    return _by_request(model, asks, rows, Ranking(starts, products[kept], scores[kept], sources[kept]))
+    starts = np.searchsorted(rows[kept], np.arange(asks.count + 1))
+    return given(model, asks, Ranking(starts, products[kept], scores[kept], sources[kept]))
 
 
 def _first(rows: Ints, products: Ints) -> Ints:
@@ -179,7 +180,10 @@ def _first(rows: Ints, products: Ints) -> Ints:
     return places[np.argsort(rows[places], kind="stable")]
 
 
-def _by_request(model: Model, asks: Asks, rows: Ints, found: Ranking) -> list[Ranked]:
+def given(model: Model, asks: Asks, found: Ranking) -> list[Ranked]:
+    """Each request's part of a ranking, with what she did with each product."""
+    rows = np.repeat(np.arange(asks.count), np.diff(found.starts))
+    scores = found.scores.astype(np.float32)
     known, pair = Known.of(asks), _pairs(asks, rows, found.products)
     every = Choices(found.products, known.last[pair], known.first[pair], known.orders[pair], np.zeros(len(pair), bool))
     parts = [slice(*ends) for ends in zip(found.starts[:-1].tolist(), found.starts[1:].tolist(), strict=True)]
@@ -189,7 +193,7 @@ def _by_request(model: Model, asks: Asks, rows: Ints, found: Ranking) -> list[Ra
             choices=Choices(
                 every.products[part], every.last_ages[part], every.first_ages[part], every.days[part], every.shown[part]
             ),
-            scores=found.scores[part],
+            scores=scores[part],
             sources=found.sources[part],
             pairs=pair[part],
             names=model.source_names,

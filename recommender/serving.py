@@ -16,7 +16,7 @@ import threadpoolctl
 
 from foundation import database
 from foundation.database import Database
-from recommender import choosing, past, placements, ranked
+from recommender import ahead, choosing, past, placements, ranked
 from recommender.algorithms import base
 from recommender.choosing import Job
 from recommender.gathering import Gathering
@@ -24,7 +24,7 @@ from recommender.live import Keeper, Live
 from recommender.memory import Memory
 from recommender.past import Handle, Version, Who
 from recommender.placements import Arm, Mode, Placement
-from recommender.ranked import Pasts, Ranked
+from recommender.ranked import Ranked
 from recommender.rules import Rule
 from recommender.shown import Shelf, Shown
 from recommender.slate import SlateItem
@@ -167,11 +167,11 @@ class Recommender:
         self, conn: sa.Connection, live: Live, jobs: Sequence[Job], requests: Sequence[Request], *, now: datetime
     ) -> None:
         """Ranks for those who did anything since they were last ranked for; for the others it is remembered."""
-        asked = [_question(request, job) for request, job in zip(requests, jobs, strict=True)]
+        asked = [_question(request, job, live) for request, job in zip(requests, jobs, strict=True)]
         kept = [self._memory.get(question, version=live.fitted_at, now=now) for question in asked]
         versions = [None if had is None else had.version for had in kept]
         handles = [replace(one.handle, version=last) for one, last in zip(asked, versions, strict=True)]
-        read = past.read(conn, handles, now=now)
+        read = past.read(conn, handles, model_id=live.model_id, now=now)
         anew = []
         for place, (job, who) in enumerate(zip(jobs, read.who, strict=True)):
             _meet(live, job, who)
@@ -221,8 +221,14 @@ def _job(live: Live, request: Request) -> Job:
     )
 
 
-def _question(request: Request, job: Job) -> _Question:
-    handle = Handle(request.customer_id, request.user_id, request.anonymous_id)
+def _question(request: Request, job: Job, live: Live) -> _Question:
+    plain = job.placement.mode is Mode.FOR_YOU and not job.context and job.category is None
+    handle = Handle(
+        request.customer_id,
+        request.user_id,
+        request.anonymous_id,
+        ranked=plain and job.n <= ahead.N and live.model_id is not None,
+    )
     return _Question(handle, job.context, request.category, job.placement.mode, job.n)
 
 
@@ -238,29 +244,23 @@ def _meet(live: Live, job: Job, who: Who) -> None:
 def _ranked(
     live: Live, read: past.Pasts, jobs: Sequence[Job], *, places: Sequence[int], now: datetime
 ) -> Iterator[tuple[int, Ranked]]:
-    """What the model says for the jobs at these places; those that want it in the same way are ranked in one step."""
+    """What the model says for the jobs at these places, made ahead or now; what is wanted in the same way is made in
+    one step."""
+    moment = past.micros(now)
+    made = [place for place in places if read.ahead[place] is not None and jobs[place].takes_ahead]
+    if made:
+        asks = live.numbered(read, made).asks([base.NO_INTS] * len(made), moment=moment)
+        ranking = ahead.unpacked([read.ahead[place] or b"" for place in made])
+        yield from zip(made, ranked.given(live.model, asks, ranking), strict=True)
     alike: dict[tuple[str | None, frozenset[str] | None, int], list[int]] = {}
-    for place in places:
+    for place in set(places).difference(made):
         job = jobs[place]
         alike.setdefault((job.category, ranked.about(job.placement.mode, job.arm), job.n), []).append(place)
     for (category, only, n), group in alike.items():
-        pasts = _numbered(live, read, [None if jobs[place].nobody else place for place in group])
-        contexts = [np.array(jobs[place].context, np.int64) for place in group]
-        asks = pasts.asks(contexts, moment=past.micros(now))
+        pasts = live.numbered(read, [None if jobs[place].nobody else place for place in group])
+        asks = pasts.asks([np.array(jobs[place].context, np.int64) for place in group], moment=moment)
         within = live.within(category) if category is not None else None
         yield from zip(group, ranked.rank(live.model, asks, n=n, within=within, only=only), strict=True)
-
-
-def _numbered(live: Live, read: past.Pasts, places: Sequence[int | None]) -> Pasts:
-    """The pasts at these places, None being nobody's, in the live model's numbers; without what is in no catalogue."""
-    wanted = np.array([place for place in places if place is not None], np.int64)
-    rows, owner = base.runs(read.starts, wanted)
-    owner = np.flatnonzero([place is not None for place in places])[owner]
-    products = live.catalogue.numbered(read.products[rows])
-    kept = products >= 0
-    rows, owner = rows[kept], owner[kept]
-    starts = base.offsets(np.bincount(owner, minlength=len(places)))
-    return Pasts(starts, products[kept], times=read.times[rows], kinds=read.kinds[rows])
 
 
 def _as_shown(job: Job, items: Sequence[SlateItem], *, model_id: int | None, now: datetime) -> Shown:

@@ -9,11 +9,12 @@ import sqlalchemy as sa
 
 from foundation.database import Database
 from foundation.errors import Invalid
-from recommender import merchandising, registry, training
+from recommender import merchandising, registry
 from recommender.live import FRESH
 from recommender.serving import Recommender, Request, Slate
 from recommender.tables import model_parts, slates
 from shop import consent, tables
+from tests.recommender import published
 from tests.recommender.conftest import COFFEES, TEAS, Shop
 
 
@@ -71,7 +72,7 @@ class TestWithoutAModel:
 
 class TestEligible:
     def test_is_what_is_active_and_in_stock_this_moment(self, tea_and_coffee: Shop, ask: Asking) -> None:
-        training.run(ask.db, now=ask.now)
+        published.publish(ask.db, now=ask.now)
         assert {"tea-0", "coffee-0", "tea-1"} <= set(ask.names())
         tea_and_coffee.change("tea-0", active=False)
         tea_and_coffee.stock("coffee-0", "paris", 0)
@@ -88,12 +89,12 @@ class TestEligible:
         assert sorted(ask.names(store_id="paris")) == ["here", "uncounted"]
 
     def test_is_not_what_is_excluded_nor_what_one_is_looking_at(self, tea_and_coffee: Shop, ask: Asking) -> None:
-        training.run(ask.db, now=ask.now)
+        published.publish(ask.db, now=ask.now)
         names = ask.names(placement="product", products=("tea-0",), exclude=("tea-1",), n=50)
         assert len(names) == 10 and not {"tea-0", "tea-1"} & set(names)
 
     def test_is_not_what_was_just_bought(self, tea_and_coffee: Shop, ask: Asking) -> None:
-        training.run(ask.db, now=ask.now)
+        published.publish(ask.db, now=ask.now)
         first = ask.names(user_id="customer-1")[0]
         tea_and_coffee.order("customer-1", [first], days_ago=0.05)
         assert first not in ask.names(user_id="customer-1", n=50)
@@ -104,7 +105,7 @@ class TestEligible:
         assert ask.names(user_id="ann") == ["pan"]
 
     def test_is_within_the_category_asked_for_or_below_it(self, tea_and_coffee: Shop, ask: Asking) -> None:
-        training.run(ask.db, now=ask.now)
+        published.publish(ask.db, now=ask.now)
         tea_and_coffee.product("coffee-new", category="Drinks > Coffee > Beans")
         tea_and_coffee.product("other", category="Drinksware")
         assert set(ask.names(category="Drinks", n=20)) == {*COFFEES, "coffee-new"}
@@ -114,25 +115,25 @@ class TestEligible:
         assert ask.names(category="Garden") == ["pan"]
 
     def test_gives_exactly_as_many_as_asked_while_there_are_so_many(self, tea_and_coffee: Shop, ask: Asking) -> None:
-        training.run(ask.db, now=ask.now)
+        published.publish(ask.db, now=ask.now)
         for n in (1, 5, 12, 40):
             assert len(ask.names(user_id="customer-1", n=n)) == min(n, 12)
 
 
 class TestTheModel:
     def test_gives_tea_to_who_drinks_tea_and_says_why(self, tea_and_coffee: Shop, ask: Asking) -> None:
-        training.run(ask.db, now=ask.now)
+        published.publish(ask.db, now=ask.now)
         items = ask(user_id="customer-1", n=3).items
         assert {item.product_id for item in items} <= set(TEAS)
         assert items[0].source == "history" and items[0].reason == "You buy this about every 6\xa0days"
 
     def test_gives_what_goes_with_what_one_is_looking_at(self, tea_and_coffee: Shop, ask: Asking) -> None:
-        training.run(ask.db, now=ask.now)
+        published.publish(ask.db, now=ask.now)
         item = ask(placement="product", products=("coffee-2",), n=1).items[0]
         assert item.product_id in COFFEES and item.reason == "Goes with Coffee-2" and not item.personal
 
     def test_hears_of_a_view_at_the_next_answer(self, tea_and_coffee: Shop, ask: Asking) -> None:
-        training.run(ask.db, now=ask.now)
+        published.publish(ask.db, now=ask.now)
         before = ask.names(anonymous_id="visitor", n=4)
         for _ in range(2):
             tea_and_coffee.event("visitor", "Product Viewed", COFFEES[5], kind="anonymous_id")
@@ -140,14 +141,14 @@ class TestTheModel:
         assert after[0] == COFFEES[5] and after != before
 
     def test_bears_products_that_came_since_it_was_fitted(self, tea_and_coffee: Shop, ask: Asking) -> None:
-        training.run(ask.db, now=ask.now)
+        published.publish(ask.db, now=ask.now)
         tea_and_coffee.product("tea-new")
         tea_and_coffee.event("customer-1", "Product Added", "tea-new")
         new = next(item for item in ask(user_id="customer-1").items if item.product_id == "tea-new")
         assert new.reason == "You had this in your basket"
 
     def test_knows_a_customer_by_our_id_and_by_the_shops(self, tea_and_coffee: Shop, ask: Asking) -> None:
-        training.run(ask.db, now=ask.now)
+        published.publish(ask.db, now=ask.now)
         number = tea_and_coffee.customers["customer-1"]
         assert ask.names(customer_id=number) == ask.names(user_id="customer-1") != ask.names(user_id="nobody")
 
@@ -162,15 +163,15 @@ class TestTheModel:
 class TestFreshness:
     def test_a_published_model_is_served_within_half_a_minute(self, tea_and_coffee: Shop, ask: Asking) -> None:
         assert ask().model == "popular"
-        run = training.run(ask.db, now=ask.now)
+        model_id = published.publish(ask.db, now=ask.now)
         assert ask().model == "popular"
         ask.now += FRESH
-        assert ask().model == str(run.model_id)
+        assert ask().model == str(model_id)
 
     def test_a_damaged_model_is_refused_and_the_old_one_serves_on(self, tea_and_coffee: Shop, ask: Asking) -> None:
-        good = training.run(ask.db, now=ask.now).model_id
+        good = published.publish(ask.db, now=ask.now)
         assert ask().model == str(good)
-        bad = training.run(ask.db, now=ask.now).model_id
+        bad = published.publish(ask.db, now=ask.now)
         with ask.db.begin() as conn:
             conn.execute(
                 sa.update(model_parts).where(model_parts.c.model_id == bad).values(bytes=b"not what was published")
@@ -180,7 +181,7 @@ class TestFreshness:
             assert ask().model == str(good)
 
     def test_rolling_back_is_served_too(self, tea_and_coffee: Shop, ask: Asking) -> None:
-        first, second = (training.run(ask.db, now=ask.now).model_id for _ in range(2))
+        first, second = (published.publish(ask.db, now=ask.now) for _ in range(2))
         assert ask().model == str(second)
         with ask.db.begin() as conn:
             registry.roll_back(conn, by="ann", now=ask.now)
@@ -225,7 +226,7 @@ class TestSlates:
             assert conn.scalars(sa.select(slates.c.customer_id)).all() in ([None], [])
 
     def test_are_made_for_many_at_once(self, tea_and_coffee: Shop, ask: Asking) -> None:
-        training.run(ask.db, now=ask.now)
+        published.publish(ask.db, now=ask.now)
         wanted = [Request("email", user_id=f"customer-{number}", n=2) for number in range(6)]
         with ask.db.begin() as conn:
             made = ask.recommender.recommend_many(conn, wanted, now=ask.now)
@@ -268,7 +269,7 @@ class TestManyProducts:
 class TestHistories:
     @pytest.mark.parametrize("events", [0, 1, 100_000])
     def test_of_any_length_are_answered(self, tea_and_coffee: Shop, ask: Asking, events: int) -> None:
-        training.run(ask.db, now=ask.now)
+        published.publish(ask.db, now=ask.now)
         tea_and_coffee.customer("ann")
         if events:
             tea_and_coffee.event("ann", "Product Viewed", COFFEES[0])
@@ -277,13 +278,13 @@ class TestHistories:
         assert len(set(names)) == 3 and (names[0] == COFFEES[0] or not events)
 
     def test_full_of_products_the_shop_never_had_are_answered(self, tea_and_coffee: Shop, ask: Asking) -> None:
-        training.run(ask.db, now=ask.now)
+        published.publish(ask.db, now=ask.now)
         for number in range(50):
             tea_and_coffee.event("ann", "Product Viewed", f"never-{number}")
         assert ask.names(user_id="ann", products=("never-1",), exclude=("never-2",)) == ask.names()
 
     def test_are_not_used_of_one_who_refused_and_nothing_is_kept(self, tea_and_coffee: Shop, ask: Asking) -> None:
-        training.run(ask.db, now=ask.now)
+        published.publish(ask.db, now=ask.now)
         before = ask.names(user_id="customer-1")
         said = {"channel": "any", "purpose": "personalization", "state": "denied", "source": "test"}
         with ask.db.begin() as conn:
@@ -300,7 +301,7 @@ class TestHistories:
 
 class TestTogether:
     def test_each_is_answered_as_alone(self, tea_and_coffee: Shop, ask: Asking) -> None:
-        training.run(ask.db, now=ask.now)
+        published.publish(ask.db, now=ask.now)
         wanted = [
             *(Request("store", user_id=f"customer-{number}", n=3) for number in range(8)),
             Request("store", user_id="nobody", n=5),
@@ -331,7 +332,7 @@ class TestTogether:
             assert list(pool.map(answer, wanted)) == ["pan", "/placement", "pan"] * 4
 
     def test_very_many_are_answered_in_order_with_progress(self, tea_and_coffee: Shop, ask: Asking) -> None:
-        training.run(ask.db, now=ask.now)
+        published.publish(ask.db, now=ask.now)
         done: list[tuple[int, int | None]] = []
         wanted = [Request("store", user_id=f"customer-{number % 40}", n=1, record=False) for number in range(1_100)]
         with ask.db.begin() as conn:
@@ -345,7 +346,7 @@ class TestTogether:
 
 
 def test_successive_messages_show_other_products(tea_and_coffee: Shop, ask: Asking) -> None:
-    training.run(ask.db, now=ask.now)
+    published.publish(ask.db, now=ask.now)
     shown = []
     for _ in range(2):
         shown.append(ask.names(placement="push", user_id="customer-1", n=1))
@@ -354,7 +355,7 @@ def test_successive_messages_show_other_products(tea_and_coffee: Shop, ask: Aski
 
 
 def test_an_experiment_shows_some_what_is_popular(tea_and_coffee: Shop, ask: Asking) -> None:
-    training.run(ask.db, now=ask.now)
+    published.publish(ask.db, now=ask.now)
     with ask.db.begin() as conn:
         merchandising.start_experiment(conn, "store", percent=50, by="test", now=ask.now)
     popular = set(ask.names(n=3))
