@@ -1,7 +1,7 @@
 """What is expected of customers: on what basis, and how such predictions held when they could be checked."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -43,6 +43,8 @@ HOLDS, ROUGHLY = 0.05, 0.1
 """How far apart foretold and came may lie in a group, on average: shares in points, amounts in parts of what came."""
 
 WIDTH, HEIGHT, EDGE = 400, 220, 32
+
+Say = Callable[[float], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def index() -> str:
         title=title(run),
         lede=lede(run),
         needs=needs(run),
-        panels=[_panel(name, found[name], run) for name in NUMBERS if run and name in found],
+        panels=[_panel(name, found[name], run=run) for name in NUMBERS if run and name in found],
         favourites=[_favourite(name, found[name]) for name in FAVOURITES if name in found],
         size=(WIDTH, HEIGHT, EDGE),
     )
@@ -147,7 +149,7 @@ def _need(need: Mapping[str, Any]) -> str:
 
 
 # ------------------------------------------------------------------------------------------- one prediction
-def _panel(name: str, check: Mapping[str, Any], run: RunLine) -> Panel:
+def _panel(name: str, check: Mapping[str, Any], *, run: RunLine) -> Panel:
     dated, amounts = name == "next_order_at", name == "expected_value_12m"
     groups = check["groups"]
     across = [group["by" if dated else "foretold"] for group in groups]
@@ -160,8 +162,8 @@ def _panel(name: str, check: Mapping[str, Any], run: RunLine) -> Panel:
     return Panel(
         title=i18n.gettext(NUMBERS[name]),
         verdict=_verdict(check["gap"] / (check["came"] or 1) if amounts else check["gap"]),
-        sentence=_sentence(name, check, say),
-        apart=_apart(check, say, dated=dated, amounts=amounts),
+        sentence=_sentence(name, check, say=say),
+        apart=_apart(check, say=say, dated=dated, amounts=amounts),
         points=[Point(wide.at(x), high.at(y)) for x, y in zip(across, came, strict=True)],
         line=(Point(EDGE, high.at(level[0])), Point(WIDTH - EDGE, high.at(level[1]))),
         most=say(most),
@@ -173,7 +175,7 @@ def _panel(name: str, check: Mapping[str, Any], run: RunLine) -> Panel:
     )
 
 
-def _sayer(amounts: bool, run: RunLine) -> Any:
+def _sayer(amounts: bool, run: RunLine) -> Say:
     """How a figure of a prediction is written: an amount, or a share."""
     if amounts:
         return lambda value: filters.money(round(value), run.parameters.get("currency"))
@@ -192,7 +194,7 @@ def _verdict(gap: float) -> Word:
     return Word(i18n.gettext("Does not hold"), "x", "bad")
 
 
-def _sentence(name: str, check: Mapping[str, Any], say: Any) -> str:
+def _sentence(name: str, check: Mapping[str, Any], *, say: Say) -> str:
     """What was foretold and what came, on average."""
     figures = {"foretold": say(check["foretold"]), "came": say(check["came"]), "days": check["days"]}
     return {
@@ -215,7 +217,7 @@ def _sentence(name: str, check: Mapping[str, Any], say: Any) -> str:
     }[name]
 
 
-def _apart(check: Mapping[str, Any], say: Any, *, dated: bool, amounts: bool) -> str:
+def _apart(check: Mapping[str, Any], *, say: Say, dated: bool, amounts: bool) -> str:
     """How far groups are off, and whether customers are told apart at all."""
     points = i18n.gettext("%(points)s points", points=filters.number(check["gap"] * 100, 1))
     gap = say(check["gap"]) if amounts else points

@@ -146,7 +146,7 @@ def frame(conn: sa.Connection, *, zone: str, now: datetime) -> Frame:
 def sample(conn: sa.Connection, of: Frame, *, until: date) -> Sample:
     """Customers drawn by a hash of their number, as they stood on a day, and what they did since."""
     names = (*COLUMNS, "later_days", "later_net")
-    rows = copied(conn, _SAMPLE, of.given(until=until), columns=names)
+    rows = copied(conn, _SAMPLE, given=of.given(until=until), columns=names)
     return Sample(known(rows), rows["later_days"].astype(float), rows["later_net"].astype(float))
 
 
@@ -176,7 +176,7 @@ _HEADER, _TRAILER = 19, 2
 
 
 def copied(
-    conn: sa.Connection, statement: str, given: Mapping[str, Any], *, columns: tuple[str, ...]
+    conn: sa.Connection, statement: str, *, given: Mapping[str, Any], columns: tuple[str, ...]
 ) -> dict[str, NDArray[np.int64]]:
     """The bigint columns of a binary COPY, viewed as arrays without parsing a row."""
     fields = [("fields", ">i2")] + [(f"{name}{part}", kind) for name in columns for part, kind in _FIELD]

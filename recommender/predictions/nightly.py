@@ -40,10 +40,10 @@ def run(db: Database, *, zone: str, now: datetime) -> Run:
         frame = histories.frame(conn, zone=zone, now=now)
         sample = histories.sample(conn, frame, until=frame.today)
     learned = forecast.learn(sample.known)
-    checks = _checks(db, frame, sample)
+    checks = _checks(db, sample, frame=frame)
     if learned.basis is Basis.FITTED and not _worth_it(checks):
         learned = forecast.learn(sample.known, fitted=False)
-    customers, written = writing.write(db, frame, learned)
+    customers, written = writing.write(db, learned, frame=frame)
     with db.begin() as conn:
         conn.execute(
             sa.insert(prediction_runs).values(
@@ -80,7 +80,7 @@ def told(done: Run) -> str:
 
 
 # ------------------------------------------------------------------------------------- held against what came
-def _checks(db: Database, frame: Frame, sample: Sample) -> Checks:
+def _checks(db: Database, sample: Sample, *, frame: Frame) -> Checks:
     """Learns again from the first part of the history, and holds what that foretells against the last."""
     ages = sample.known.histories.age
     held_out = min(forecast.YEAR, int(ages.max(initial=0)) // HELD_OUT)
@@ -89,7 +89,7 @@ def _checks(db: Database, frame: Frame, sample: Sample) -> Checks:
     until = frame.today - timedelta(days=held_out)
     with db.begin() as conn:
         earlier = histories.sample(conn, frame, until=until)
-        favourites = _favourites(conn, frame, until)
+        favourites = _favourites(conn, frame, until=until)
     learned = forecast.learn(earlier.known)
     if learned.basis is Basis.NONE:
         return favourites
@@ -97,7 +97,7 @@ def _checks(db: Database, frame: Frame, sample: Sample) -> Checks:
     return _numbers(foretold, earlier, days=held_out) | favourites
 
 
-def _favourites(conn: sa.Connection, frame: Frame, until: date) -> Checks:
+def _favourites(conn: sa.Connection, frame: Frame, *, until: date) -> Checks:
     found = {name: histories.hits(conn, frame, favourite=name, until=until) for name in FAVOURITES}
     return {name: hits for name, hits in found.items() if hits.orders}
 

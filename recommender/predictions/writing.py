@@ -82,7 +82,7 @@ _ROW = np.dtype(_FIELDS)
 _HEADER, _TRAILER = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 
 
-def write(db: Database, frame: Frame, learned: Forecast) -> tuple[int, int]:
+def write(db: Database, learned: Forecast, *, frame: Frame) -> tuple[int, int]:
     """Brings everybody's row up to date; without a basis, or for who refuses it, there is none. Returns how many
     customers have predictions and how many rows were written. Manages its own transactions, one a stretch."""
     after, customers, written = 0, 0, 0
@@ -92,11 +92,11 @@ def write(db: Database, frame: Frame, learned: Forecast) -> tuple[int, int]:
             if upto is None or upto[0] is None:
                 changes.everybody(conn, What.PREDICTIONS)
                 return customers, written
-            here = _stretch(conn, frame, learned, after=after, upto=upto[0])
+            here = _stretch(conn, learned, frame=frame, after=after, upto=upto[0])
         after, customers, written = upto[0], customers + here[0], written + here[1]
 
 
-def _stretch(conn: sa.Connection, frame: Frame, learned: Forecast, *, after: int, upto: int) -> tuple[int, int]:
+def _stretch(conn: sa.Connection, learned: Forecast, *, frame: Frame, after: int, upto: int) -> tuple[int, int]:
     given = frame.given(until=frame.today) | {"after": after, "upto": upto}
     cursor = driver(conn)
     cursor.execute(_FORETOLD)
@@ -104,7 +104,7 @@ def _stretch(conn: sa.Connection, frame: Frame, learned: Forecast, *, after: int
         cursor.execute(_FORGET, given)
         return 0, 0
     cursor.execute(_FACTS, given)
-    rows = histories.copied(conn, _READ, given, columns=COLUMNS)
+    rows = histories.copied(conn, _READ, given=given, columns=COLUMNS)
     foretold = forecast.outlook(learned, histories.known(rows))
     with cursor.cursor() as into, into.copy(_COPY_IN) as copy:
         copy.write(_packed(rows["customer"], foretold))
