@@ -111,6 +111,10 @@ COMPETING = 60
 """So many of the best are weighed against each other for diversity."""
 
 
+DRAWN_FROM = 200
+"""So many new products take part in one lot."""
+
+
 def seed(slate_id: UUID) -> int:
     """What decides the exploration of a slate: from its id, so it can be made again."""
     return slate_id.int >> 65
@@ -143,7 +147,7 @@ def choose(
     count = min(_how_many(placement.explore * n, seed), n - len(pinned))
     tried: list[int] = []
     if count and len(fresh):
-        untried = _untried(fresh, effect=effect, there=there)
+        untried = _untried(_some(fresh, seed), effect=effect, there=there)
         anyway = without.union(choices.products[rows[:n]].tolist())
         tried = _tried(choices, goods, pool=untried, seed=seed, count=count, without=anyway)
     products = choices.products[rows]
@@ -310,6 +314,13 @@ def _how_many(share: float, seed: int) -> int:
     if not share:
         return 0
     return int(share) + bool(_lots(np.zeros(1, np.int64), seed)[0] < share % 1)
+
+
+def _some(fresh: Ints, seed: int) -> Ints:
+    """As many as are weighed against each other, from a place that the seed decides on."""
+    if len(fresh) <= DRAWN_FROM:
+        return fresh
+    return np.take(fresh, np.arange(DRAWN_FROM) + seed % len(fresh), mode="wrap")
 
 
 def _untried(fresh: Ints, *, effect: Effect, there: Flags) -> Ints:
