@@ -15,7 +15,7 @@ from flask.cli import AppGroup
 from app import campaign_commands, doctor, security, telling, users
 from app.parts import current_parts
 from campaigns import policy
-from recommender import registry, training, trial
+from recommender import ahead, registry, training, trial
 from recommender.predictions import nightly
 from shop import customers, imports, privacy, tables
 
@@ -24,7 +24,7 @@ KINDS = ("products", "customers", "events", "orders", "stores", "stock", "consen
 
 def register(app: Flask) -> None:
     """Puts every command on the application's command line."""
-    for command in (migrate, user, key, import_file, train, predict, model, evaluate, export, erase, check):
+    for command in (migrate, user, key, import_file, train, predict, prepare, model, evaluate, export, erase, check):
         app.cli.add_command(command)
     app.cli.add_command(campaign_commands.group)
 
@@ -136,6 +136,16 @@ def predict() -> None:
     with db.begin() as conn:
         zone = policy.load(conn).timezone
     click.echo(nightly.told(nightly.run(db, zone=zone, now=_now())))
+
+
+@click.command()
+@telling.told
+def prepare() -> None:
+    """Rank ahead for every customer for whom it is due, so that asking for her costs little."""
+    parts = current_parts()
+    with _bar("Ranking ahead") as progress:
+        count = ahead.run(parts.db, files=parts.config.var / "models", now=_now(), progress=progress)
+    click.echo(f"{count:,} rankings made ahead")
 
 
 model = AppGroup("model", help="Models that serve or have served.")

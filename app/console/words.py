@@ -145,6 +145,7 @@ JOB = {
     "slates": N_("Counts what recommendations earned"),
     "train": N_("Trains the recommender, every night"),
     "train-asked": N_("Trains the recommender when someone asks for it"),
+    "prepare": N_("Ranks ahead for customers who have left"),
     "predict": N_("Says what is expected of each customer, every night"),
     "prune": N_("Clears out what is no longer needed, every night"),
 }
