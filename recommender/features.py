@@ -63,6 +63,14 @@ def matrix(asks: Asks, pool: Pool, facts: Facts) -> Matrix:
     return np.ascontiguousarray(np.concatenate([np.asarray(each, np.float32) for each in columns]).T)
 
 
+def without(rows: Matrix, kept: NDArray[np.bool_]) -> Matrix:
+    """The same rows as a model of only some of its sources would see them."""
+    asked = 3 * len(kept)
+    mine = rows[:, :asked][:, np.repeat(kept, 3)]
+    summary = np.array([mine[:, 2::3].min(axis=1), (mine[:, 0::3] > 0).sum(axis=1)], np.float32).T
+    return np.concatenate([mine, rows[:, asked:-2], summary], axis=1)
+
+
 def _of_sources(pool: Pool) -> list[Matrix]:
     found = np.empty((3 * len(pool.scores), len(pool.rows)), np.float32)
     found[0::3], found[1::3], found[2::3] = pool.scores, pool.shares, pool.places

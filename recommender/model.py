@@ -64,6 +64,9 @@ AROUND: Blend = {
 }
 """The blend around a product or a basket: what goes with it matters more than who looks."""
 
+CUT = 160
+"""Products of a request that are looked at closely; the others are too far down every list to matter."""
+
 TIE = 1e-6
 """How much popularity counts where it only settles ties."""
 
@@ -109,6 +112,7 @@ class Model:
     facts: Facts | None
     ranker: Ranker | None
     blend: Blend
+    trust: Blend
     numbers: Mapping[str, int] = field(repr=False)
 
     @property
@@ -140,9 +144,18 @@ class Model:
         found = [source.candidates(asks, size=size, within=within) for source in self.sources]
         return pools.of(found, asks=asks, size=size, popularity=self.popularity)
 
+    def promising(self, pool: Pool, *, size: int = CUT) -> Pool:
+        """Without what is too far down the lists of the algorithms that are to be trusted."""
+        if not len(pool.rows) or int(np.diff(pool.starts).max()) <= size:
+            return pool
+        trust = np.array([[self.trust.get(name, 1.0)] for name in self.source_names], np.float32)
+        return pools.shortened(pool, trust, size=size)
+
     def ranked(self, asks: Asks, pool: Pool, *, size: int) -> Ranking:
         """The pool in the order in which it would be shown: as the ranker has it, and around a product as the blend
         for that has it."""
+        if self.ranker is not None:
+            pool = self.promising(pool, size=max(size, CUT))
         around = (np.diff(asks.context_starts) > 0)[pool.rows]
         blends = np.array([[blend.get(name, 0.0) for name in self.source_names] for blend in (self.blend, AROUND)])
         if self.ranker is None or self.facts is None or around.all():
@@ -224,6 +237,7 @@ class Model:
         about = {
             "sources": list(self.source_names),
             "blend": dict(self.blend),
+            "trust": dict(self.trust),
             "category_names": list(self.category_names),
             "ranked": self.ranker is not None,
         }
@@ -249,6 +263,7 @@ def load(arrays: Arrays) -> Model:
         categories=arrays["categories"],
         sources=[kind.load(_of(kind.name, arrays)) for kind in ALGORITHMS if kind.name in about["sources"]],
         blend=about["blend"],
+        trust=about["trust"],
         facts=Facts.load(_of("facts", arrays)) if about["ranked"] else None,
         ranker=Ranker.load(_of("ranker", arrays)) if about["ranked"] else None,
     )
@@ -270,10 +285,14 @@ def build(
     categories: Ints,
     sources: Sequence[Algorithm],
     blend: Blend,
+    trust: Blend | None = None,
     facts: Facts | None = None,
     ranker: Ranker | None = None,
 ) -> Model:
-    """A model of fitted algorithms, in the order of `ALGORITHMS`."""
+    """A model of fitted algorithms, in the order of `ALGORITHMS`.
+
+    :param trust: how often each algorithm was right, for choosing what is looked at closely
+    """
     numbers = {product_id: number for number, product_id in enumerate(product_ids)}
     by_kind: dict[type[Algorithm], Any] = {type(source): source for source in sources}
     return Model(
@@ -286,6 +305,7 @@ def build(
         facts,
         ranker,
         blend,
+        trust or {},
         numbers,
     )
 

@@ -1,7 +1,7 @@
 """Everything proposed to many requests, each product once a request, with what every algorithm says of it. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,10 @@ class Pool:
     places: NDArray[np.int16]
     shares: NDArray[np.float32]
     size: int
+
+    def of_sources(self, kept: NDArray[np.bool_]) -> "Pool":
+        """As only some of the algorithms see it."""
+        return replace(self, scores=self.scores[kept], places=self.places[kept], shares=self.shares[kept])
 
     def where(self, kept: NDArray[np.bool_]) -> "Pool":
         """Only some of the products."""
@@ -91,6 +95,18 @@ def _fill(
     at = np.minimum(np.searchsorted(each.all_keys, wanted), len(each.all_keys) - 1)
     known = (each.all_keys[at] == wanted) & (keys % span < each.span)
     scores[:] = np.where(known, each.all_scores[at], 0)
+
+
+DEPTH = 30
+"""A place so far down counts half as much as the first."""
+
+
+def shortened(pool: Pool, trust: NDArray[np.float32], *, size: int) -> Pool:
+    """The `size` products of each request that stand highest in the lists, each list as it is trusted."""
+    standing = np.where(pool.places < pool.size, trust / (pool.places + np.float32(DEPTH)), 0).sum(axis=0)
+    kept = np.zeros(len(pool.rows), bool)
+    kept[best(pool, standing, size=size)[1]] = True
+    return pool.where(kept)
 
 
 def best(pool: Pool, scores: Floats | NDArray[np.float32], *, size: int) -> tuple[Ints, Ints]:

@@ -159,7 +159,13 @@ def refit(choice: Choice, data: Interactions, *, seed: int) -> Fitted:
     """What was chosen, fitted on these interactions."""
     seconds: dict[str, float] = {}
     fitted = tuning.fitted_model(
-        data, choice.kinds, blend=choice.blend, seed=seed, seconds=seconds, grown=choice.ranker, facts=True
+        data,
+        choice.kinds,
+        blend=choice.blend,
+        trust=choice.trust,
+        seed=seed,
+        seconds=seconds,
+        grown=choice.ranker,
     )
     return Fitted(fitted, choice, seconds)
 

@@ -46,14 +46,13 @@ OF_LATEST = 6
 """…and one in so many of what she made: what the algorithms are fitted on must stay close to all there is."""
 
 MANY = 256
-SMALL = 0.004
-"""An algorithm that did less than this share for the ranker is left out."""
+FIRST = 20
+"""Places of a list by which an algorithm is trusted."""
 
-TREES = (
-    Settings(),
-    Settings(leaves=15, rate=0.05, smallest=200),
-    Settings(leaves=63, rate=0.04, smallest=50, features=0.4),
-)
+SMALL = 0.01
+"""An algorithm that did less than this share for the ranker is left out: each costs every answer a part of its time."""
+
+TREES = (Settings(), Settings(leaves=63, rate=0.06, smallest=50, features=0.4), Settings(leaves=15, smallest=200))
 """How trees are grown, tried one after the other while there is time."""
 
 FORESTS = 2
@@ -68,6 +67,7 @@ class Choice:
     why: str
     kinds: tuple[type[Algorithm], ...]
     blend: Blend
+    trust: Blend = field(default_factory=dict)
     ranker: Ranker | None = None
     found: dict[str, float] = field(default_factory=dict)
 
@@ -96,14 +96,14 @@ def choose(known: Interactions, way: Way, *, days: float, seed: int, clock: Cloc
     blend, figures = tried.blended()
     if inner.count < FEWEST_RANKED or not tried.learned.wanted.any():
         return _of_blend(tried, blend, figures, why=f"only {inner.count:,} requests to learn a ranker from")
-    grown = tried.grown(seed=seed, clock=clock)
+    tried, grown = tried.grown(seed=seed, clock=clock)
     if not grown.forests:
         return _of_blend(tried, blend, figures, why="no time to grow a ranker")
     figures["ranker"] = tried.judge(grown)
     if figures["ranker"] <= figures["blend"]:
         return _of_blend(tried, blend, figures, why="the ranker did no better than the blend on customers held out")
     why = f"NDCG@10 {figures['ranker']:.4f} on customers held out, against {figures['blend']:.4f} of the blend"
-    return Choice(Level.RANKER, f"The ranker: {why}.", tried.kinds, blend, grown, figures)
+    return Choice(Level.RANKER, f"The ranker: {why}.", tried.kinds, blend, tried.model.trust, grown, figures)
 
 
 def _simple(known: Interactions, inner: Trial) -> Choice:
@@ -182,6 +182,7 @@ class Tried:
         """Fits every algorithm and asks those of use; takes as many requests as there is time for."""
         held_out = _held_out(inner.customers, seed=seed)
         fitted = _of_use(fitted_model(inner.known, model.ALGORITHMS, blend=model.DEFAULT_BLEND, seed=seed), inner)
+        fitted = replace(fitted, trust=_trust(fitted, inner))
         rng = np.random.default_rng(seed)
         learned: list[Cases] = []
         judged: list[Cases] = []
@@ -190,7 +191,7 @@ class Tried:
         for first in range(0, inner.count, MANY):
             part = inner.part(first, min(first + MANY, inner.count))
             judge = held_out[first : first + MANY]
-            pool = fitted.propose(part.asks)
+            pool = fitted.promising(fitted.propose(part.asks))
             wanted = evaluation.true(pool, part)
             learned.append(_cases(fitted, part, pool, wanted, kept=_some(pool, wanted, rng) & ~judge[pool.rows]))
             if judge.any() and len(judged) * MANY * JUDGED < MOST_JUDGED:
@@ -254,24 +255,65 @@ class Tried:
         parts = zip(self.pools, np.split(scores, ends), strict=True)
         return float(np.concatenate([self._ndcg(pool, part, found) for (pool, part), found in parts]).mean())
 
-    def grown(self, *, seed: int, clock: Clock) -> Ranker:
-        """The best trees there was time to grow."""
-        best, settings, took = (-1.0, Ranker.of([])), TREES[0], 0.0
-        for each in TREES:
-            began = clock.gone()
-            if began + took > 0.6:
+    def slimmer(self, grown: Ranker) -> "Tried":
+        """Without the algorithms that did little for these trees."""
+        gains = ranker.importance(grown)
+        names = features.names(self.model.source_names)
+        by_source = dict.fromkeys(self.model.source_names, 0.0)
+        for name, gain in zip(names, gains.tolist(), strict=True):
+            if ":" in name:
+                by_source[name.split(":")[1]] += gain
+        kept = [
+            source for source in self.model.sources if type(source) in model.ALWAYS or by_source[source.name] >= SMALL
+        ]
+        if len(kept) == len(self.model.sources):
+            return self
+        places = np.array([source in kept for source in self.model.sources])
+        slim = replace(self.model, sources=tuple(kept))
+        return replace(
+            self,
+            model=slim,
+            kinds=tuple(type(source) for source in kept),
+            learned=replace(self.learned, rows=features.without(self.learned.rows, places)),
+            judged=replace(self.judged, rows=features.without(self.judged.rows, places)),
+            pools=tuple((pool.of_sources(places), part) for pool, part in self.pools),
+        )
+
+    def grown(self, *, seed: int, clock: Clock) -> tuple["Tried", Ranker]:
+        """The best trees there was time to grow, and what they were grown on."""
+        first, took = self._grown(TREES[0], seed=seed, clock=clock)
+        if not first[1].forests:
+            return self, first[1]
+        slim = self.slimmer(first[1])
+        best, settings = (-1.0, first[1]) if slim is not self else first, TREES[0]
+        for each in TREES if slim is not self else TREES[1:]:
+            if clock.gone() + took > 0.6 and best[0] >= 0:
                 break
-            found = ranker.fit(self.learned, held_out=self.judged, settings=each, seed=seed)
-            took = clock.gone() - began
-            if found[1] > best[0]:
-                best, settings = (found[1], found[0]), each
+            found, took = slim._grown(each, seed=seed, clock=clock)
+            if found[0] > best[0]:
+                best, settings = found, each
         texts = list(best[1].texts)
         for number in range(1, FORESTS):
             if clock.gone() + took > 0.8:
                 break
-            more, _ = ranker.fit(self.learned, held_out=self.judged, settings=settings, seed=seed + number)
-            texts += more.texts
-        return Ranker.of(texts)
+            texts += slim._grown(settings, seed=seed + number, clock=clock)[0][1].texts
+        return slim, Ranker.of(texts)
+
+    def _grown(self, settings: Settings, *, seed: int, clock: Clock) -> tuple[tuple[float, Ranker], float]:
+        """Trees and how well they do, and the share of the time they took."""
+        began = clock.gone()
+        if began > 0.8:
+            return (-1.0, Ranker.of([])), 0.0
+        found, figure = ranker.fit(self.learned, held_out=self.judged, settings=settings, seed=seed)
+        return (figure, found), clock.gone() - began
+
+
+def _trust(fitted: Model, inner: Trial) -> Blend:
+    """How often what was wanted stood among the first of each algorithm's list, in a few of the requests."""
+    few = inner.part(0, min(2 * MANY, inner.count))
+    pool = fitted.propose(few.asks)
+    right = (pool.places[:, evaluation.true(pool, few)] < FIRST).sum(axis=1) / max(len(few.truths), 1)
+    return dict(zip(fitted.source_names, (right + 0.01).tolist(), strict=True))
 
 
 def _held_out(customers: Ints, *, seed: int) -> Flags:
@@ -302,6 +344,7 @@ def fitted_model(
     blend: Blend,
     seed: int,
     seconds: dict[str, float] | None = None,
+    trust: Blend | None = None,
     grown: Ranker | None = None,
     facts: bool = True,
 ) -> Model:
@@ -318,6 +361,7 @@ def fitted_model(
         categories=data.categories,
         sources=sources,
         blend=blend,
+        trust=trust,
         facts=Facts.fit(data) if facts else None,
         ranker=grown,
     )
