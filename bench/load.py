@@ -4,8 +4,9 @@ import multiprocessing
 import selectors
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 PROCESSES = 2
 
@@ -25,8 +26,13 @@ class Load:
         return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
 
 
-def run(port: int, requests: Sequence[bytes], *, connections: int) -> Load:
-    """Sends every request once, over so many connections at a time."""
+def run(port: int, requests: Sequence[bytes], *, connections: int, rate: float | None = None) -> Load:
+    """Sends every request once, over so many connections at a time.
+
+    :param rate: so many a second, each at its moment whether the ones before were answered or not, and its time counted
+        from that moment, as customers come; without it, each as soon as a connection is free
+    """
+    pause = None if rate is None else min(PROCESSES, connections) / rate
     processes = min(PROCESSES, connections)
     context = multiprocessing.get_context("fork")
     start = context.Barrier(processes + 1)
@@ -34,7 +40,7 @@ def run(port: int, requests: Sequence[bytes], *, connections: int) -> Load:
     for number in range(processes):
         mine, theirs = context.Pipe(duplex=False)
         share = connections // processes
-        context.Process(target=_drive, args=(port, requests[number::processes], share, start, theirs)).start()
+        context.Process(target=_drive, args=(port, requests[number::processes], share, pause, start, theirs)).start()
         pipes.append(mine)
     start.wait()
     began = time.perf_counter()
@@ -43,33 +49,42 @@ def run(port: int, requests: Sequence[bytes], *, connections: int) -> Load:
     return Load(sum(t[0] for t in told), sum(t[1] for t in told), seconds, [each for t in told for each in t[2]])
 
 
-def _drive(port: int, requests: Sequence[bytes], connections: int, start: object, out: object) -> None:
+def _drive(port: int, requests: Sequence[bytes], connections: int, pause: float | None, start: Any, out: Any) -> None:
     selector = selectors.DefaultSelector()
-    waiting = iter(requests)
-    sent: dict[socket.socket, float] = {}
+    free = []
     for _ in range(connections):
         one = socket.create_connection(("127.0.0.1", port))
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         selector.register(one, selectors.EVENT_READ)
-        sent[one] = 0.0
+        free.append(one)
     start.wait()
-    good = bad = 0
-    times = []
-    for one in list(sent):
-        _next(one, waiting, sent, selector)
-    heard = dict.fromkeys(sent, b"")
-    while sent:
-        for key, _ in selector.select():
-            one = key.fileobj
+    out.send(_answers(selector, free, requests, pause))
+
+
+def _answers(
+    selector: selectors.BaseSelector, free: list[socket.socket], requests: Sequence[bytes], pause: float | None
+) -> tuple[int, int, list[float]]:
+    good, began = 0, time.perf_counter()
+    times: list[float] = []
+    wanted: dict[socket.socket, float] = {}
+    heard: dict[socket.socket, bytes] = {}
+    sent = 0
+    while len(times) < len(requests):
+        moment = time.perf_counter()
+        while free and sent < len(requests) and (pause is None or began + sent * pause <= moment):
+            one = free.pop()
+            wanted[one], heard[one] = moment if pause is None else began + sent * pause, b""
+            one.sendall(requests[sent])
+            sent += 1
+        late = None if pause is None or not free or sent == len(requests) else began + sent * pause - moment
+        for key, _ in selector.select(late if late is None else max(late, 0)):
+            one = cast("socket.socket", key.fileobj)
             heard[one] += one.recv(65536)
-            if not _whole(heard[one]):
-                continue
-            times.append(time.perf_counter() - sent[one])
-            fine = heard[one].startswith(b"HTTP/1.1 200")
-            good, bad = good + fine, bad + (not fine)
-            heard[one] = b""
-            _next(one, waiting, sent, selector)
-    out.send((good, bad, times))
+            if _whole(heard[one]):
+                times.append(time.perf_counter() - wanted[one])
+                good += heard[one].startswith(b"HTTP/1.1 200")
+                free.append(one)
+    return good, len(requests) - good, times
 
 
 def _whole(answer: bytes) -> bool:
@@ -81,15 +96,11 @@ def _whole(answer: bytes) -> bool:
     return len(body) >= length
 
 
-def _next(
-    one: socket.socket, waiting: Iterator[bytes], sent: dict[socket.socket, float], selector: selectors.BaseSelector
-) -> None:
-    """Sends the next request over this connection, or ends it when there is none."""
-    request = next(waiting, None)
-    if request is None:
-        selector.unregister(one)
-        one.close()
-        del sent[one]
-    else:
-        sent[one] = time.perf_counter()
-        one.sendall(request)
+def one(port: int, request: bytes) -> bytes:
+    """Sends one request over a connection of its own; the whole answer."""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(request)
+        heard = b""
+        while not _whole(heard):
+            heard += connection.recv(65536)
+        return heard

@@ -22,7 +22,7 @@ AHEAD = 3
 
 POPULAR = frozenset({"popularity"})
 ABOUT: Mapping[Mode, frozenset[str]] = {
-    Mode.SIMILAR: frozenset({"als", "bm25", "cosine", "seen", "sessions", "follows"}),
+    Mode.SIMILAR: frozenset({"als", "bm25", "follows", "sessions", "viewed"}),
     Mode.TOGETHER: frozenset({"together", "als"}),
     Mode.TRENDING: frozenset({"lately", "popularity"}),
     Mode.WIN_BACK: frozenset({"history", "frequency"}),
