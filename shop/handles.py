@@ -131,6 +131,8 @@ def columns(event: Event) -> tuple[dict[str, Any], dict[str, Any]]:
         for name, value in traits.items()
         if value is not None and (name not in _OWN_COLUMN or (name in known and known[name] is None))
     }
+    if day := _birth_day(traits.get("birthday")):
+        other["birthday"] = day
     return known, other
 
 
@@ -149,6 +151,15 @@ def _names(traits: Mapping[str, Any]) -> tuple[str | None, str | None]:
 def _word(value: object) -> str | None:
     text = value.strip() if isinstance(value, str) else ""
     return text if 0 < len(text) <= LONGEST else None
+
+
+def _birth_day(value: object) -> str | None:
+    """Month and day, as 11-23: enough to wish her well, and the year has a column of its own."""
+    found = re.match(r"(?:\d{4}-|--)?(\d{2}-\d{2})(?!\d)", value) if isinstance(value, str) else None
+    try:
+        return date.fromisoformat(f"2000-{found[1]}").strftime("%m-%d") if found else None
+    except ValueError:
+        return None
 
 
 def _birth_year(traits: Mapping[str, Any]) -> int | None:

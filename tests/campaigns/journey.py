@@ -1,0 +1,73 @@
+"""A journey run by hand: a campaign of any steps, and the timetable at any moment."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from campaigns import enrolments, membership, plans, policy, rules, tables
+from foundation.database import Database
+
+WORDS = {"en": {"subject": "Hello", "heading": "Hello", "intro": "A word from us."}}
+
+
+def send(name: str, **more: Any) -> dict[str, Any]:
+    """A message with words that need nothing."""
+    return {"type": "send", "id": name, "words": WORDS, **more}
+
+
+def wait(name: str, duration: str) -> dict[str, Any]:
+    return {"type": "wait", "id": name, "duration": duration}
+
+
+def launch(
+    db: Database,
+    entry: Mapping[str, Any],
+    steps: Sequence[Mapping[str, Any]],
+    *,
+    now: datetime,
+    name: str = "journey",
+    **more: Any,
+) -> plans.Plan:
+    """Launches a campaign; quiet hours are off, and goals are off unless given."""
+    definition = {"title": name, "entry": dict(entry), "steps": list(steps), "goal": None, **more}
+    with db.begin() as conn:
+        policy.save(conn, rules.Policy(quiet_from=None, quiet_until=None, cap_messages=100), now=now)
+        plans.put(conn, name, definition=definition, now=now)
+        return plans.launch(conn, name, now=now)
+
+
+def tick(db: Database, now: datetime) -> None:
+    """Everything that brings people in and takes them further, once."""
+    membership.refresh(db, now=now)
+    enrolments.admit_due(db, now=now)
+    enrolments.admit_timed(db, now=now)
+    enrolments.admit_for_products(db, now=now)
+    enrolments.advance_due(db, now=now)
+
+
+def queued(db: Database) -> list[tuple[str, str]]:
+    """Every message there is, as customer and step, in the order they were queued."""
+    from_ledger = (
+        sa.select(sa.func.coalesce(_people.c.user_id, ""), tables.messages.c.step)
+        .join(_people, _people.c.id == tables.messages.c.customer_id)
+        .order_by(tables.messages.c.queued_at, _people.c.user_id, tables.messages.c.step)
+    )
+    with db.begin() as conn:
+        return [(user, step) for user, step in conn.execute(from_ledger)]
+
+
+def people(db: Database) -> list[tuple[str, str, str | None, str]]:
+    """Every enrolment: customer, state, reason, key."""
+    held = tables.enrolments
+    query = (
+        sa.select(_people.c.user_id, held.c.state, held.c.reason, held.c.entry_key)
+        .join(_people, _people.c.id == held.c.customer_id)
+        .order_by(held.c.id)
+    )
+    with db.begin() as conn:
+        return [tuple(row) for row in conn.execute(query)]
+
+
+_people = tables.metadata.tables["customers"]
