@@ -16,7 +16,7 @@ from recommender.past import NOBODY, Who
 from recommender.placements import Arm, Mode, Placement
 from recommender.ranked import Ranked
 from recommender.reasons import Around, Evidence
-from recommender.slate import Mark, Pick, Product, SlateItem
+from recommender.slate import Hindrance, Mark, Pick, Product, SlateItem
 from shop import stores
 
 ROUNDS = 4
@@ -25,7 +25,7 @@ ROUNDS = 4
 WIDE = 300
 """Candidates looked up at once when some of those chosen were gone."""
 
-ALIKE = frozenset({"als", "bm25", "cosine", "follows", "seen", "sessions", "together", "viewed"})
+ALIKE = frozenset({"als", "bm25", "follows", "sessions", "together", "viewed"})
 """Algorithms that find a product by what it goes with."""
 
 POPULAR = frozenset({"popularity", "lately", "local"})
@@ -138,6 +138,37 @@ def choose(conn: sa.Connection, live: Live, jobs: Sequence[Job], *, now: datetim
     if short:
         _deeper(conn, live, short, looked=looked, now=now)
     return looked
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A product that ranked high and may not be shown, and why."""
+
+    product_id: str
+    title: str
+    hindrance: Hindrance
+
+
+def left_out(conn: sa.Connection, live: Live, job: Job, *, most: int, now: datetime) -> list[LeftOut]:
+    """The best ranked of those that may not be shown; what the shop does not know any more is passed over."""
+    found = slate.hindrances(
+        job.given.choices,
+        placement=job.placement,
+        there=live.there(conn, store_id=job.store_id, category=job.category),
+        replenished=live.replenished,
+        effect=live.effect(job.placement, now=now),
+        without=job.without,
+    )
+    rows = np.flatnonzero(found)
+    numbers = job.given.choices.products[rows].tolist()
+    looked, kept = Looked(conn, live), []
+    looked.look_up(job.store_id, numbers[: 2 * most])
+    for row, number in zip(rows.tolist(), numbers[: 2 * most], strict=False):
+        title = looked.title(number)
+        if title is not None:
+            product_id = live.catalogue.goods.product_ids[number]
+            kept.append(LeftOut(product_id, title, Hindrance(found[row])))
+    return kept[:most]
 
 
 def _deeper(conn: sa.Connection, live: Live, jobs: Sequence[Job], *, looked: Looked, now: datetime) -> None:

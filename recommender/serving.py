@@ -18,7 +18,7 @@ from foundation import database
 from foundation.database import Database
 from recommender import ahead, choosing, past, placements, ranked
 from recommender.algorithms import base
-from recommender.choosing import Job
+from recommender.choosing import Job, LeftOut
 from recommender.gathering import Gathering
 from recommender.live import Keeper, Live
 from recommender.memory import Memory
@@ -122,6 +122,13 @@ class Recommender:
         )
         tried = replace(live, decided=decided, effects={})
         return self._slates(conn, tried, [replace(request, record=False)], now=now, look_again=False)[0]
+
+    def left_out(self, conn: sa.Connection, request: Request, *, now: datetime, most: int = 10) -> list[LeftOut]:
+        """What ranks high for this request and is not shown, and why."""
+        live = self._keeper.current(conn, now)
+        job = _job(live, request)
+        self._rank(conn, live, [job], [request], now=now)
+        return choosing.left_out(conn, live, job, most=most, now=now)
 
     def refused(self, conn: sa.Connection, *, now: datetime) -> int | None:
         """The id of a live model that cannot be read here, so that the one before serves; None if all is well."""

@@ -63,10 +63,12 @@ def _tried(conn: sa.Connection, customer_id: int | None, *, placement: str) -> d
         person = customers.record(conn, customer_id).customer
     except NotFound:
         return None
+    asked = serving.Request(placement, customer_id=person.id, record=False, locale=i18n.locale())
     return {
         "person": person,
         "name": customer_pages.name(person),
-        "slate": _slate(conn, serving.Request(placement, customer_id=person.id, record=False, locale=i18n.locale())),
+        "slate": _slate(conn, asked),
+        "left_out": current_parts().recommender.left_out(conn, asked, now=datetime.now(UTC)),
         "history": touched.by_product(conn, person.id, limit=20),
     }
 

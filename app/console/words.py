@@ -213,6 +213,12 @@ ACTION = {
     "margin_floor": Word(N_("Margin floor"), "scale"),
     "again": Word(N_("After a purchase"), "refresh-cw"),
 }
+HINDRANCE = {
+    1: N_("not for sale there"),
+    2: N_("a rule leaves it out"),
+    3: N_("bought lately"),
+    4: N_("in the basket, or left out by whoever asked"),
+}
 ARMS = {
     "treated": N_("in the group written to; who is left alone is drawn by chance"),
     "holdout": N_("left alone, drawn by chance, to compare with"),
