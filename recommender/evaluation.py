@@ -59,7 +59,7 @@ def ask(model: Model, trial: Trial, *, longest: int, step: Callable[[int], None]
         proposed.append(_proposed(pool, part))
         step(last)
     names = {name: np.concatenate(parts) for name, parts in lists.items()}
-    names = names or {SERVED: np.zeros((0, longest), np.int64)}
+    names = names or dict.fromkeys((*model.source_names, SERVED), np.zeros((0, longest), np.int64))
     hits = {name: hit(found, trial) for name, found in names.items()}
     flags = np.concatenate([np.zeros((0, len(model.source_names)), bool), *proposed])
     return Shown(names, hits, flags, model.source_names)

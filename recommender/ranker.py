@@ -3,12 +3,13 @@
 It is kept as the text LightGBM writes, never pickled.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import lightgbm
 import numpy as np
+from lightgbm.callback import CallbackEnv, EarlyStopException
 from numpy.typing import NDArray
 
 from recommender.algorithms.base import Arrays, Flags, Floats, Ints
@@ -82,11 +83,20 @@ class Settings:
     rounds: int = ROUNDS
 
 
-def fit(learned: Cases, *, held_out: Cases, settings: Settings, seed: int) -> tuple[Ranker, float]:
-    """Grows trees until they no longer do better on the customers held out; and how well they do: NDCG@10 there."""
+def fit(
+    learned: Cases,
+    *,
+    held_out: Cases,
+    settings: Settings,
+    seed: int,
+    go_on: Callable[[], bool] = lambda: True,
+) -> tuple[Ranker, float]:
+    """Grows trees until they no longer do better on the customers held out; and how well they do: NDCG@10 there.
+
+    :param go_on: whether there is time for another tree
+    """
     training = lightgbm.Dataset(learned.rows, learned.wanted.astype(np.int8), group=learned.counts, free_raw_data=True)
     judged = lightgbm.Dataset(held_out.rows, held_out.wanted.astype(np.int8), group=held_out.counts, reference=training)
-    found: dict[str, Any] = {}
     forest = lightgbm.train(
         _parameters(settings, seed),
         training,
@@ -95,11 +105,19 @@ def fit(learned: Cases, *, held_out: Cases, settings: Settings, seed: int) -> tu
         valid_names=["held out"],
         callbacks=[
             lightgbm.early_stopping(PATIENCE, first_metric_only=True, verbose=False),
-            lightgbm.record_evaluation(found),
+            _while(go_on),
         ],
     )
     text = forest.model_to_string(num_iteration=forest.best_iteration).encode()
     return Ranker.of([text]), float(forest.best_score["held out"]["ndcg@10"])
+
+
+def _while(go_on: Callable[[], bool]) -> Callable[[CallbackEnv], None]:
+    def stop(env: CallbackEnv) -> None:
+        if not go_on():
+            raise EarlyStopException(env.iteration, env.evaluation_result_list or [])
+
+    return stop
 
 
 def _parameters(settings: Settings, seed: int) -> dict[str, Any]:

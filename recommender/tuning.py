@@ -55,6 +55,9 @@ SMALL = 0.01
 TREES = (Settings(), Settings(leaves=63, rate=0.06, smallest=50, features=0.4), Settings(leaves=15, smallest=200))
 """How trees are grown, tried one after the other while there is time."""
 
+GROWING, LAST_GROWN = 0.7, 0.95
+"""Shares of the time for choosing after which no other way is tried, and after which trees stop growing."""
+
 FORESTS = 2
 """Forests of other seeds whose sum is taken, if there is time: each errs in its own way."""
 
@@ -137,12 +140,17 @@ def _of_blend(tried: "Tried", blend: Blend, figures: dict[str, float], *, why: s
 
 
 def apart(known: Interactions, way: Way, *, days: float, seed: int) -> Trial:
-    """The last of what is known, set apart in the way in which the model will be asked."""
+    """The last of what is known, set apart in the way in which the model will be asked.
+
+    Where the last days hold too few orders, or nearly all there is, each customer's last visits are taken instead.
+    """
     most = int(MOST / (1 - JUDGED))
     if way is Way.NEXT_CLICK:
         return splits.by_next_click(known, _last_visits(known), most=most, seed=seed)
     if way is Way.TIME and len(known.times):
-        return splits.by_time(known, days=days, most=most, seed=seed)
+        late = splits.by_time(known, days=days, most=most, seed=seed)
+        if late.count >= FEWEST_RANKED and len(late.known.times) > len(known.times) / 2:
+            return late
     return splits.by_latest(known, _how_many(known), most=most, seed=seed)
 
 
@@ -282,19 +290,19 @@ class Tried:
     def grown(self, *, seed: int, clock: Clock) -> tuple["Tried", Ranker]:
         """The best trees there was time to grow, and what they were grown on."""
         first, took = self._grown(TREES[0], seed=seed, clock=clock)
-        if not first[1].forests:
-            return self, first[1]
-        slim = self.slimmer(first[1])
-        best, settings = (-1.0, first[1]) if slim is not self else first, TREES[0]
-        for each in TREES if slim is not self else TREES[1:]:
-            if clock.gone() + took > 0.6 and best[0] >= 0:
+        slim = self.slimmer(first[1]) if first[1].forests else self
+        best, settings = (first, TREES[0]) if slim is self else ((-1.0, Ranker.of([])), TREES[0])
+        for each in TREES[1:] if slim is self else TREES:
+            if clock.gone() + took > GROWING:
                 break
             found, took = slim._grown(each, seed=seed, clock=clock)
             if found[0] > best[0]:
                 best, settings = found, each
+        if not best[1].forests:
+            return self, first[1]
         texts = list(best[1].texts)
         for number in range(1, FORESTS):
-            if clock.gone() + took > 0.8:
+            if clock.gone() + took > LAST_GROWN:
                 break
             texts += slim._grown(settings, seed=seed + number, clock=clock)[0][1].texts
         return slim, Ranker.of(texts)
@@ -302,9 +310,15 @@ class Tried:
     def _grown(self, settings: Settings, *, seed: int, clock: Clock) -> tuple[tuple[float, Ranker], float]:
         """Trees and how well they do, and the share of the time they took."""
         began = clock.gone()
-        if began > 0.8:
+        if began > LAST_GROWN:
             return (-1.0, Ranker.of([])), 0.0
-        found, figure = ranker.fit(self.learned, held_out=self.judged, settings=settings, seed=seed)
+        found, figure = ranker.fit(
+            self.learned,
+            held_out=self.judged,
+            settings=settings,
+            seed=seed,
+            go_on=lambda: clock.gone() < LAST_GROWN,
+        )
         return (figure, found), clock.gone() - began
 
 
