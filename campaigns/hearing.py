@@ -64,19 +64,25 @@ def _enter(conn: sa.Connection, plan: Plan, heard: Sequence[sa.RowMapping], *, n
     if isinstance(entry, ProductAbandoned):
         looked = [row for row in heard if row["name"] == Name.PRODUCT_VIEWED and row["product_id"]]
         entering.viewed(
-            conn, plan, entry, [_newcomer(row, "product") for row in looked if row["at"] > now - entering.LATE]
+            conn, plan, entry, [newcomer(row, "product") for row in looked if row["at"] > now - entering.LATE]
         )
         return 0
-    if isinstance(entry, SegmentEntry):
-        test = shapes.Test(property="segment", value=entry.segment)
-        entry = EventEntry(type="event", event=plans.SEGMENT_EVENTS[entry.type], where=(test,), key="event")
-    if not isinstance(entry, EventEntry):
+    if not isinstance(entry, EventEntry | SegmentEntry):
         return 0
+    entry = as_event(entry)
     fits = [row for row in heard if row["name"] == entry.event and _fits(row, entry.where)]
     if entry.reset:
         _begin_anew(conn, plan, fits, now=now)
-    found = [_newcomer(row, entry.key) for row in fits if row["at"] > now - entering.LATE]
+    found = [newcomer(row, entry.key) for row in fits if row["at"] > now - entering.LATE]
     return entering.newcomers(conn, plan, [one for one in found if one.key], now=now)
+
+
+def as_event(entry: EventEntry | SegmentEntry) -> EventEntry:
+    """Coming into a segment and leaving it are events like any other."""
+    if isinstance(entry, EventEntry):
+        return entry
+    test = shapes.Test(property="segment", value=entry.segment)
+    return EventEntry(type="event", event=plans.SEGMENT_EVENTS[entry.type], where=(test,), key="event")
 
 
 def _fits(row: sa.RowMapping, tests: Iterable[shapes.Test]) -> bool:
@@ -90,8 +96,8 @@ def _told(row: sa.RowMapping) -> dict[str, Any]:
     return {**(row["properties"] or {}), **about}
 
 
-def _newcomer(row: sa.RowMapping, key: str) -> Newcomer:
-    """The key is empty when the event does not say what it should be keyed by: then nobody enters."""
+def newcomer(row: sa.RowMapping, key: str) -> Newcomer:
+    """Who an event brings in. The key is empty if the event does not say what it should be keyed by: nobody enters."""
     about = {"none": f"{row['at']:%Y-%m-%dT%H:%M:%S.%f}", "event": str(row["event_key"])}
     found = about.get(key) or row[f"{key}_id"] or ""
     context = {"event": _told(row), **({"product_id": row["product_id"]} if row["product_id"] else {})}

@@ -33,14 +33,19 @@ class Slot:
 
 
 def slots(
-    entry: Schedule | DateEntry, zones: Mapping[str, tuple[str | None, ...] | None], *, since: datetime, now: datetime
+    entry: Schedule | DateEntry,
+    zones: Mapping[str, tuple[str | None, ...] | None],
+    *,
+    since: datetime,
+    now: datetime,
+    look_back: int = LOOK_BACK,
 ) -> list[Slot]:
     """The moments that have come, counted from `since` (the launch), in any of these zones."""
     found = []
     for name, raw in zones.items():
         zone = place(name)
         today = now.astimezone(zone).date()
-        for back in range(LOOK_BACK, -1, -1):
+        for back in range(look_back, -1, -1):
             day = today - timedelta(days=back)
             at = _moment(day, entry.at, zone)
             if since <= at <= now and _falls(entry, day):
@@ -73,9 +78,9 @@ def _falls(entry: Schedule | DateEntry, day: date) -> bool:
 # --------------------------------------------------------------------------------------------- taking in
 def due(conn: sa.Connection, plan: Plan, entry: Schedule | DateEntry, *, now: datetime) -> list[Slot]:
     """The slots of this campaign that have come and were not dealt with yet."""
-    zones = _zones(conn, entry.zone)
+    found_in = zones(conn, entry.zone)
     since = max(filter(None, (plan.launched_at, plan.definition.starts_at)), default=now)
-    found = slots(entry, zones, since=since, now=now)
+    found = slots(entry, found_in, since=since, now=now)
     if not found:
         return []
     runs = tables.campaign_runs
@@ -90,7 +95,7 @@ def take_in(conn: sa.Connection, plan: Plan, entry: Schedule | DateEntry, slot: 
     row = {"campaign_id": plan.id, "slot": _name(slot), "due_at": slot.at, "ran_at": now}
     if not database.insert_once(conn, tables.campaign_runs, row | {"state": "missed" if late else "done"}) or late:
         return 0
-    chosen = _audience(entry, slot, now=now)
+    chosen = audience(entry, slot, now=now)
     number = entering.enrol(conn, plan, chosen.subquery("chosen"), once=True, now=now)
     runs = tables.campaign_runs
     mine = (runs.c.campaign_id == plan.id) & (runs.c.slot == _name(slot))
@@ -109,7 +114,7 @@ def _name(slot: Slot) -> str:
     return f"{slot.day.isoformat()} {slot.zone}"
 
 
-def _zones(conn: sa.Connection, zone: str) -> dict[str, tuple[str | None, ...] | None]:
+def zones(conn: sa.Connection, zone: str) -> dict[str, tuple[str | None, ...] | None]:
     """The zones to look at, each with the values customers have for it; those of no known zone live in the shop's."""
     shop = policy.load(conn).timezone
     if zone != "customer":
@@ -120,7 +125,8 @@ def _zones(conn: sa.Connection, zone: str) -> dict[str, tuple[str | None, ...] |
     return {name: tuple(raws) for name, raws in grouped.items()}
 
 
-def _audience(entry: Schedule | DateEntry, slot: Slot, *, now: datetime) -> sa.Select[Any]:
+def audience(entry: Schedule | DateEntry, slot: Slot, *, now: datetime) -> sa.Select[Any]:
+    """Whom a moment concerns, as `entering.enrol` wants them."""
     target = slot.day + timedelta(days=entry.days_before) if isinstance(entry, DateEntry) else slot.day
     query = sa.select(
         customers.c.id.label("customer_id"),

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from campaigns import files, messages, plans, policy, rules
+from campaigns import files, messages, plans, policy, rules, segments
 from campaigns.channels import base
 from campaigns.journal import Journal
 from campaigns.links import Links
@@ -150,6 +150,12 @@ def sending(channel: base.Channel, folder: Path, **changes: Any) -> messages.Sen
     return messages.Sending(
         email=channel, recommender=Shelf(), links=LINKS, journal=Journal(folder / "journal"), sender=SENDER, **changes
     )
+
+
+def segments_of(conn: sa.Connection, *, now: datetime) -> None:
+    """A segment of customers whose tier is gold."""
+    rule = {"type": "trait", "name": "tier", "value": "gold"}
+    segments.apply(conn, segments.parse({"name": "gold", "title": "Gold", "rule": rule}), now=now)
 
 
 WORDS: dict[str, Any] = orjson.loads((files.READY / "cart-relaunch.json").read_bytes())["campaigns"][0]["steps"][0][

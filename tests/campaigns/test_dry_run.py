@@ -1,0 +1,138 @@
+"""A draft replayed on the past: who would have come in, what would have left, what it would have needed."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from campaigns import dry_run, files, plans, policy, rules, tables
+from foundation.database import Database
+from shop import customers
+from tests.campaigns import journey, world
+from tests.campaigns.journey import send, wait
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.fixture
+def past(conn: sa.Connection, now: datetime) -> datetime:
+    """Ten days ago three customers left a cart; ada bought hers a day later, bob never agreed to anything."""
+    began = now - 10 * DAY
+    world.stock_shop(conn, now=began)
+    policy.save(conn, rules.Policy(cap_messages=2, cap_days=7), now=began)
+    for user, agreed in (("ada", True), ("bob", False), ("eve", True)):
+        world.make_customer(conn, user, at=began, consents=agreed)
+        world.leave_cart(conn, user, at=began + HOUR)
+    world.order(conn, "ada", at=began + DAY + HOUR, order_id="o1")
+    return began
+
+
+def draft(conn: sa.Connection, steps: list[dict[str, object]], *, now: datetime, **more: object) -> plans.Plan:
+    definition = {
+        "title": "Draft", "entry": {"type": "cart_abandoned", "delay": "1h"}, "steps": steps,
+        "reentry": {"rule": "each_key"}, **more,
+    }  # fmt: skip
+    return plans.create(conn, "draft", definition=definition, now=now)
+
+
+def test_a_draft_says_what_it_would_have_done(conn: sa.Connection, past: datetime, now: datetime) -> None:
+    from_files = world.relaunch()["steps"][0]
+    files.ensure_demo(conn, now=now, demo=False)
+    steps = [send("first"), wait("days", "3d"), {**from_files, "id": "code"}, wait("more", "1d"), send("last")]
+    outcome = dry_run.run(conn, draft(conn, steps, now=now), days=30, now=now)
+    assert (outcome.entered, outcome.held_out, outcome.cut) == (3, 0, False)
+    assert outcome.steps == {"first": 3, "code": 2, "last": 2}
+    assert outcome.left == {"converted": 1, "ended": 2}
+    assert outcome.by_channel == {"email": 3} and outcome.held == {"no_consent": 3, "cap": 1}
+    assert outcome.codes_needed == {"WELCOME-BACK": 1} and outcome.cost == 0
+    hour, number = outcome.busiest["email"]
+    assert number == 2 and hour == past + 2 * HOUR
+
+
+def test_one_person_is_told_step_by_step(conn: sa.Connection, past: datetime, now: datetime) -> None:
+    plan = draft(conn, [send("first"), wait("days", "3d"), send("last")], now=now)
+    ada = customers.find(conn, user_id="ada") or 0
+    ((entrant, lines),) = dry_run.person(conn, plan, ada, days=30, now=now)
+    assert entrant.at == past + 2 * HOUR
+    assert [(line.at, line.step, line.leave) for line in lines] == [
+        (past + 2 * HOUR, "first", None), (past + DAY + HOUR, "days", "converted"),
+    ]  # fmt: skip
+
+
+def test_nothing_is_kept_and_nobody_enters(conn: sa.Connection, past: datetime, now: datetime) -> None:
+    dry_run.run(conn, draft(conn, [send("first")], now=now), days=30, now=now)
+    for table in (tables.enrolments, tables.messages, tables.promo_codes):
+        assert conn.scalar(sa.select(sa.func.count()).select_from(table)) == 0
+
+
+CHEAP = {"property": "price", "test": "at_most", "value": 50}
+KNOWN = {"type": "trait", "name": "email", "op": "exists"}
+GOLD = {"type": "trait", "name": "tier", "value": "gold"}
+ENTRIES = {
+    "event": ({"type": "event", "event": "Product Added", "key": "cart"}, 3),
+    "event with a condition": ({"type": "event", "event": "Product Added", "where": [CHEAP]}, 3),
+    "product": ({"type": "product_abandoned", "delay": "2h"}, 1),
+    "schedule": ({"type": "schedule", "every": "day", "on": "2026-01-01", "audience": KNOWN}, 3),
+    "date": ({"type": "date", "trait": "birthday"}, 1),
+    "segment": ({"type": "segment_entered", "segment": "gold"}, 0),
+    "price": ({"type": "price_dropped"}, 1),
+    "stock": ({"type": "back_in_stock"}, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ENTRIES)
+def test_every_kind_of_entry_is_asked_of_the_past(
+    conn: sa.Connection, past: datetime, now: datetime, kind: str
+) -> None:
+    entry, expected = ENTRIES[kind]
+    world.segments_of(conn, now=now)
+    world.say(conn, "eve", "Product Viewed", at=past + 2 * DAY, product_id="sel")
+    world.say(conn, "eve", "", at=past, traits={"birthday": (past + 3 * DAY).strftime("%m-%d")})
+    for at, price in ((past, 950), (past + 3 * DAY, 500)):
+        row = {"product_id": "sel", "at": at, "price": price, "currency": "EUR"}
+        conn.execute(sa.insert(tables.product_prices), row)
+    plan = draft(conn, [send("x")], now=now, entry=entry, reentry={"rule": "never"})
+    outcome = dry_run.run(conn, plan, days=30, now=now)
+    assert outcome.entered == expected
+    assert outcome.replayable is (kind != "stock")
+
+
+def test_a_split_and_an_event_waited_for_are_walked(conn: sa.Connection, past: datetime, now: datetime) -> None:
+    world.say(conn, "eve", "", at=past, traits={"tier": "gold"})
+    world.say(conn, "eve", "Form Sent", at=past + 3 * HOUR)
+    steps = [
+        {
+            "type": "wait_for", "id": "form", "event": "Form Sent", "timeout": "1d",
+            "then": [send("yes")], "otherwise": [send("no")],
+        },
+        {
+            "type": "split", "id": "tier", "otherwise": [send("plain")],
+            "branches": [{"name": "gold", "when": GOLD, "steps": [send("gold")]}],
+        },
+    ]  # fmt: skip
+    outcome = dry_run.run(conn, draft(conn, steps, now=now, goal=None), days=30, now=now)
+    assert outcome.steps == {"yes": 1, "gold": 1, "no": 2, "plain": 2}
+
+
+def test_a_draft_agrees_with_what_the_campaign_really_did(db: Database, now: datetime) -> None:
+    """The same days lived through and replayed: the same people, the same messages at the same times."""
+    with db.begin() as conn:
+        world.stock_shop(conn, now=now)
+        for user in ("ada", "bob", "eve"):
+            world.make_customer(conn, user, at=now)
+    steps = [send("first"), wait("day", "1d"), send("second")]
+    entry, again = {"type": "cart_abandoned", "delay": "1h"}, {"rule": "each_key"}
+    plan = journey.launch(db, entry, steps, now=now, goal={"event": "Order Completed"}, reentry=again)
+    for hour in range(80):
+        at = now + hour * HOUR
+        with db.begin() as conn:
+            if hour in (2, 5, 9):
+                world.leave_cart(conn, {2: "ada", 5: "bob", 9: "eve"}[hour], at=at)
+            if hour == 12:
+                world.order(conn, "bob", at=at, order_id="o")
+        journey.tick(db, at)
+    with db.begin() as conn:
+        outcome = dry_run.run(conn, plan, days=10, now=now + 80 * HOUR)
+    lived = Counter(step for _, step in journey.queued(db))
+    assert outcome.steps == lived and outcome.entered == len(journey.people(db))
