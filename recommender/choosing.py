@@ -35,7 +35,10 @@ LOCAL = "local"
 BY_CATEGORY = frozenset({"aisles", "fresh"})
 """What was found by its category."""
 
-NEW = frozenset({"new", "fresh", "explore"})
+FILLED = "new"
+"""What fills a slate when nothing else is left: the newest of the shop, which may be old."""
+
+NEW = frozenset({FILLED, "fresh", "explore"})
 """Sources that say nothing of who is asking."""
 
 MARKED = {Mark.PINNED: "pinned", Mark.EXPLORED: "explore"}
@@ -304,12 +307,14 @@ def _evidence(job: Job, live: Live, looked: Looked, *, pick: Pick, partner: int)
     goods, source = live.catalogue.goods, MARKED.get(pick.mark) or _source(job.given, pick)
     category = int(goods.categories[pick.product])
     within = bool(job.category) or source in BY_CATEGORY or pick.mark is Mark.EXPLORED
+    filled = source == FILLED and pick.product not in live.fresh
     return Evidence(
-        mark=Mark.EXPLORED if source in NEW else pick.mark,
+        mark=Mark.EXPLORED if source in NEW and not filled else pick.mark,
         done=job.given.known.done(int(job.given.pairs[pick.row])) if pick.row >= 0 else reasons.NOTHING_DONE,
         goes_with=looked.title(partner) if partner >= 0 else None,
         around=_around(job),
         popular=source in POPULAR | BY_CATEGORY,
+        filled=filled,
         store=looked.store(job.store_id) if source == LOCAL and job.store_id else None,
         category=goods.category_names[category].rpartition(" > ")[2] if within and category >= 0 else None,
     )

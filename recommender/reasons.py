@@ -40,7 +40,8 @@ class Evidence:
     """What is known of why a product is on a slate.
 
     `goes_with` is the title of the product it goes with, and `around` where that is. `popular`: it is there because
-    many want it. `store` is the name of the shop and `category` the last part of the path the reason may name.
+    many want it; `filled`: because the shop has it and places were left. `store` is the name of the shop and `category`
+    the last part of the path the reason may name.
     """
 
     mark: Mark = Mark.RANKED
@@ -48,6 +49,7 @@ class Evidence:
     goes_with: str | None = None
     around: Around = Around.PAST
     popular: bool = False
+    filled: bool = False
     store: str | None = None
     category: str | None = None
 
@@ -79,6 +81,8 @@ def say(evidence: Evidence, locale: str) -> str:
         return words["with_past"].format(title=evidence.goes_with)
     if evidence.popular:
         return _placed(words, "popular", evidence)
+    if evidence.filled:
+        return _placed(words, "shelf", evidence)
     return words["chosen"]
 
 
@@ -130,6 +134,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "popular": "Popular this week",
         "popular_store": "Popular at {store} this week",
         "popular_category": "Popular in {category}",
+        "shelf": "On our shelves",
+        "shelf_category": "On our shelves, {category}",
         "new": "New in the shop",
         "new_category": "New in {category}",
         "pinned": "Picked by the shop",
@@ -154,6 +160,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "popular": "Très demandé cette semaine",
         "popular_store": "Très demandé cette semaine chez {store}",
         "popular_category": "Très demandé au rayon {category}",
+        "shelf": "Dans nos rayons",
+        "shelf_category": "Au rayon {category}",
         "new": "Nouveau en boutique",
         "new_category": "Nouveau au rayon {category}",
         "pinned": "Le choix de la boutique",

@@ -52,6 +52,8 @@ def regular(every: float, orders: int = 4) -> Evidence:
         (Evidence(popular=True), "Popular this week", "Très demandé cette semaine"),
         (Evidence(mark=Mark.EXPLORED, category="Pots"), "New in Pots", "Nouveau au rayon Pots"),
         (Evidence(mark=Mark.EXPLORED, store="Aubier Lyon"), "New in the shop", "Nouveau en boutique"),
+        (Evidence(filled=True), "On our shelves", "Dans nos rayons"),
+        (Evidence(filled=True, category="Pots"), "On our shelves, Pots", "Au rayon Pots"),
         (Evidence(mark=Mark.PINNED), "Picked by the shop", "Le choix de la boutique"),
         (Evidence(), "Chosen for you", "Choisi pour vous"),
     ],

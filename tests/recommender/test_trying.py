@@ -1,7 +1,7 @@
 """What a merchant tries before it counts, and what is left out."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -49,6 +49,16 @@ def test_other_rules_and_another_slider_are_tried_without_counting(
     with db.begin() as conn:
         assert conn.scalar(sa.select(sa.func.count()).select_from(slates)) == 1
         assert [item.product_id for item in recommender.recommend(conn, asked, now=now).items] == as_it_is
+
+
+def test_what_fills_a_slate_is_called_new_only_while_it_is(
+    shop: Shop, recommender: Recommender, db: Database, now: datetime
+) -> None:
+    shop.product("new")
+    shop.product("old", created_at=now - timedelta(days=90))
+    with db.begin() as conn:
+        items = recommender.recommend(conn, Request("store"), now=now).items
+    assert {item.product_id: item.reason for item in items} == {"new": "New in the shop", "old": "On our shelves"}
 
 
 def test_what_ranks_high_and_is_left_out_says_why(
