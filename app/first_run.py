@@ -14,6 +14,9 @@ from campaigns import files, policy
 from recommender import training
 from recommender.predictions import nightly
 
+FIRST_BUDGET = 30.0
+"""Seconds the first training may take: someone waits for the first page. The nightly run takes its time."""
+
 Progress = Callable[[int, int | None], None]
 Track = Callable[[str], Progress]
 """Starts a progress line with its title; gives the function that moves it."""
@@ -47,7 +50,8 @@ def _load_shop(parts: Parts, track: Track) -> None:
 
 
 def _train(parts: Parts, track: Track) -> None:
-    training.run(parts.db, now=datetime.now(UTC), progress=track("Training the recommender"))
+    progress = track("Training the recommender")
+    training.run(parts.db, now=datetime.now(UTC), progress=progress, budget=FIRST_BUDGET)
     with parts.db.begin() as conn:
         zone = policy.load(conn).timezone
     nightly.run(parts.db, zone=zone, now=datetime.now(UTC))

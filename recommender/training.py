@@ -152,7 +152,7 @@ def _tried(db: Database, data: Interactions, *, course: _Course, seed: int, test
     shown = evaluation.ask(fitted.model, aside, longest=max(trial.KS))
     scores = trial.score(fitted, aside, shown, ks=trial.KS)
     duels = _duels(db, data, aside, fitted, seed=seed)
-    verdicts = _judged(_by_level(shown, aside, fitted.level), duels, seed=seed)
+    verdicts = judged(_by_level(shown, aside, fitted.level), duels, seed=seed)
     warm = np.isin(whole.customers, strangers)
     told = report.results(trial.results(scores), shown, aside, ks=trial.KS, seed=seed)
     kept = {
@@ -179,7 +179,7 @@ def _by_level(shown: Shown, aside: Trial, level: Level) -> dict[Level, Floats]:
     return {each: evaluation.by_request(shown.hits.get(names[each], nothing), sizes, k=K)["ndcg"] for each in ladder}
 
 
-def _judged(found: Mapping[Level, Floats], duels: Mapping[Level, Duel], *, seed: int) -> tuple[Verdict, ...]:
+def judged(found: Mapping[Level, Floats], duels: Mapping[Level, Duel], *, seed: int) -> tuple[Verdict, ...]:
     """What the gate says of each level, the most ambitious first, until one passes."""
     verdicts: list[Verdict] = []
     for level in (level for level in Level if level in found):

@@ -179,7 +179,7 @@ def lowered(fitted: Fitted, level: Level) -> Fitted:
 def score(fitted: Fitted, trial: Trial, shown: Shown, *, ks: Sequence[int]) -> list[Score]:
     """The figures of what was shown, with the seconds each algorithm took to fit."""
     whole = sum(fitted.seconds.values())
-    scores = evaluation.scores(shown, trial, ks=ks, catalogue=len(fitted.model.popularity.ranked))
+    scores = evaluation.scores(shown, trial, ks=ks, catalogue=len(fitted.model.product_ids))
     return [replace(found, fit_seconds=fitted.seconds.get(found.algorithm, whole)) for found in scores]
 
 

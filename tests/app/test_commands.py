@@ -7,10 +7,15 @@ from pathlib import Path
 
 import orjson
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskCliRunner
 
 from foundation.config import ROOT
+from foundation.database import Database
+from recommender import registry, runs
+from recommender.tables import live_model, models
+from tests.conftest import NOW
 
 FLASK = [sys.executable, "-m", "flask"]
 
@@ -47,6 +52,32 @@ def test_a_customer_is_erased_when_one_says_yes(command_line: FlaskCliRunner, ad
     assert command_line.invoke(args=["erase", "customer", "ada"], input="n\n").exit_code == 1
     assert command_line.invoke(args=["erase", "customer", "ada", "--yes"]).exit_code == 0
     assert command_line.invoke(args=["erase", "customer", "ada", "--yes"]).exit_code == 1
+
+
+def test_a_run_tells_its_figures_and_ends_with_what_became_of_it(web: Flask, command_line: FlaskCliRunner) -> None:
+    with web.app_context():
+        done = command_line.invoke(args=["train", "--budget", "20"])
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("algorithm") and done.stdout.splitlines()[-1].startswith("refused in ")
+
+
+def test_models_are_listed_and_put_back_as_often_as_one_says(command_line: FlaskCliRunner, db: Database) -> None:
+    with db.begin() as conn:
+        run_id = runs.begin(conn, now=NOW)
+        for number in (1, 2):
+            made = sa.insert(models).values(run_id=run_id, created_at=NOW, manifest={}, sha256=b"", size=number)
+            conn.execute(made)
+        conn.execute(sa.insert(live_model).values(model_id=2, since=NOW))
+    for _ in range(2):
+        back = command_line.invoke(args=["model", "rollback", "1"])
+        assert (back.exit_code, back.stdout) == (0, "Model 1 is live; every process follows within half a minute.\n")
+    listed = command_line.invoke(args=["model", "list"]).stdout.splitlines()
+    assert ["live" in line for line in listed] == [False, True]
+    with db.begin() as conn:
+        (move,) = registry.moves(conn)
+    assert move.by.startswith("command of ")
+    for wrong in ([], ["9"]):
+        assert command_line.invoke(args=["model", "rollback", *wrong]).exit_code == 1
 
 
 def test_evaluating_a_file_writes_every_figure_and_starts_no_database(purchases: Path, tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import orjson
 import pytest
 import sqlalchemy as sa
 
 from foundation.database import Database
-from recommender import registry, training, trial
+from recommender import registry, report, training, trial
+from recommender.gate import Level
 from recommender.tables import models, training_runs
 from tests.recommender.conftest import Shop
 
@@ -88,6 +90,68 @@ class TestARun:
         with db.begin() as conn:
             checksums = conn.scalars(sa.select(models.c.sha256)).all()
         assert checksums[0] == checksums[1]
+
+
+def test_where_the_ranker_is_refused_a_simpler_level_is_published() -> None:
+    """Frequency and the ranker find about the same, twice what popularity finds."""
+    rng = np.random.default_rng(1)
+    often = rng.random(300)
+    found = {Level.RANKER: often + rng.normal(0, 0.2, 300), Level.FREQUENCY: often, Level.POPULARITY: often / 2}
+    verdicts = training.judged(found, {}, seed=1)
+    assert [(verdict.level, verdict.passed) for verdict in verdicts] == [
+        (Level.RANKER, False),
+        (Level.FREQUENCY, True),
+    ]
+    assert report.sentence(verdicts).startswith("Frequency instead of ranker: ")
+
+
+class TestOddShops:
+    """Each gives a clear result, and none an error."""
+
+    @staticmethod
+    def result(db: Database, now: datetime) -> str:
+        run = training.run(db, now=now)
+        assert run.state in ("published", "refused") and run.reason
+        (row,) = runs(db)
+        assert (row["state"], row["reason"]) == (run.state, run.reason)
+        assert all(0 <= entry["coverage@10"] <= 1 for entry in row["results"])
+        return run.reason
+
+    def test_one_customer_with_one_event(self, db: Database, shop: Shop, now: datetime) -> None:
+        shop.product("pan", category="Pans")
+        shop.event("ann", "Product Viewed", "pan")
+        assert "Too few customers" in self.result(db, now)
+
+    def test_only_views(self, db: Database, tea_and_coffee: Shop, now: datetime) -> None:
+        with tea_and_coffee.at_once():
+            for number in range(40):
+                for days in range(1, 30, 3):
+                    tea_and_coffee.event(f"v{number}", "Product Viewed", f"tea-{number % 6}", days_ago=days)
+        with db.begin() as conn:
+            conn.execute(sa.text("DELETE FROM orders"))
+        self.result(db, now)
+
+    def test_everything_in_one_second(self, db: Database, tea_and_coffee: Shop, now: datetime) -> None:
+        moment = {"at": now - timedelta(days=1)}
+        with db.begin() as conn:
+            conn.execute(sa.text("UPDATE order_lines SET ordered_at = :at"), moment)
+            conn.execute(sa.text("UPDATE orders SET ordered_at = :at"), moment)
+        self.result(db, now)
+
+    def test_one_customer_with_a_hundred_thousand_events(
+        self, db: Database, tea_and_coffee: Shop, now: datetime
+    ) -> None:
+        tea_and_coffee.order("ann", ["tea-1"], days_ago=2)
+        tea_and_coffee.event("ann", "Product Viewed", "tea-1", days_ago=3)
+        tea_and_coffee.repeat_events(100_000)
+        self.result(db, now)
+
+    def test_nothing_that_is_ordered_is_in_the_catalogue(
+        self, db: Database, tea_and_coffee: Shop, now: datetime
+    ) -> None:
+        with db.begin() as conn:
+            conn.execute(sa.text("DELETE FROM products"))
+        assert "Too few customers" in self.result(db, now)
 
 
 class TestAFile:
