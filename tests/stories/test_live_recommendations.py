@@ -18,7 +18,7 @@ import app as front
 from app import parts, security
 from foundation.config import Config
 from foundation.database import Database
-from recommender import evaluation, interactions, merchandising, past, placements, registry, training
+from recommender import evaluation, interactions, merchandising, past, placements, registry, splits, training
 from tests.recommender.conftest import COFFEES, TEAS, Shop
 
 SOON = 1.0
@@ -116,7 +116,7 @@ def test_what_is_served_is_what_was_evaluated(web: Web, shop: Shop) -> None:
         merchandising.change_placement(conn, plain, by="the story", now=shop.now)
         model = registry.load(conn, registry.live_id(conn) or 0)
     data = interactions.load(shop.db, now=shop.now + timedelta(days=2))
-    asked = evaluation.since(data, past.micros(datetime.now(UTC)))
+    asked = splits.since(data, past.micros(datetime.now(UTC)))
     lists = evaluation.ask(model, asked, longest=10).lists[evaluation.SERVED]
     assert asked.count == 40
     for number, shown in sorted(zip(asked.customers.tolist(), lists.tolist(), strict=True)):
