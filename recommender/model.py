@@ -101,7 +101,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """An immutable value: many requests may use one at once, and a new one takes its place in one step."""
+    """An immutable value: many requests may use one at once, and a new one takes its place in one step.
+
+    A store or a channel is, in an ask, its place in `store_names` or `channel_names`.
+    """
 
     product_ids: tuple[str, ...]
     category_names: tuple[str, ...]
@@ -113,6 +116,8 @@ class Model:
     ranker: Ranker | None
     blend: Blend
     trust: Blend
+    store_names: tuple[str, ...]
+    channel_names: tuple[str, ...]
     numbers: Mapping[str, int] = field(repr=False)
 
     @property
@@ -239,6 +244,8 @@ class Model:
             "blend": dict(self.blend),
             "trust": dict(self.trust),
             "category_names": list(self.category_names),
+            "store_names": list(self.store_names),
+            "channel_names": list(self.channel_names),
             "ranked": self.ranker is not None,
         }
         found: dict[str, NDArray[Any]] = {
@@ -264,6 +271,8 @@ def load(arrays: Arrays) -> Model:
         sources=[kind.load(_of(kind.name, arrays)) for kind in ALGORITHMS if kind.name in about["sources"]],
         blend=about["blend"],
         trust=about["trust"],
+        store_names=tuple(about["store_names"]),
+        channel_names=tuple(about["channel_names"]),
         facts=Facts.load(_of("facts", arrays)) if about["ranked"] else None,
         ranker=Ranker.load(_of("ranker", arrays)) if about["ranked"] else None,
     )
@@ -286,6 +295,8 @@ def build(
     sources: Sequence[Algorithm],
     blend: Blend,
     trust: Blend | None = None,
+    store_names: tuple[str, ...] = (),
+    channel_names: tuple[str, ...] = (),
     facts: Facts | None = None,
     ranker: Ranker | None = None,
 ) -> Model:
@@ -306,6 +317,8 @@ def build(
         ranker,
         blend,
         trust or {},
+        store_names,
+        channel_names,
         numbers,
     )
 

@@ -118,10 +118,10 @@ def _simple(known: Interactions, inner: Trial) -> Choice:
 
 
 SIMPLE: Mapping[Level, Blend] = {
-    Level.FREQUENCY: {"frequency": 1.0, "popularity": model.TIE},
-    Level.POPULARITY: {"popularity": 1.0},
+    Level.FREQUENCY: {"frequency": 1.0, "seen": 0.5, "popularity": model.TIE},
+    Level.POPULARITY: {"popularity": 0.5, "seen": 1.0},
 }
-"""The blends of simple answers."""
+"""The blends of simple answers. What a visitor just looked at counts in each, whatever a shop's past says of it."""
 
 
 def lowered(choice: Choice, level: Level) -> Choice:
@@ -376,6 +376,8 @@ def fitted_model(
         sources=sources,
         blend=blend,
         trust=trust,
+        store_names=data.store_names,
+        channel_names=data.channel_names,
         facts=Facts.fit(data) if facts else None,
         ranker=grown,
     )
