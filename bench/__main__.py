@@ -1,6 +1,6 @@
 """`make bench`: runs every benchmark, prints a table of ratios and writes `var/bench.json`.
 
-python -m bench [tracking import recommendations start]
+python -m bench [tracking import recommendations predictions start]
 """
 
 import os
@@ -11,12 +11,13 @@ from pathlib import Path
 
 import orjson
 
-from bench import bench_import, bench_recommendations, bench_start, bench_tracking
+from bench import bench_import, bench_predictions, bench_recommendations, bench_start, bench_tracking
 
 BENCHMARKS = {
     "tracking": bench_tracking.run,
     "import": bench_import.run,
     "recommendations": bench_recommendations.run,
+    "predictions": bench_predictions.run,
     "start": bench_start.run,
 }
 ROOT = Path(__file__).resolve().parent.parent
