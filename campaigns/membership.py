@@ -25,6 +25,7 @@ from shop import changes
 from shop import customers as shop_customers
 from shop.changes import What
 from shop.tables import changes as changes_table
+from shop.tables import customers
 from shop.vocabulary import Name
 
 log = logging.getLogger(__name__)
@@ -201,22 +202,29 @@ def _move(conn: sa.Connection, segment: Segment, ids: Sequence[int] | None, *, n
         ids_named = frozenset(row.ids) if len(row.ids) < NOTES else None
         moved += Moved(row.entered, row.left, row.missing, row.surplus, ids_named)
     if moved or ids is None:
-        size = sa.func.coalesce(kept.c.size, 0) + moved.entered - moved.left
-        changed = sa.update(kept).where(kept.c.id == segment.id).values(size=size, checked_at=now)
-        _remember(conn, segment.id, conn.execute(changed.returning(kept.c.size)).scalar_one(), now=now)
+        _resized(conn, segment, moved, now=now)
     return moved
 
 
-def _remember(conn: sa.Connection, segment_id: int, size: int, *, now: datetime) -> None:
-    database.upsert(
-        conn, sizes, [{"segment_id": segment_id, "day": _day(now), "size": size}], key=("segment_id", "day")
-    )
+def _resized(conn: sa.Connection, segment: Segment, moved: Moved, *, now: datetime) -> None:
+    """Keeps how many there are now, and that it was so today."""
+    size = sa.func.coalesce(kept.c.size, 0) + moved.entered - moved.left
+    changed = sa.update(kept).where(kept.c.id == segment.id).values(size=size, checked_at=now)
+    row = {
+        "segment_id": segment.id,
+        "day": _day(now),
+        "size": conn.execute(changed.returning(kept.c.size)).scalar_one(),
+    }
+    database.upsert(conn, sizes, [row], key=("segment_id", "day"))
 
 
 def _moving(segment: Segment, ids: Sequence[int] | None, *, now: datetime) -> "sa.Select[Any]":
     """One statement: those the rule holds for who are no members yet come, members it does not hold for go."""
-    scope = Scope(now, ids)
-    found = segments.select(_rule(segment), now=now, ids=ids).cte("found")
+    return _moved_to(segment, segments.select(_rule(segment), now=now, ids=ids).cte("found"), Scope(now, ids))
+
+
+def _moved_to(segment: Segment, found: sa.CTE, scope: Scope) -> "sa.Select[Any]":
+    now = scope.now
     listed = sa.select(sa.literal(segment.id, sa.BigInteger), found.c.id, sa.literal(now)).order_by(found.c.id)
     came = postgresql.insert(members).from_select(["segment_id", "customer_id", "since"], listed)
     come = came.on_conflict_do_nothing().returning(members.c.customer_id).cte("come")
@@ -298,6 +306,48 @@ def _check(db: Database, name: str, *, now: datetime) -> int:
         changed = sa.update(kept).where(kept.c.id == segment.id).values(drift=drift, size=size)
         conn.execute(changed)
         return moved.missing + moved.surplus
+
+
+# --------------------------------------------------------------------------------------------- what is told
+def inside(conn: sa.Connection, segment_id: int, customer_id: int) -> bool:
+    """Whether she is a member."""
+    query = sa.select(members.c.since).where(members.c.segment_id == segment_id, members.c.customer_id == customer_id)
+    return conn.scalar(query) is not None
+
+
+def moves_of(conn: sa.Connection, segment_id: int, customer_id: int) -> list[tuple[datetime, bool]]:
+    """When she came (true) and went (false), newest first, at most twenty."""
+    query = sa.select(moves.c.at, moves.c.entered).where(
+        moves.c.segment_id == segment_id, moves.c.customer_id == customer_id
+    )
+    return [(row.at, row.entered) for row in conn.execute(query.order_by(moves.c.id.desc()).limit(20))]
+
+
+def sizes_since(conn: sa.Connection, segment_id: int, *, since: datetime) -> list[tuple[date, int]]:
+    """The last size of each day on which it changed, oldest first."""
+    query = sa.select(sizes.c.day, sizes.c.size).where(sizes.c.segment_id == segment_id, sizes.c.day >= _day(since))
+    return [(row.day, row.size) for row in conn.execute(query.order_by(sizes.c.day))]
+
+
+def grown(conn: sa.Connection, *, since: datetime) -> dict[int, int]:
+    """By how many each segment grew since a day, by its id; those without a size of then are missing."""
+    first = sa.select(sa.func.min(sizes.c.day)).where(sizes.c.segment_id == kept.c.id, sizes.c.day >= _day(since))
+    then = sa.and_(sizes.c.segment_id == kept.c.id, sizes.c.day == first.correlate(kept).scalar_subquery())
+    query = sa.select(kept.c.id, kept.c.size - sizes.c.size).join(sizes, then).where(kept.c.size.is_not(None))
+    return {segment: difference for segment, difference in conn.execute(query)}
+
+
+def replace(conn: sa.Connection, name: str, customer_ids: Sequence[int], *, now: datetime) -> None:
+    """Makes these customers, and no others, the members of a list."""
+    conn.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+    segment = segments.get(conn, name)
+    if segment.rule is not None:
+        raise Conflict("other_kind", f"{name} is a rule and finds its members itself")
+    ids = sa.bindparam("ids", list(customer_ids), postgresql.ARRAY(sa.BigInteger))
+    listed = sa.select(customers.c.id).where(customers.c.id == sa.any_(ids), customers.c.merged_into.is_(None))
+    row = conn.execute(_moved_to(segment, listed.cte("found"), Scope(now))).one()
+    _resized(conn, segment, Moved(row.entered, row.left), now=now)
+    changes.everybody(conn, segment_times.of_segment(name))
 
 
 # ------------------------------------------------------------------------------------------------ telling

@@ -40,7 +40,7 @@ def note(conn: sa.Connection, customer_ids: Iterable[int], what: What) -> None:
         database.driver(conn).execute(_NOTE, [ids, str(what)])
 
 
-def everybody(conn: sa.Connection, what: What) -> None:
+def everybody(conn: sa.Connection, what: str) -> None:
     """Anybody may have changed: something that all are measured against did."""
     conn.execute(sa.insert(changes).values(customer_id=None, what=what))
 

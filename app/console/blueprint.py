@@ -22,6 +22,7 @@ from app.console import (
     promotions,
     roles,
     rules,
+    segments,
     sentences,
     session,
     sources,
@@ -31,7 +32,7 @@ from foundation.errors import Conflict, Invalid, NotFound
 log = logging.getLogger(__name__)
 
 ROOMS = (
-    *(session, overview, customers, campaigns, messages, mailbox, sources, promotions, health),
+    *(session, overview, customers, segments, campaigns, messages, mailbox, sources, promotions, health),
     *(model, placements, rules, predictions),
 )
 

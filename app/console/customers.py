@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from app import filters, i18n, security
 from app.console import paging, predictions, roles, words
 from app.parts import current_parts
-from campaigns import codes, ledger, promotions, timeline
+from campaigns import codes, ledger, promotions, segments, timeline
 from recommender import serving
 from recommender.predictions import expected
 from shop import baskets, carts, catalogue, consent, customers, orders, privacy
@@ -150,6 +150,7 @@ def _facts(conn: sa.Connection, customer_id: int) -> dict[str, Any]:
         "orders": bought,
         "products": catalogue.get_many(conn, shown),
         "codes": promotions.of_customer(conn, customer_id),
+        "segments": segments.of_customer(conn, customer_id),
         "said": consent.history(conn, customer_id),
         "standing": consent.standing(conn, customer_id),
         "expected": expected.of_customers(conn, [customer_id]).get(customer_id),

@@ -40,6 +40,7 @@ NAVIGATION = (
     (
         ("overview.index", "house", N_("Home")),
         ("customers.index", "users", N_("Customers")),
+        ("segments.index", "blend", N_("Segments")),
         ("campaigns.index", "route", N_("Campaigns")),
         ("messages.index", "mail", N_("Messages")),
         ("mailbox.index", "inbox", N_("Mailbox")),

@@ -1,0 +1,248 @@
+"""Segments: the list with their sizes, the builder that counts as one writes, lists from files, and why one is in."""
+
+import re
+import tempfile
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from app import i18n, security
+from app.console import charts, roles, segment_fields, segment_forms, segment_words, sentences, words
+from app.console import customers as customer_pages
+from app.parts import current_parts
+from campaigns import membership, segment_explain, segment_lists, segment_preview, segments
+from campaigns.definitions import conditions
+from campaigns.definitions.conditions import Condition
+from foundation.errors import Fault, Invalid
+from shop import customers
+
+bp = Blueprint("segments", __name__, url_prefix="/segments")
+
+EDITING = timedelta(seconds=3)
+"""How long an editor waits for a count."""
+NEW = "new"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is being written: the rule as JSON, its faults by place, and what it comes to once it has none."""
+
+    name: str
+    title: str
+    rule: dict[str, Any]
+    faults: dict[str, str] = field(default_factory=dict)
+    counted: segment_preview.Counted | None = None
+    each: dict[str, int | None] = field(default_factory=dict)
+    people: tuple[customers.Customer, ...] = ()
+    total: int = 0
+
+
+@bp.get("")
+@security.require_role(*roles.READ)
+def index() -> str:
+    """Every segment with its size, kept as members come and go."""
+    with current_parts().db.begin() as conn:
+        kept = segments.every(conn)
+        grown = membership.grown(conn, since=_today() - timedelta(days=30))
+        total = customers.count(conn)
+    return render_template("console/segments/index.html", kept=kept, grown=grown, total=total)
+
+
+@bp.get("/new")
+@security.require_role(*roles.CHANGE)
+def new() -> str:
+    """An empty builder."""
+    return _editor(Draft("", "", dict(segment_forms.EMPTY)), None)
+
+
+@bp.get("/<name>")
+@security.require_role(*roles.READ)
+def show(name: str) -> str:
+    """A segment in its builder; beside it, with `customer`, why that person is in or out."""
+    with current_parts().db.begin() as conn:
+        kept = segments.get(conn, name)
+    rule = conditions.dump(kept.rule) if kept.rule else dict(segment_forms.EMPTY)
+    draft = Draft(kept.name, kept.title, _grouped(rule))
+    return _editor(_counted(draft) if kept.rule else draft, kept)
+
+
+@bp.post("/draft")
+@security.require_role(*roles.CHANGE)
+def draft() -> str:
+    """The builder after a change, with its count; nothing is kept."""
+    return render_template("console/segments/builder.html", **_context(_sent()))
+
+
+@bp.post("")
+@security.require_role(*roles.CHANGE)
+def save() -> BaseResponse | tuple[str, int]:
+    """Keeps what was written; every fault comes back beside its rule."""
+    written, now = _sent(counting=False), datetime.now(UTC)
+    value = {"name": written.name, "title": written.title, "rule": written.rule}
+    try:
+        with current_parts().db.begin() as conn:
+            segments.apply(conn, segments.parse(value), now=now)
+    except Invalid as error:
+        return _editor(_with_faults(written, error.faults), None), 422
+    flash(i18n.gettext("Saved. Its members are found within seconds."))
+    return redirect(url_for(".show", name=written.name), code=303)
+
+
+@bp.post("/lists")
+@security.require_role(*roles.CHANGE)
+def upload() -> BaseResponse:
+    """A list of customers from a file, kept as a segment of that name; sent again, it replaces the first."""
+    sent, now = request.files.get("file"), datetime.now(UTC)
+    title = request.form.get("title", "").strip()
+    if sent is None or not sent.filename:
+        raise Invalid(Fault("/file", "is needed"))
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / f"list{Path(sent.filename).suffix.lower()}"
+        sent.save(path)
+        done = segment_lists.put(current_parts().db, _slug(title), title=title, path=path, now=now)
+    flash(i18n.ngettext("%(n)s customer is on the list.", "%(n)s customers are on the list.", done.found))
+    if done.unknown:
+        flash(i18n.ngettext("%(n)s line named nobody.", "%(n)s lines named nobody.", done.unknown))
+    return redirect(url_for(".show", name=_slug(title)), code=303)
+
+
+@bp.post("/<name>/delete")
+@security.require_role(*roles.CHANGE)
+def delete(name: str) -> BaseResponse:
+    """Removes a segment that nothing uses."""
+    with current_parts().db.begin() as conn:
+        segments.remove(conn, name)
+    flash(i18n.gettext("The segment is gone."))
+    return redirect(url_for(".index"), code=303)
+
+
+# -------------------------------------------------------------------------------------------------- parts
+def _sent(*, counting: bool = True) -> Draft:
+    """What the form holds, after the button that was pressed."""
+    form = request.form.to_dict()
+    rule = segment_forms.read(form)
+    if do := form.get("do", ""):
+        rule = segment_forms.changed(rule, do, form.get("kind" + do.partition(":")[2], ""))
+    title = form.get("title", "").strip()
+    draft = Draft(form.get("name") or _slug(title), title, _grouped(rule))
+    return _counted(draft) if counting else draft
+
+
+def _slug(title: str) -> str:
+    """A short word from a title."""
+    letters = unicodedata.normalize("NFKD", title.lower())
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:63]
+
+
+def _grouped(rule: dict[str, Any]) -> dict[str, Any]:
+    """The builder begins with a group."""
+    return rule if rule["type"] in segment_forms.GROUPS else {"type": "all", "of": [rule]}
+
+
+def _counted(draft: Draft) -> Draft:
+    """The draft with how many it means, each of its rules by itself, and ten of them; or with its faults."""
+    if not draft.rule["of"]:
+        return draft
+    db, now = current_parts().db, datetime.now(UTC)
+    try:
+        rule = conditions.parse(draft.rule)
+        with db.begin() as conn:
+            faults = segments.check(conn, rule, name=draft.name or None)
+            total = customers.count(conn)
+    except Invalid as error:
+        return _with_faults(draft, error.faults)
+    if faults:
+        return _with_faults(draft, faults)
+    counted = segment_preview.count(db, rule, now=now, patience=EDITING)
+    with db.begin() as conn:
+        people = customers.get_many(conn, counted.sample)
+    sample = tuple(people[one] for one in counted.sample if one in people)
+    return Draft(
+        draft.name, draft.title, draft.rule, {}, counted, _each(rule, now=now), sample, max(total, counted.number or 0)
+    )
+
+
+def _each(rule: Condition, *, now: datetime) -> dict[str, int | None]:
+    """How many each rule and group means by itself, by its place; the whole is counted already."""
+    places = [
+        (pointer, one) for pointer, one in conditions.walk(rule) if pointer and not isinstance(one, conditions.Not)
+    ]
+    numbers = segment_preview.numbers(current_parts().db, [one for _, one in places], now=now, patience=EDITING)
+    return {pointer: number for (pointer, _), number in zip(places, numbers, strict=True)}
+
+
+def _with_faults(draft: Draft, faults: list[Fault]) -> Draft:
+    said: dict[str, str] = {}
+    for fault in faults:
+        place = fault.pointer.removeprefix("/rule") if fault.pointer.startswith("/rule/of") else fault.pointer
+        said.setdefault(place, i18n.gettext("This value %(fault)s.", fault=sentences.said(fault.detail)))
+    return Draft(draft.name, draft.title, draft.rule, said)
+
+
+def _editor(draft: Draft, kept: segments.Segment | None) -> str:
+    chosen = request.args.get("customer", type=int)
+    with current_parts().db.begin() as conn:
+        asides = {"why": _why(conn, kept, chosen), **_about(conn, kept)}
+    return render_template("console/segments/edit.html", kept=kept, **_context(draft), **asides)
+
+
+def _context(draft: Draft) -> dict[str, Any]:
+    with current_parts().db.begin() as conn:
+        names = [(one.name, one.title) for one in segments.every(conn) if one.name != draft.name]
+    return {
+        "draft": draft,
+        "kinds": segment_fields.KINDS,
+        "names": names,
+        "forms": segment_forms,
+        "fields": segment_fields,
+        "said": segment_words,
+        "words": words,
+    }
+
+
+def _about(conn: sa.Connection, kept: segments.Segment | None) -> dict[str, Any]:
+    """What is told of a segment that is kept: its sizes of thirty days, and who uses it."""
+    if kept is None:
+        return {"sizes": [], "spark": "", "used_by": []}
+    sizes = membership.sizes_since(conn, kept.id, since=_today() - timedelta(days=30))
+    points = charts.spark([size for _, size in sizes], width=350, height=96) if len(sizes) > 1 else ""
+    return {"sizes": sizes, "spark": points, "used_by": segments.used_by(conn, kept.name)}
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """One person before a segment: in or out, rule by rule, and when she came and went."""
+
+    person: customers.Customer
+    inside: bool
+    reasons: segment_words.Reason | None
+    missing: list[segment_words.Reason]
+    moves: list[tuple[datetime, bool]]
+
+
+def _why(conn: sa.Connection, kept: segments.Segment | None, chosen: int | None) -> Why | None:
+    if kept is None or chosen is None:
+        return None
+    person = customers.record(conn, chosen).customer
+    moves = membership.moves_of(conn, kept.id, person.id)
+    if kept.rule is None:
+        return Why(person, membership.inside(conn, kept.id, person.id), None, [], moves)
+    told = segment_explain.explain(conn, kept.rule, person.id, now=datetime.now(UTC))
+    missing = [segment_words.reasons(one) for one in segment_words.missing(told)]
+    return Why(person, told.holds, segment_words.reasons(told), missing, moves)
+
+
+def _today() -> datetime:
+    return datetime.now(UTC)
+
+
+@bp.context_processor
+def _processor() -> dict[str, Any]:
+    return {"called": customer_pages.name}

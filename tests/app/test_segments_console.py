@@ -1,0 +1,134 @@
+"""Segments in the console: written by form, counted as one writes, explained for one person, listed from a file."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from app import parts
+from app.console import segment_fields, segment_forms
+from campaigns import membership, segments
+from campaigns.definitions import conditions
+from tests.app import console_world
+from tests.app.console_world import Day, post
+
+LYON = {"type": "trait", "name": "city", "op": "is", "value": "Lyon"}
+BASKET = {
+    "type": "all",
+    "of": [
+        {"type": "cart", "value_at_least": 5000},
+        {
+            "type": "not",
+            "rule": {"type": "any", "of": [{"type": "orders", "value": 2}, {"type": "consent", "channel": "sms"}]},
+        },
+    ],
+}
+
+
+@pytest.fixture
+def day(installation: parts.Parts, enter: Callable[..., FlaskClient]) -> Day:
+    enter("admin")
+    return console_world.live(installation)
+
+
+def fields(rule: dict[str, Any], place: str = "r") -> dict[str, str]:
+    """The form that shows a rule, as a browser would send it."""
+    inner, turned = segment_forms.opened(rule)
+    form = {f"{place}.type": inner["type"], f"{place}.not": "1" if turned else ""}
+    for n, one in enumerate(inner.get("of", ())):
+        form |= fields(one, f"{place}.of.{n}")
+    if inner["type"] in segment_fields.BY_TYPE:
+        kind = segment_fields.BY_TYPE[inner["type"]]
+        form |= {f"{place}.{one.name}": segment_forms.shown(inner, one) for one in kind.fields}
+    for n, test in enumerate(inner.get("where", ())):
+        form |= {f"{place}.where.{n}.{name}": str(value) for name, value in test.items()}
+    return form
+
+
+@pytest.mark.parametrize("kind", segment_fields.KINDS, ids=lambda kind: kind.type)
+def test_every_kind_of_rule_goes_through_the_form_unchanged(kind: segment_fields.Kind) -> None:
+    start = {"type": kind.type, **kind.start}
+    if kind.type in ("trait", "segment"):
+        start |= {"name": "city", "value": "Lyon"} if kind.type == "trait" else {"name": "buyers"}
+    rule = conditions.parse({"type": "all", "of": [start]})
+    assert conditions.parse(segment_forms.read(fields(conditions.dump(rule)))) == rule
+
+
+def test_groups_exceptions_and_property_tests_go_through_the_form() -> None:
+    viewed = {
+        "type": "event",
+        "name": "Product Viewed",
+        "measure": "sum",
+        "property": "price",
+        "op": "between",
+        "value": 10,
+        "to": 20,
+        "within": "30d",
+        "where": [{"property": "price", "test": "at_least", "value": 5}, {"property": "brand", "test": "exists"}],
+    }
+    rule = conditions.parse({"type": "any", "of": [BASKET, viewed]})
+    assert conditions.parse(segment_forms.read(fields(conditions.dump(rule)))) == rule
+
+
+@pytest.mark.parametrize("locale", ["en", "fr"])
+def test_the_builder_counts_shows_people_and_keeps_what_is_saved(
+    installation: parts.Parts, client: FlaskClient, day: Day, locale: str
+) -> None:
+    client.set_cookie("locale", locale)
+    rule = {"type": "all", "of": [{"type": "cart", "value_at_least": 100}]}
+    drawn = post(client, "/console/segments/draft", {"title": "Baskets", **fields(rule)}, on="/console/segments/new")
+    assert drawn.status_code == 200 and "Paul Delmas" in drawn.text
+    saved = post(client, "/console/segments", {"title": "Paniers d’été", **fields(rule)}, on="/console/segments/new")
+    assert saved.headers["Location"] == "/console/segments/paniers-d-ete"
+    membership.refresh(installation.db, now=datetime.now(UTC))
+    assert "paniers-d-ete" in client.get("/console/segments").text
+    assert client.get("/console/segments/paniers-d-ete").status_code == 200
+
+
+def test_buttons_add_and_remove_rules_and_groups(client: FlaskClient, day: Day) -> None:
+    on = "/console/segments/new"
+    form = {"title": "T", **fields({"type": "all", "of": [LYON]})}
+    added = post(client, "/console/segments/draft", {**form, "do": "add:r", "kindr": "orders"}, on=on).text
+    assert 'name="r.of.1.type" value="orders"' in added
+    grouped = post(client, "/console/segments/draft", {**form, "do": "group:r"}, on=on).text
+    assert 'name="r.of.1.type"' in grouped
+    removed = post(client, "/console/segments/draft", {**form, "do": "remove:r.of.0"}, on=on).text
+    assert "r.of.0.type" not in removed
+
+
+def test_a_fault_stands_beside_its_rule_and_nothing_is_kept(
+    installation: parts.Parts, client: FlaskClient, day: Day
+) -> None:
+    wrong = {"type": "all", "of": [{"type": "event", "name": "Product Viewed", "value": "many"}]}
+    refused = post(client, "/console/segments", {"title": "Wrong", **fields(wrong)}, on="/console/segments/new")
+    assert refused.status_code == 422 and 'class="fault"' in refused.text
+    with installation.db.begin() as conn:
+        assert segments.find(conn, "wrong") is None
+
+
+def test_why_is_he_out_names_the_rule_and_what_was_found(
+    installation: parts.Parts, client: FlaskClient, day: Day
+) -> None:
+    rule = {"type": "all", "of": [{"type": "orders", "value": 1}, {"type": "consent", "channel": "email"}]}
+    with installation.db.begin() as conn:
+        segments.apply(conn, segments.parse({"name": "buyers", "title": "Buyers", "rule": rule}), now=datetime.now(UTC))
+    membership.refresh(installation.db, now=datetime.now(UTC))
+    out = client.get(f"/console/segments/buyers?customer={day.paul}").text
+    assert "Paul Delmas is not in" in out and "2 rules are not met." in out
+    inside = client.get(f"/console/segments/buyers?customer={day.camille}").text
+    assert "Camille Laurent is in" in inside and "found: 1" in inside
+    assert "Buyers" in client.get(f"/console/customers/{day.camille}").text
+
+
+def test_a_list_from_a_file_is_a_segment(installation: parts.Parts, client: FlaskClient, day: Day) -> None:
+    sent = {"title": "Invités", "file": (BytesIO(b"user_id,email\ncamille,\n,nobody@nowhere.example\n"), "guests.csv")}
+    kept = post(client, "/console/segments/lists", sent, on="/console/segments")
+    assert kept.headers["Location"] == "/console/segments/invites"
+    with installation.db.begin() as conn:
+        found = segments.get(conn, "invites")
+        assert (found.size, found.rule) == (1, None)
+        assert [one["name"] for one in segments.of_customer(conn, day.camille)] == ["invites"]
+    assert client.get("/console/segments/invites").status_code == 200
