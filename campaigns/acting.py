@@ -95,7 +95,8 @@ def _call(
     if not calling:
         return
     known = customers.c.id == given.any_of([row["person"] for row, _ in calling])
-    names = dict(conn.execute(sa.select(customers.c.id, customers.c.user_id).where(known)).tuples())
+    found = conn.execute(sa.select(customers.c.id, customers.c.user_id).where(known))
+    names = {customer: user for customer, user in found}
     rows = [
         {
             "id": database.new_id(),
