@@ -1,6 +1,6 @@
 """`make bench`: runs every benchmark, prints a table of ratios and writes `var/bench.json`.
 
-python -m bench [tracking import recommendations predictions start]
+python -m bench [tracking import training recommendations quality slates predictions segments start]
 """
 
 import os
@@ -11,13 +11,27 @@ from pathlib import Path
 
 import orjson
 
-from bench import bench_import, bench_predictions, bench_recommendations, bench_start, bench_tracking
+from bench import (
+    bench_import,
+    bench_predictions,
+    bench_quality,
+    bench_recommendations,
+    bench_segments,
+    bench_slates,
+    bench_start,
+    bench_tracking,
+    bench_training,
+)
 
 BENCHMARKS = {
     "tracking": bench_tracking.run,
     "import": bench_import.run,
+    "training": bench_training.run,
     "recommendations": bench_recommendations.run,
+    "quality": bench_quality.run,
+    "slates": bench_slates.run,
     "predictions": bench_predictions.run,
+    "segments": bench_segments.run,
     "start": bench_start.run,
 }
 ROOT = Path(__file__).resolve().parent.parent
