@@ -12,7 +12,7 @@ import orjson
 from flask import Flask, current_app
 from flask.cli import AppGroup
 
-from app import campaign_commands, doctor, security, telling, users
+from app import campaign_commands, doctor, security, segment_commands, telling, users
 from app.parts import current_parts
 from campaigns import policy
 from recommender import ahead, registry, training, trial
@@ -27,6 +27,7 @@ def register(app: Flask) -> None:
     for command in (migrate, user, key, import_file, train, predict, prepare, model, evaluate, export, erase, check):
         app.cli.add_command(command)
     app.cli.add_command(campaign_commands.group)
+    app.cli.add_command(segment_commands.group)
 
 
 def _now() -> datetime:

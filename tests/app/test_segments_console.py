@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from app import parts
@@ -132,3 +134,17 @@ def test_a_list_from_a_file_is_a_segment(installation: parts.Parts, client: Flas
         assert (found.size, found.rule) == (1, None)
         assert [one["name"] for one in segments.of_customer(conn, day.camille)] == ["invites"]
     assert client.get("/console/segments/invites").status_code == 200
+
+
+def test_a_list_and_a_check_from_the_command_line(
+    installation: parts.Parts, app: Flask, tmp_path: Path, day: Day
+) -> None:
+    file = tmp_path / "guests.csv"
+    file.write_text("user_id\ncamille\nnobody\n")
+    runner = app.test_cli_runner()
+    assert runner.invoke(args=["segment", "list", "guests", str(file)]).output == (
+        "1 customers on the list, 1 lines named nobody.\n"
+    )
+    assert runner.invoke(args=["segment", "check"]).output == "0 checked, no drift\n"
+    refused = runner.invoke(args=["segment", "list", "Not a name", str(file)])
+    assert refused.exit_code == 1 and "/name" in refused.output
