@@ -136,12 +136,10 @@ def test_a_list_from_a_file_is_a_segment(installation: parts.Parts, client: Flas
     assert client.get("/console/segments/invites").status_code == 200
 
 
-def test_a_list_and_a_check_from_the_command_line(
-    installation: parts.Parts, app: Flask, tmp_path: Path, day: Day
-) -> None:
+def test_a_list_and_a_check_from_the_command_line(web: Flask, tmp_path: Path, day: Day) -> None:
     file = tmp_path / "guests.csv"
     file.write_text("user_id\ncamille\nnobody\n")
-    runner = app.test_cli_runner()
+    runner = web.test_cli_runner()
     assert runner.invoke(args=["segment", "list", "guests", str(file)]).output == (
         "1 customers on the list, 1 lines named nobody.\n"
     )
