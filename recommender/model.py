@@ -64,7 +64,7 @@ AROUND: Blend = {
 }
 """The blend around a product or a basket: what goes with it matters more than who looks."""
 
-CUT = 160
+CUT = 250
 """Products of a request that are looked at closely; the others are too far down every list to matter."""
 
 TIE = 1e-6

@@ -7,7 +7,7 @@ from recommender.algorithms import base, neighbours
 from recommender.algorithms.base import Algorithm, Arrays, Asks, Candidates, Flags, Interactions, Ints, Warmth
 from recommender.algorithms.neighbours import Neighbours
 
-NEAREST = 100
+NEAREST = 80
 
 
 @dataclass(frozen=True, slots=True)

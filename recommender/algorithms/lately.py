@@ -1,4 +1,4 @@
-"""What is wanted just before the moment of asking, by everybody or where she shops: by store and by channel. Pure."""
+"""What everybody wants just before the moment of asking. Pure."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self

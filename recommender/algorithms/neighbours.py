@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from recommender.algorithms import base
 from recommender.algorithms.base import Arrays, Asks, Candidates, Flags, Floats, Interactions, Ints
 
+MOST_OWN = 80
+"""Products of a customer by which others are found; those after them would hardly count."""
+
 MOST_ROWS = 3_000_000
 """Interactions a table is made of, the latest: more would not fit the time a training run has."""
 
@@ -118,13 +121,20 @@ def latest(interactions: Interactions, wanted: Flags) -> Ints:
 
 
 def around(asks: Asks, weights: Floats) -> tuple[Ints, Ints, Floats]:
-    """What a request is about: its context where there is one, else its customer's own products, weighed by pair."""
+    """What a request is about: its context where there is one, else the customer's own products that weigh most."""
+    rows, products = asks.pair_rows, asks.pairs
+    if int(np.diff(asks.pair_starts).max(initial=0)) > MOST_OWN:
+        found = base.best(rows, np.arange(len(rows)), weights, count=asks.count, size=MOST_OWN)
+        kept = np.sort(found.products)
+        rows, products, weights = rows[kept], products[kept], weights[kept]
     if not len(asks.context):
-        return asks.pair_rows, asks.pairs, weights
-    without = np.diff(asks.context_starts)[asks.pair_rows] == 0
-    rows = np.concatenate([asks.context_rows, asks.pair_rows[without]])
-    products = np.concatenate([asks.context, asks.pairs[without]])
-    return rows, products, np.concatenate([np.ones(len(asks.context)), weights[without]])
+        return rows, products, weights
+    without = np.diff(asks.context_starts)[rows] == 0
+    return (
+        np.concatenate([asks.context_rows, rows[without]]),
+        np.concatenate([asks.context, products[without]]),
+        np.concatenate([np.ones(len(asks.context)), weights[without]]),
+    )
 
 
 def _matrix(rows: Ints, products: Ints, weights: Floats, product_count: int) -> sp.csr_matrix:
