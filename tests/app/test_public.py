@@ -25,6 +25,10 @@ NOW = datetime.now(UTC)
 FIREFOX = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
 
 
+WORDS = {"subject": "s", "heading": "How was it, {{ customer.first_name }}?", "intro": "i"}
+ASK = {"type": "ask", "id": "mail", "kind": "stars", "words": {"en": WORDS}, "alert_at_most": 2}
+
+
 @dataclass(frozen=True)
 class Mail:
     """One mail in a customer's hands."""
@@ -50,12 +54,15 @@ def _mail(conn: sa.Connection) -> Mail:
     cart = {"cart_id": "c-1", "customer_id": customer_id, "origin_id": customer_id, "state": "open", "lines": []}
     shown = {"value": 0, "channel": "web", "url": "https://www.shop.example/basket?x=1"}
     cart_ref = _insert(conn, shop_tables.carts, {**cart, **shown, "created_at": NOW, "touched_at": NOW})
-    plan = {"name": "basket", "state": "sending", "definition": {}, "created_at": NOW, "updated_at": NOW}
+    plan = {"name": "basket", "state": "sending", "created_at": NOW, "updated_at": NOW}
     campaign_id = _insert(conn, tables.campaigns, plan)
+    asking = {"title": "t", "entry": {"type": "event", "event": "x"}, "steps": [ASK]}
+    said = {"campaign_id": campaign_id, "version": 1, "definition": asking, "created_at": NOW}
+    conn.execute(sa.insert(tables.campaign_versions).values(**said))
     message_id = new_id()
     message = {"campaign_id": campaign_id, "step": "mail", "channel": "email", "customer_id": customer_id}
     times = {"queued_at": NOW, "not_before": NOW, "expires_at": NOW, "accepted_at": NOW}
-    message |= {"entry_key": "c-1", "state": "accepted"}
+    message |= {"entry_key": "c-1", "state": "accepted", "version": 1}
     conn.execute(sa.insert(tables.messages).values(id=message_id, **message, **times))
     links = ["https://shop.example/p/1?a=b", "https://evil.example/", "javascript:alert(1)", "/demo/"]
     content = {"address": "ada@example.com", "sender": "s@shop.example", "subject": "s", "html": "h", "text": "t"}
@@ -304,3 +311,28 @@ def test_every_word_of_these_pages_is_said_in_french() -> None:
     said = {word for page in pages.glob("*.html") for word in re.findall(r'_\("([^"]+)"\)', page.read_text())}
     said |= {word for words in public.CHOICES.values() for word in words} - {"Notifications", "E-mails"}
     assert {word for word in said if french.ugettext(word) == word} == set()
+
+
+# ----------------------------------------------------------------------------------------------- a question
+def test_a_question_is_answered_once_sent_and_not_by_opening_its_page(
+    client: FlaskClient, path: Callable[..., str], mail: Mail, db: Database
+) -> None:
+    page = client.get(path("survey", mail.message_id) + "?score=2")
+    assert page.status_code == 200 and 'value="2" required checked' in page.text and "How was it" in page.text
+    assert "ada@example.com" not in page.text and _answers(db) == []
+    assert client.post(path("survey", mail.message_id), data={"score": "9"}).status_code == 422
+    done = client.post(path("survey", mail.message_id), data={"score": "2", "comment": "late"})
+    assert done.status_code == 200 and _answers(db) == [(2, "late", True)]
+    client.post(path("survey", mail.message_id), data={"score": "5"})
+    assert _answers(db) == [(2, "late", True)], "once"
+
+
+def test_a_question_nobody_asked_is_nowhere(client: FlaskClient, path: Callable[..., str], mail: Mail) -> None:
+    assert client.get("/s/nothing").status_code == 404
+    assert client.get(path("survey", UUID(int=3))).status_code == 404
+
+
+def _answers(db: Database) -> list[tuple[object, ...]]:
+    with db.begin() as conn:
+        held = tables.survey_answers.c
+        return [tuple(row) for row in conn.execute(sa.select(held.score, held.comment, held.alert))]

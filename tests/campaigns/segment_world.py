@@ -203,8 +203,7 @@ def _named(now: datetime) -> dict[sa.Table, list[dict[str, Any]]]:
     return {
         tables.segments: [{"id": 1, "name": "good", "title": "Good", "size": 0, "rule": sa.null(), **stamped}],
         tables.campaigns: [
-            {"id": n, "name": name, "state": "sending", "definition": {}, **stamped}
-            for n, name in ((1, "relaunch"), (2, "welcome"))
+            {"id": n, "name": name, "state": "sending", **stamped} for n, name in ((1, "relaunch"), (2, "welcome"))
         ],
         tables.offers: [{"id": n, "name": name, **terms} for n, name in ((1, "TEN"), (2, "FIVE"))],
     }

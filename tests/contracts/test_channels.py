@@ -127,9 +127,10 @@ def a_mail(db: Database, **changes: Any) -> Mail:
     with db.begin() as conn:
         customer = world.make_customer(conn, f"c{message_id.hex}", at=NOW)
         plan_id = conn.scalar(sa.select(tables.campaigns.c.id)) or world.launch(conn, now=NOW).id
-        row = {"id": message_id, "campaign_id": plan_id, "step": "cart_1", "channel": "email", "customer_id": customer}
+        row = {"id": message_id, "campaign_id": plan_id, "version": 1, "step": "cart_1", "channel": "email"}
+        row |= {"customer_id": customer, "entry_key": "1", "state": "submitting"}
         times = {"queued_at": NOW, "not_before": NOW, "expires_at": NOW}
-        conn.execute(sa.insert(tables.messages), row | times | {"entry_key": "1", "state": "submitting"})
+        conn.execute(sa.insert(tables.messages), row | times)
     headers = mime.headers(
         message_id,
         sender=world.SENDER,

@@ -1,0 +1,76 @@
+"""Campaigns as files on the command line: applied all or nothing, launched, paused, reported, cancelled."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient, FlaskCliRunner
+from jsonschema import Draft202012Validator
+
+from campaigns import files, plans
+from foundation.database import Database
+
+
+@pytest.fixture(name="command_line")
+def _command_line(web: Flask) -> FlaskCliRunner:
+    return web.test_cli_runner()
+
+
+READY = sorted(files.READY.glob("*.json"))
+
+
+@pytest.mark.parametrize("path", READY, ids=lambda path: path.stem)
+def test_a_ready_made_file_is_applied_once_and_launched(command_line: FlaskCliRunner, db: Database, path: Path) -> None:
+    first = command_line.invoke(args=["campaign", "apply", str(path)])
+    assert first.exit_code == 0 and f"campaign {path.stem} created" in first.output, first.output
+    again = command_line.invoke(args=["campaign", "apply", str(path)])
+    assert again.output == "Nothing changed.\n"
+    launched = command_line.invoke(args=["campaign", "launch", path.stem])
+    assert launched.exit_code == 0 and "runs, version 1" in launched.output, launched.output
+
+
+def test_a_campaign_is_paused_reported_and_cancelled(command_line: FlaskCliRunner, db: Database) -> None:
+    command_line.invoke(args=["campaign", "apply", str(files.READY / "basket-relaunch.json")])
+    command_line.invoke(args=["campaign", "launch", "basket-relaunch"])
+    assert command_line.invoke(args=["campaign", "pause", "basket-relaunch"]).exit_code == 0
+    told = command_line.invoke(args=["campaign", "report", "basket-relaunch", "--json"])
+    report = orjson.loads(told.stdout)
+    assert (report["state"], report["enrolled"], report["waiting"]) == ("paused", 0, 0)
+    assert "enrolled" in command_line.invoke(args=["campaign", "report", "basket-relaunch"]).output
+    assert command_line.invoke(args=["campaign", "cancel", "basket-relaunch"]).exit_code == 0
+    refused = command_line.invoke(args=["campaign", "launch", "basket-relaunch"])
+    assert refused.exit_code == 1 and "cannot be launched again" in refused.stderr
+
+
+def test_a_file_with_faults_changes_nothing_and_says_every_place(
+    command_line: FlaskCliRunner, db: Database, tmp_path: Path
+) -> None:
+    file = orjson.loads((files.READY / "basket-relaunch.json").read_bytes())
+    file["campaigns"][0]["steps"][0]["words"]["fr"]["subject"] = "{{ customer.password }}"
+    file["campaigns"][0]["steps"][4]["offer"] = "NONE"
+    path = tmp_path / "wrong.json"
+    path.write_bytes(orjson.dumps(file))
+    done = command_line.invoke(args=["campaign", "apply", str(path)])
+    assert done.exit_code == 1 and "/campaigns/0/steps/0/words/fr/subject" in done.stderr
+    path.write_text("{nothing")
+    assert "is no JSON" in command_line.invoke(args=["campaign", "apply", str(path)]).stderr
+    with db.begin() as conn:
+        assert plans.every(conn) == []
+
+
+def test_names_nobody_gave_are_refused(command_line: FlaskCliRunner, db: Database) -> None:
+    for act in ("launch", "pause", "cancel", "report"):
+        done = command_line.invoke(args=["campaign", act, "nobody"])
+        assert done.exit_code == 1 and "no campaign is named nobody" in done.stderr
+
+
+def test_the_schema_served_is_sound_and_accepts_every_ready_made_file(client: FlaskClient) -> None:
+    schema = client.get("/v1/schemas/campaign.json").get_json()
+    Draft202012Validator.check_schema(schema)
+    judge = Draft202012Validator(schema)
+    for path in READY:
+        assert list(judge.iter_errors(orjson.loads(path.read_bytes()))) == [], path.stem
+    broken = orjson.loads(READY[0].read_bytes())
+    broken["campaigns"][0]["surprise"] = 1
+    assert list(judge.iter_errors(broken))
