@@ -2,7 +2,7 @@
 
 The last visits (or days, or clicks) of what is known are set apart, every algorithm is fitted on what came before, and
 from what they propose the ranker learns which were wanted. Some customers are held out: by them it is decided how long
-it learns, how trees are grown, which algorithms stay, and whether the ranker, a blend or a simple answer is best. Pure.
+it learns, how trees are grown, which algorithms stay, and whether the ranker, a blend or a simple answer is best.
 """
 
 import itertools
@@ -16,6 +16,7 @@ from recommender import evaluation, features, model, ranker, splits
 from recommender import pool as pools
 from recommender.algorithms import base
 from recommender.algorithms.base import Algorithm, Flags, Interactions, Ints
+from recommender.algorithms.local import Local
 from recommender.facts import Facts
 from recommender.gate import Level
 from recommender.model import Blend, Model
@@ -213,14 +214,7 @@ class Tried:
     def blended(self) -> tuple[Blend, dict[str, float]]:
         """The best blend on customers held out, and what it and simple answers found: NDCG@10."""
         names = set(self.model.source_names)
-        first: list[Blend] = [
-            {"history": 1.0},
-            {"seen": 1.0},
-            {"sessions": 1.0},
-            {"frequency": 1.0},
-            {"bm25": 1.0},
-            {"kin": 1.0},
-        ]
+        first = [{name: 1.0} for name in ("history", "seen", "sessions", "frequency", "bm25", "kin")]
         beside: list[Blend] = [
             {"bm25": 0.3},
             {"kin": 0.5},
@@ -272,7 +266,9 @@ class Tried:
             if ":" in name:
                 by_source[name.split(":")[1]] += gain
         kept = [
-            source for source in self.model.sources if type(source) in model.ALWAYS or by_source[source.name] >= SMALL
+            source
+            for source in self.model.sources
+            if _is_needed(source, self.inner.known) or by_source[source.name] >= SMALL
         ]
         if len(kept) == len(self.model.sources):
             return self
@@ -389,6 +385,11 @@ def _of_use(fitted: Model, inner: Trial) -> Model:
     useful = [
         source
         for source in fitted.sources
-        if type(source) in model.ALWAYS or len(source.candidates(few, size=1).products) > 0.02 * few.count
+        if _is_needed(source, inner.known) or len(source.candidates(few, size=1).products) > 0.02 * few.count
     ]
     return replace(fitted, sources=tuple(useful))
+
+
+def _is_needed(source: Algorithm, known: Interactions) -> bool:
+    """Whether it stays whatever it did: where there are stores, people ask what is wanted in theirs."""
+    return type(source) in model.ALWAYS or isinstance(source, Local) and len(known.stores) > 0

@@ -107,7 +107,7 @@ class TestTheModel:
     def test_can_be_lowered_without_being_fitted_again(self, made: trial.Fitted) -> None:
         blend = trial.lowered(made, Level.BLEND)
         assert blend.model.ranker is None and blend.model.blend == made.model.blend
-        assert trial.lowered(made, Level.POPULARITY).model.blend == {"popularity": 1.0}
+        assert trial.lowered(made, Level.POPULARITY).model.blend == tuning.SIMPLE[Level.POPULARITY]
 
     def test_around_a_product_shows_what_goes_with_it_and_not_itself(self, made: trial.Fitted) -> None:
         asked = made.model.asks([model.Past()], [["p3"]]).asks
