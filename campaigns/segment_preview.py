@@ -23,12 +23,13 @@ SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """How many; `exact` unless it was judged from some, None if even that took too long; a few of them; the time."""
+    """How many; `exact` unless it was judged from some, None if even that took too long; a few of them; how long it
+    took, None if it is what is kept of a segment."""
 
     number: int | None
     exact: bool
     sample: tuple[int, ...]
-    seconds: float
+    seconds: float | None
 
 
 def count(db: Database, condition: Condition, *, now: datetime, patience: timedelta = PATIENCE) -> Counted:

@@ -127,6 +127,8 @@ def shown(rule: Mapping[str, Any], field: Field) -> str:
     money = field.kind == "money" or (field.kind == "value" and segment_fields.is_money(rule))
     if money and isinstance(value, int) and not isinstance(value, bool):
         return f"{value // 100}.{value % 100:02}".removesuffix(".00")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, list | tuple):
         return ", ".join(str(one) for one in value)
     return str(value).lower() if isinstance(value, bool) else str(value)

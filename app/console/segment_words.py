@@ -148,6 +148,8 @@ def found(condition: Condition, value: Any) -> str:
     if isinstance(value, datetime):
         return filters.moment(value)
     rule = conditions.dump(condition)
+    if isinstance(condition, conditions.Consent):
+        return spoken({"type": "consent", "state": value}, segment_fields.BY_TYPE["consent"].field("state"))
     if segment_fields.is_money(rule) or isinstance(condition, conditions.OpenCart):
         return filters.money(int(value))
     if isinstance(condition, conditions.Distance):

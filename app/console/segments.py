@@ -67,9 +67,12 @@ def show(name: str) -> str:
     """A segment in its builder; beside it, with `customer`, why that person is in or out."""
     with current_parts().db.begin() as conn:
         kept = segments.get(conn, name)
+        shown = membership.some(conn, kept.id, limit=segment_preview.SHOWN)
+        people = tuple(customers.get_many(conn, shown).values())
+        total = customers.count(conn)
     rule = conditions.dump(kept.rule) if kept.rule else dict(segment_forms.EMPTY)
-    draft = Draft(kept.name, kept.title, _grouped(rule))
-    return _editor(_counted(draft) if kept.rule else draft, kept)
+    counted = segment_preview.Counted(kept.size, True, tuple(shown), None) if kept.size is not None else None
+    return _editor(Draft(kept.name, kept.title, _grouped(rule), {}, counted, {}, people, total), kept)
 
 
 @bp.post("/draft")
@@ -82,7 +85,10 @@ def draft() -> str:
 @bp.post("")
 @security.require_role(*roles.CHANGE)
 def save() -> BaseResponse | tuple[str, int]:
-    """Keeps what was written; every fault comes back beside its rule."""
+    """Keeps what was written; every fault comes back beside its rule. A button of the builder keeps nothing: without
+    scripts it comes here too."""
+    if request.form.get("do"):
+        return _editor(_sent(), None), 200
     written, now = _sent(counting=False), datetime.now(UTC)
     value = {"name": written.name, "title": written.title, "rule": written.rule}
     try:

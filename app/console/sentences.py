@@ -81,7 +81,7 @@ _SHAPES = (
     N_("is not the name of a campaign: %(name)s"),
     N_("is not the name of a store: %(name)s"),
     N_("goes in a circle: %(way)s"),
-    N_("must hold at least one rule"),
+    N_("needs at least one rule"),
     N_("must be a whole number of days, at most %(most)s"),
     N_("must be a number, or a day such as %(day)s"),
     N_("must be a day such as %(day)s"),

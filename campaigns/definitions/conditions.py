@@ -165,7 +165,7 @@ class Windowed(Shape):
 # ------------------------------------------------------------------------------------------------- rules
 def _some(rules: tuple[Any, ...]) -> tuple[Any, ...]:
     if not rules:
-        raise ValueError("must hold at least one rule")
+        raise ValueError("needs at least one rule")
     return rules
 
 

@@ -146,3 +146,11 @@ def test_a_list_and_a_check_from_the_command_line(web: Flask, tmp_path: Path, da
     assert runner.invoke(args=["segment", "check"]).output == "0 checked, no drift\n"
     refused = runner.invoke(args=["segment", "list", "Not a name", str(file)])
     assert refused.exit_code == 1 and "/name" in refused.output
+
+
+def test_the_builder_works_without_scripts(installation: parts.Parts, client: FlaskClient, day: Day) -> None:
+    form = {"title": "Plain", **fields({"type": "all", "of": [LYON]}), "do": "add:r", "kindr": "cart"}
+    drawn = post(client, "/console/segments", form, on="/console/segments/new")
+    assert drawn.status_code == 200 and 'name="r.of.1.type" value="cart"' in drawn.text
+    with installation.db.begin() as conn:
+        assert segments.find(conn, "plain") is None
