@@ -20,6 +20,7 @@ from app.console import (
     placements,
     predictions,
     promotions,
+    rehearsals,
     roles,
     rules,
     segments,
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 
 ROOMS = (
     *(session, overview, customers, segments, campaigns, messages, mailbox, sources, promotions, health),
-    *(model, placements, rules, predictions),
+    *(model, placements, rules, predictions, rehearsals),
 )
 
 POLICY = "; ".join(

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from app import parts
 from app.console import forms
-from campaigns import plans
+from campaigns import files, plans
 from foundation.errors import Fault
 from tests.app import console_world
 from tests.app.console_world import CAMPAIGN, Day, post
@@ -107,3 +107,32 @@ def test_a_fault_that_concerns_no_field_is_said_above_them(web: Flask) -> None:
     with web.test_request_context("/console/"):
         form = forms.with_faults({"/products": "3"}, [Fault("/kind", "is odd"), Fault("/products", "is odd")])
     assert set(form.faults) == {"", "/products"}
+
+
+@pytest.mark.parametrize("locale", ["en", "fr"])
+def test_a_draft_is_replayed_for_everybody_and_for_one(ines: FlaskClient, day: Day, locale: str) -> None:
+    post(ines, "/console/preferences", {"locale": locale})
+    page = ines.get(f"/console/campaigns/{CAMPAIGN}/dry-run?days=30&customer={day.camille}")
+    assert page.status_code == 200 and "Camille" in page.text and "cart_1" in page.text
+    for path in ("dry-run", "move", "file"):
+        assert ines.get(f"/console/campaigns/{CAMPAIGN}/{path}").status_code == 200
+
+
+def test_people_under_way_are_moved_after_seeing_what_it_does(
+    ines: FlaskClient, day: Day, installation: parts.Parts
+) -> None:
+    post(ines, f"/console/campaigns/{CAMPAIGN}", _settings())
+    page = ines.get(f"/console/campaigns/{CAMPAIGN}/move")
+    assert "the end" in page.text
+    assert post(ines, f"/console/campaigns/{CAMPAIGN}/move").status_code == 303
+    assert "Nobody follows an older version" in ines.get(f"/console/campaigns/{CAMPAIGN}/move").text
+
+
+@pytest.mark.parametrize("ready", [ready.name for ready in files.ready_made()])
+def test_every_ready_made_campaign_has_its_page(ines: FlaskClient, day: Day, ready: str) -> None:
+    post(ines, "/console/campaigns/start", {"from": ready})
+    page = ines.get(f"/console/campaigns/{ready}")
+    assert page.status_code == 200 and 'class="journey"' in page.text
+    mail = ines.get(f"/console/campaigns/{ready}/preview?customer={day.camille}")
+    assert "cannot be written" not in mail.text, mail.text[:400]
+    assert ines.get(f"/console/campaigns/{ready}/dry-run").status_code == 200
