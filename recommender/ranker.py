@@ -20,7 +20,10 @@ ROUNDS = 150
 
 PATIENCE = 20
 FEW_ROWS = 4_000
-"""So few products are scored faster by one thread than by more."""
+"""So few products are scored faster by one thread than by more…"""
+
+FEW_LEARNED = 60_000
+"""…and trees of so few rows are grown faster by one: threads wait for each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ def fit(
     training = lightgbm.Dataset(learned.rows, learned.wanted.astype(np.int8), group=learned.counts, free_raw_data=True)
     judged = lightgbm.Dataset(held_out.rows, held_out.wanted.astype(np.int8), group=held_out.counts, reference=training)
     forest = lightgbm.train(
-        _parameters(settings, seed),
+        _parameters(settings, seed, threads=1 if len(learned.rows) < FEW_LEARNED else 2),
         training,
         num_boost_round=settings.rounds,
         valid_sets=[judged],
@@ -120,7 +123,7 @@ def _while(go_on: Callable[[], bool]) -> Callable[[CallbackEnv], None]:
     return stop
 
 
-def _parameters(settings: Settings, seed: int) -> dict[str, Any]:
+def _parameters(settings: Settings, seed: int, *, threads: int) -> dict[str, Any]:
     return {
         "objective": "lambdarank",
         "metric": "ndcg",
@@ -134,7 +137,7 @@ def _parameters(settings: Settings, seed: int) -> dict[str, Any]:
         "bagging_by_query": True,
         "lambdarank_truncation_level": settings.truncation,
         "max_bin": 127,
-        "num_threads": 2,
+        "num_threads": threads,
         "deterministic": True,
         "force_row_wise": True,
         "seed": seed,

@@ -11,7 +11,7 @@ from recommender.gate import Level
 from recommender.splits import Way
 from recommender.tuning import Clock
 
-HURRIED = 40.0
+HURRIED = 30.0
 
 
 def shop(customers: int, *, orders: int = 8, again: bool = True, seed: int = 1) -> Interactions:
@@ -43,7 +43,7 @@ def shop(customers: int, *, orders: int = 8, again: bool = True, seed: int = 1) 
 
 class TestWhatIsChosen:
     def test_is_the_ranker_where_there_is_enough_to_learn_from(self) -> None:
-        data = shop(600)
+        data = shop(450)
         aside = splits.by_latest(data, 1)
         made = trial.make(aside.known, Way.LATEST, days=7, seed=1, budget=HURRIED)
         assert made.level is Level.RANKER and "customers held out" in made.why
@@ -68,7 +68,7 @@ class TestWhatIsChosen:
         assert made.level is Level.POPULARITY
 
     def test_is_a_blend_where_there_is_no_time(self) -> None:
-        choice = tuning.choose(shop(600), Way.LATEST, days=7, seed=1, clock=Clock(1e-6))
+        choice = tuning.choose(shop(450), Way.LATEST, days=7, seed=1, clock=Clock(1e-6))
         assert choice.ranker is None and "no time" in choice.why
 
     def test_of_nothing_at_all_is_popularity(self) -> None:
@@ -80,12 +80,12 @@ class TestWhatIsChosen:
 
 @pytest.fixture(scope="module")
 def made() -> trial.Fitted:
-    return trial.make(shop(600), Way.LATEST, days=7, seed=1, budget=HURRIED)
+    return trial.make(shop(450), Way.LATEST, days=7, seed=1, budget=HURRIED)
 
 
 class TestTheModel:
     def test_ranks_the_same_alone_and_among_many(self, made: trial.Fitted) -> None:
-        asks = splits.by_latest(shop(600), 1).asks
+        asks = splits.by_latest(shop(450), 1).asks
         many = made.model.rank(asks.part(0, 40), size=10)
         for request in range(40):
             alone = made.model.rank(asks.part(request, request + 1), size=10)
@@ -95,7 +95,7 @@ class TestTheModel:
 
     def test_ranks_the_same_after_being_stored_as_plain_arrays(self, made: trial.Fitted) -> None:
         again = model.load(made.model.arrays())
-        asks = splits.by_time(shop(600), days=0.0).asks
+        asks = splits.by_time(shop(450), days=0.0).asks
         first, second = made.model.rank(asks, size=10), again.rank(asks, size=10)
         assert first.products.tolist() == second.products.tolist()
         assert again.source_names == made.model.source_names
@@ -122,7 +122,7 @@ class TestTheModel:
 
 
 def test_two_runs_of_one_seed_choose_the_same() -> None:
-    chosen = [tuning.choose(shop(600), Way.LATEST, days=7, seed=4, clock=Clock(1e9)) for _ in range(2)]
+    chosen = [tuning.choose(shop(450), Way.LATEST, days=7, seed=4, clock=Clock(1e9)) for _ in range(2)]
     first, second = (choice.ranker for choice in chosen)
     assert first is not None and second is not None and first.texts == second.texts
     assert chosen[0].blend == chosen[1].blend and chosen[0].kinds == chosen[1].kinds
