@@ -257,7 +257,9 @@ def test_what_unpacks_to_too_much_is_400_and_never_unpacked(post: Any) -> None:
     assert post("/v1/batch", bomb, Content_Encoding="gzip").status_code == 400
 
 
-@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"{}" * 100)[:-9], b""])
+@pytest.mark.parametrize(
+    "body", [b"no gzip", gzip.compress(b"{}" * 100)[:-9], b""], ids=["other", "cut short", "empty"]
+)
 def test_a_broken_package_is_400(post: Any, body: bytes) -> None:
     assert post("/v1/batch", body, Content_Encoding="gzip").status_code == 400
 
