@@ -27,10 +27,13 @@ from recommender.trial import Fitted
 log = logging.getLogger(__name__)
 
 CASES = 5_000
-"""Customers asked in a run, by lot: their figures stand within a point of everyone's."""
+"""Customers asked in a run, by lot: their figures stand within a point of everyone's…"""
+
+A_SECOND = 20
+"""…and of a short run no more than so many for each second of its budget."""
 
 STRANGERS = 0.1
-"""The share of them who are left out of the fit, to see how it does with customers it only just met."""
+"""The share of those asked who are left out of the fit, to see how it does with customers it only just met."""
 
 K = 10
 """How many products shown are judged."""
@@ -143,7 +146,8 @@ class _Tried:
 
 
 def _tried(db: Database, data: Interactions, *, course: _Course, seed: int, test_days: int, budget: float) -> _Tried:
-    whole = splits.by_time(data, days=test_days, most=CASES, seed=seed)
+    most = min(CASES, max(gate.FEWEST, int(A_SECOND * budget)))
+    whole = splits.by_time(data, days=test_days, most=most, seed=seed)
     strangers = _strangers(whole, seed=seed)
     aside = replace(whole, known=whole.known.where(~np.isin(whole.known.customers, strangers)))
     left = max(1.0, budget - course.seconds())
@@ -227,9 +231,22 @@ def _renumbered(later: Trial, data: Interactions, *, model: Model) -> Trial:
     )
     asks = later.asks
     renumbered = Asks.of(
-        asks.starts, products=numbers[asks.products], kinds=asks.kinds, ages=asks.ages, moments=asks.moments
+        asks.starts,
+        products=numbers[asks.products],
+        kinds=asks.kinds,
+        ages=asks.ages,
+        moments=asks.moments,
+        stores=_known(asks.stores, data.store_names, model.store_names),
+        channels=_known(asks.channels, data.channel_names, model.channel_names),
     )
     return replace(later, asks=renumbered, truths=numbers[later.truths])
+
+
+def _known(codes: Ints, names: tuple[str, ...], others: tuple[str, ...]) -> Ints:
+    """Codes of names as those of others, -1 for a name that is none of them."""
+    numbers = {name: number for number, name in enumerate(others)}
+    found: Ints = np.array([*(numbers.get(name, -1) for name in names), -1], np.int64)[codes]
+    return found
 
 
 # ----------------------------------------------------------------------------------------------- the outcome
