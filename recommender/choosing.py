@@ -29,9 +29,6 @@ ALIKE = frozenset({"als", "bm25", "follows", "sessions", "together", "viewed"})
 """Algorithms that find a product by what it goes with."""
 
 POPULAR = frozenset({"popularity", "lately", "local"})
-LOCAL = "local"
-"""What is wanted in the store named."""
-
 BY_CATEGORY = frozenset({"aisles", "fresh"})
 """What was found by its category."""
 
@@ -308,14 +305,17 @@ def _evidence(job: Job, live: Live, looked: Looked, *, pick: Pick, partner: int)
     category = int(goods.categories[pick.product])
     within = bool(job.category) or source in BY_CATEGORY or pick.mark is Mark.EXPLORED
     filled = source == FILLED and pick.product not in live.fresh
+    popular = source in POPULAR | BY_CATEGORY
     return Evidence(
         mark=Mark.EXPLORED if source in NEW and not filled else pick.mark,
         done=job.given.known.done(int(job.given.pairs[pick.row])) if pick.row >= 0 else reasons.NOTHING_DONE,
         goes_with=looked.title(partner) if partner >= 0 else None,
         around=_around(job),
-        popular=source in POPULAR | BY_CATEGORY,
+        popular=popular,
         filled=filled,
-        store=looked.store(job.store_id) if source == LOCAL and job.store_id else None,
+        store=looked.store(job.store_id)
+        if popular and job.store_id and live.sells(job.store_id, pick.product)
+        else None,
         category=goods.category_names[category].rpartition(" > ")[2] if within and category >= 0 else None,
     )
 

@@ -6,7 +6,7 @@ under way finish with what they began with. A model that cannot be read is refus
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from foundation.database import Database
 from recommender import for_sale, merchandising, past, registry, rules, unfitted
 from recommender.algorithms import base
 from recommender.algorithms.base import Flags, Ints
+from recommender.algorithms.local import Local
 from recommender.artefact import Damaged
 from recommender.for_sale import Catalogue
 from recommender.goods import Goods
@@ -48,7 +49,7 @@ class Live:
     """What serves: a published model, or none and its stand-in, and the catalogue numbered as the model numbers it.
 
     `rest` is everything for sale, most wanted first, then newest; `wanted` tells which of it anybody wanted. `fresh`
-    are the new products.
+    are the new products. `shops` and `channels` are the numbers of those of which the model knows what is wanted there.
     """
 
     model_id: int | None
@@ -61,6 +62,8 @@ class Live:
     decided: Merchandising
     fitted_at: datetime
     read_at: datetime
+    shops: Mapping[str | None, int]
+    channels: Mapping[str | None, int]
     effects: dict[tuple[str, str], Effect] = field(default_factory=dict)
     stores: dict[str, Flags] = field(default_factory=dict)
     categories: dict[str, Flags] = field(default_factory=dict)
@@ -86,8 +89,11 @@ class Live:
             flags = self.stores[store_id]
         return flags if category is None else flags & self.within(category)
 
-    def numbered(self, read: past.Pasts, places: Sequence[int | None]) -> Pasts:
-        """The pasts at these places, None being nobody's, in the model's numbers; without what is in no catalogue."""
+    def numbered(self, read: past.Pasts, places: Sequence[int | None], *, stores: Sequence[int] = ()) -> Pasts:
+        """The pasts at these places, None being nobody's, in the model's numbers; without what is in no catalogue.
+
+        :param stores: the store of each, -1 for that where she was last
+        """
         wanted = np.array([place for place in places if place is not None], np.int64)
         rows, owner = base.runs(read.starts, wanted)
         owner = np.flatnonzero([place is not None for place in places])[owner]
@@ -95,7 +101,23 @@ class Live:
         kept = products >= 0
         rows, owner = rows[kept], owner[kept]
         starts = base.offsets(np.bincount(owner, minlength=len(places)))
-        return Pasts(starts, products[kept], times=read.times[rows], kinds=read.kinds[rows])
+        last = [-1 if place is None else self.shops.get(read.stores[place], -1) for place in places]
+        named = np.array(stores or [-1] * len(places), np.int64)
+        channels = [-1 if place is None else self.channels.get(read.channels[place], -1) for place in places]
+        return Pasts(
+            starts,
+            products[kept],
+            times=read.times[rows],
+            kinds=read.kinds[rows],
+            stores=np.where(named >= 0, named, last),
+            channels=np.array(channels, np.int64),
+        )
+
+    def sells(self, store_id: str, product: int) -> bool:
+        """Whether it is among what is wanted most in that store."""
+        store = self.shops.get(store_id)
+        local = [source for source in self.model.sources if isinstance(source, Local)]
+        return store is not None and any(source.sells(store, product) for source in local)
 
     def within(self, category: str) -> Flags:
         """By product number, whether it is of that category or below it."""
@@ -185,6 +207,7 @@ def _made(conn: sa.Connection, model_id: int | None, model: Model, now: datetime
     """A model with a catalogue still to be read."""
     catalogue = for_sale.number(conn, model.product_ids)
     none = np.zeros(0, np.int64)
+    local = Local.name in model.source_names
     return Live(
         model_id=model_id,
         model=model,
@@ -196,6 +219,8 @@ def _made(conn: sa.Connection, model_id: int | None, model: Model, now: datetime
         decided=merchandising.load(conn),
         fitted_at=now,
         read_at=now,
+        shops={name: number for number, name in enumerate(model.store_names)} if local else {},
+        channels={name: number for number, name in enumerate(model.channel_names)} if local else {},
     )
 
 

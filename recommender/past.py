@@ -36,7 +36,8 @@ WITH asked AS MATERIALIZED (
         SELECT CAST(CAST(xmin AS text) AS bigint) AS version FROM profiles WHERE customer_id = asked.customer_id
     ) AS profile ON true
 )
-SELECT versioned.customer_id, versioned.version, unchanged IS TRUE, refused.channels, latest.packed, ahead.products
+SELECT versioned.customer_id, versioned.version, unchanged IS TRUE, refused.channels, latest.packed, ahead.products,
+    last.channel, last.store_id
 FROM versioned
 LEFT JOIN rankings AS ahead ON ranked AND unchanged IS NOT TRUE AND ahead.customer_id = versioned.customer_id
     AND ahead.version = versioned.version AND ahead.model_id = %(model)s AND ahead.made_at > %(oldest)s
@@ -63,6 +64,19 @@ LEFT JOIN LATERAL (
         ) AS both_kinds ORDER BY at DESC LIMIT {RECENT}
     ) AS lately
 ) AS latest ON true
+LEFT JOIN LATERAL (
+    SELECT channel, store_id FROM (
+        (SELECT occurred_at AS at, false AS ordered, channel, store_id FROM events
+         WHERE customer_id = versioned.customer_id AND unchanged IS NOT TRUE AND occurred_at <= %(now)s
+           AND name IN ('Product Viewed', 'Product Added') AND product_id IS NOT NULL
+         ORDER BY occurred_at DESC LIMIT 1)
+        UNION ALL
+        (SELECT ordered_at, true, channel, store_id FROM orders
+         WHERE customer_id = versioned.customer_id AND unchanged IS NOT TRUE AND ordered_at <= %(now)s
+           AND state = 'completed'
+         ORDER BY ordered_at DESC LIMIT 1)
+    ) AS both_places ORDER BY at DESC, ordered DESC LIMIT 1
+) AS last ON true
 ORDER BY place
 """
 """The past of a customer whose version is known already is not read again."""
@@ -106,10 +120,12 @@ class Who:
 class Pasts:
     """What many customers did lately on all channels, latest first within each, as flat arrays; the rows of request r
     begin at `starts[r]`. `times` are microseconds since 1970, `products` the hashes of their ids. `ahead` are rankings
-    made ahead for those who did nothing since."""
+    made ahead for those who did nothing since. `channels` and `stores` are where each was last, by name."""
 
     who: tuple[Who, ...]
     ahead: tuple[bytes | None, ...]
+    channels: tuple[str | None, ...]
+    stores: tuple[str | None, ...]
     starts: Ints
     products: NDArray[np.int64]
     times: Ints
@@ -131,17 +147,21 @@ def read(conn: sa.Connection, handles: Sequence[Handle], *, model_id: int | None
         place for place, handle in enumerate(handles) if _key(handle) is not None or handle.customer_id is not None
     ]
     who, packed, ahead = [NOBODY] * len(handles), [b""] * len(handles), [None] * len(handles)
+    channels, stores = [None] * len(handles), [None] * len(handles)
     if named:
         given = _given([handles[place] for place in named], model_id, now)
         rows = driver(conn).execute(_READ, given, prepare=True, binary=True).fetchall()
-        for place, (customer_id, version, unchanged, refused, past, ranking) in zip(named, rows, strict=True):
+        for place, (customer_id, version, unchanged, refused, *found) in zip(named, rows, strict=True):
             known = None if customer_id is None or version is None else (customer_id, version)
             who[place] = Who(customer_id, known, unchanged, frozenset(refused or ()))
-            packed[place], ahead[place] = past or b"", ranking
+            past, ahead[place], channels[place], stores[place] = found
+            packed[place] = past or b""
     table = np.frombuffer(b"".join(packed), _ROW)
     return Pasts(
         tuple(who),
         tuple(ahead),
+        tuple(channels),
+        tuple(stores),
         starts=base.offsets(np.array([len(each) for each in packed], np.int64) // _ROW.itemsize),
         products=table["product"].astype(np.int64),
         times=table["at"].astype(np.int64) + _POSTGRES_EPOCH,

@@ -24,7 +24,7 @@ POPULAR = frozenset({"popularity"})
 ABOUT: Mapping[Mode, frozenset[str]] = {
     Mode.SIMILAR: frozenset({"als", "bm25", "follows", "sessions", "viewed"}),
     Mode.TOGETHER: frozenset({"together", "als"}),
-    Mode.TRENDING: frozenset({"lately", "popularity"}),
+    Mode.TRENDING: frozenset({"lately", "local", "popularity"}),
     Mode.WIN_BACK: frozenset({"history", "frequency"}),
 }
 """The algorithms whose products come first where a slate is about something."""
@@ -36,12 +36,15 @@ KINDS = tuple(Kind)
 @dataclass(frozen=True, slots=True)
 class Pasts:
     """What customers did, by number of product, those of request r from `starts[r]`; in any order. `times` are
-    microseconds since 1970."""
+    microseconds since 1970. `stores` and `channels` are where each is, as the model numbers them; -1 if that says
+    nothing."""
 
     starts: Ints
     products: Ints
     times: Ints
     kinds: Ints
+    stores: Ints
+    channels: Ints
 
     def asks(self, contexts: Sequence[Ints], *, moment: int) -> Asks:
         """The requests of these customers at this moment."""
@@ -53,6 +56,8 @@ class Pasts:
             ages=np.maximum(moment - self.times, 0) / DAY,
             moments=np.full(count, moment),
             contexts=contexts,
+            stores=self.stores,
+            channels=self.channels,
         )
 
 

@@ -203,6 +203,7 @@ class _Question:
     handle: Handle
     context: tuple[int, ...]
     category: str | None
+    store: int
     mode: Mode
     n: int
 
@@ -229,14 +230,15 @@ def _job(live: Live, request: Request) -> Job:
 
 
 def _question(request: Request, job: Job, live: Live) -> _Question:
-    plain = job.placement.mode is Mode.FOR_YOU and not job.context and job.category is None
+    store = live.shops.get(job.store_id, -1)
+    plain = job.placement.mode is Mode.FOR_YOU and not job.context and job.category is None and store < 0
     handle = Handle(
         request.customer_id,
         request.user_id,
         request.anonymous_id,
         ranked=plain and job.n <= ahead.N and live.model_id is not None,
     )
-    return _Question(handle, job.context, request.category, job.placement.mode, job.n)
+    return _Question(handle, job.context, request.category, store, job.placement.mode, job.n)
 
 
 def _meet(live: Live, job: Job, who: Who) -> None:
@@ -264,7 +266,8 @@ def _ranked(
         job = jobs[place]
         alike.setdefault((job.category, ranked.about(job.placement.mode, job.arm), job.n), []).append(place)
     for (category, only, n), group in alike.items():
-        pasts = live.numbered(read, [None if jobs[place].nobody else place for place in group])
+        stores = [live.shops.get(jobs[place].store_id, -1) for place in group]
+        pasts = live.numbered(read, [None if jobs[place].nobody else place for place in group], stores=stores)
         asks = pasts.asks([np.array(jobs[place].context, np.int64) for place in group], moment=moment)
         within = live.within(category) if category is not None else None
         yield from zip(group, ranked.rank(live.model, asks, n=n, within=within, only=only), strict=True)

@@ -46,6 +46,12 @@ class Lists:
         products = self.products[places].astype(np.int64)
         return base.best_sums(rows[owner], products, scores, span=max(span, 1), count=count, size=size, within=within)
 
+    def of_group(self, group: int) -> NDArray[np.int32]:
+        """The products of one group, most wanted first; none of a group nothing is known of."""
+        return (
+            self.products[slice(*self.starts[group : group + 2])] if group < len(self.starts) - 1 else self.products[:0]
+        )
+
     def arrays(self) -> Arrays:
         """The lists as plain arrays."""
         return {"starts": self.starts, "products": self.products, "shares": self.shares}

@@ -53,6 +53,10 @@ class Local(Algorithm):
             size=size,
         )
 
+    def sells(self, store: int, product: int) -> bool:
+        """Whether the product is in the list of the store."""
+        return bool((self.stores.of_group(store) == product).any())
+
     def arrays(self) -> Arrays:
         stores = {f"stores_{name}": values for name, values in self.stores.arrays().items()}
         channels = {f"channels_{name}": values for name, values in self.channels.arrays().items()}

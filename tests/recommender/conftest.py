@@ -80,7 +80,11 @@ class Shop:
 
     def store(self, store_id: str) -> None:
         with self._begin() as conn:
-            conn.execute(sa.insert(tables.stores).values(store_id=store_id, updated_at=self.now))
+            conn.execute(
+                sa.insert(tables.stores).values(
+                    store_id=store_id, name=f"Relance {store_id.title()}", updated_at=self.now
+                )
+            )
 
     def order(
         self,
@@ -182,17 +186,23 @@ COFFEES = tuple(f"coffee-{number}" for number in range(6))
 
 @pytest.fixture
 def tea_and_coffee(shop: Shop) -> Shop:
-    """Forty customers, half of whom drink tea and half coffee, who have ordered every five days for two months."""
+    """Forty customers, half of whom drink tea and half coffee, who have ordered every five days for two months: tea in
+    Lyon, coffee in Paris, nothing in Nice."""
     with shop.at_once():
         for product_id in (*TEAS, *COFFEES):
             shop.product(product_id, category="Tea" if product_id in TEAS else "Drinks > Coffee")
+        for store_id in ("lyon", "paris", "nice"):
+            shop.store(store_id)
         random = np.random.default_rng(3)
         for number in range(40):
             shelf = TEAS if number % 2 else COFFEES
             favourites = random.choice(shelf, 3, replace=False).tolist()
             for visit in range(12):
                 shop.order(
-                    f"customer-{number}", random.choice(favourites, 2, replace=False).tolist(), days_ago=60 - 5 * visit
+                    f"customer-{number}",
+                    random.choice(favourites, 2, replace=False).tolist(),
+                    days_ago=60 - 5 * visit,
+                    store_id="lyon" if number % 2 else "paris",
                 )
     return shop
 

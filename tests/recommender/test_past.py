@@ -60,6 +60,15 @@ class TestWhatTheyDid:
         found = read(shop, Handle(user_id="ann"))
         assert len(found.products) == past.RECENT and hashed(shop, "pot")[0] in found.products
 
+    def test_ends_where_she_was_last(self, shop: Shop) -> None:
+        shop.order("ann", ["pan"], days_ago=3, store_id="lyon")
+        shop.order("bob", ["pan"], days_ago=3, store_id="lyon")
+        shop.order("bob", ["pan"], days_ago=1, store_id="paris", state="cancelled")
+        shop.order("cal", ["pan"], days_ago=3, store_id="lyon")
+        shop.event("cal", "Product Viewed", "pot", days_ago=1)
+        found = read(shop, *(Handle(user_id=name) for name in ("ann", "nobody", "bob", "cal")))
+        assert found.channels == ("store", None, "store", "web") and found.stores == ("lyon", None, "lyon", None)
+
 
 class TestWho:
     def test_is_known_by_our_id_even_after_a_merge(self, shop: Shop) -> None:

@@ -36,6 +36,8 @@ def _pasts(*customers: list[tuple[int, Kind, float]]) -> Pasts:
         np.array(products, np.int64),
         times=(-np.array(ages) * DAY).astype(np.int64),
         kinds=np.array(kinds, np.int64),
+        stores=np.full(len(customers), -1),
+        channels=np.full(len(customers), -1),
     )
 
 

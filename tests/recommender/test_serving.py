@@ -132,6 +132,15 @@ class TestTheModel:
         item = ask(placement="product", products=("coffee-2",), n=1).items[0]
         assert item.product_id in COFFEES and item.reason == "Goes with Coffee-2" and not item.personal
 
+    def test_says_what_is_popular_in_the_shop_asked_for(self, tea_and_coffee: Shop, ask: Asking) -> None:
+        """The drinkers of tea are of Lyon, those of coffee of Paris; Nice sold nothing."""
+        published.publish(ask.db, now=ask.now, local=True)
+        items = {store: ask(placement="trending", store_id=store, n=3).items for store in ("lyon", "paris", "nice")}
+        assert {item.product_id for item in items["lyon"]} <= set(TEAS)
+        assert {item.product_id for item in items["paris"]} <= set(COFFEES)
+        assert {item.reason for item in items["lyon"]} == {"Popular at Relance Lyon this week"}
+        assert {item.reason for item in items["nice"]} == {"Popular this week"}
+
     def test_hears_of_a_view_at_the_next_answer(self, tea_and_coffee: Shop, ask: Asking) -> None:
         published.publish(ask.db, now=ask.now)
         before = ask.names(anonymous_id="visitor", n=4)
