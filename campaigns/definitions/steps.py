@@ -2,12 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from campaigns.definitions.conditions import Condition
 from campaigns.definitions.content import Text, Versions
 from campaigns.definitions.entries import Tests, TraitName, Weekday, Zone
 from campaigns.definitions.shapes import Clock, Duration, Line, Scalar, Shape, Word, like
+from foundation.errors import Invalid
+from recommender import placements
 
 MOST = 60
 """Steps of one campaign, all branches together."""
@@ -17,6 +19,18 @@ SPEAKING = ("email", "push", "sms", "onsite", "best")
 """Channels that say something; the others only move a customer in or out of an audience."""
 
 Id = Word
+
+
+def _known(placement: str) -> str:
+    try:
+        return placements.known(placements.DEFAULTS, placement).name
+    except Invalid as error:
+        raise ValueError(error.faults[0].detail) from None
+
+
+Placement = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(placements.DEFAULTS)})]
+"""The place of a slate, by the recommender's name for it."""
+
 Steps = Annotated[tuple["Step", ...], Field(max_length=MOST)]
 
 
@@ -96,7 +110,7 @@ class Send(Shape):
     channel: Channel = "email"
     words: Versions | None = None
     products: Annotated[int, Field(ge=0, le=12)] = 0
-    placement: Word = "email"
+    placement: Placement = "email"
     offer: Line | None = None
     expires: Duration = "48h"
     reviews: bool = False
