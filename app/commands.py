@@ -186,9 +186,11 @@ def evaluate(*, file: Path, split: str, test_days: int, ks: str, json_file: Path
     lengths = tuple(int(k) for k in ks.split(",") if k.strip().isdecimal())
     if not lengths or 0 in lengths:
         raise click.BadParameter("give whole numbers such as 10,20", param_hint="--k")
-    scored = trial.evaluate_file(file, split=split, test_days=test_days, ks=lengths, budget=budget)
+    scored = trial.evaluate_file(file, split=split, test_days=test_days, ks=lengths, budget=budget, now=_now())
     click.echo(scored.table())
     _tell_ignored(scored.unknown_columns)
+    if scored.left_out:
+        click.echo(f"left out: {scored.left_out:,} rows that say nothing that counts, or of times to come", err=True)
     if json_file:
         json_file.write_bytes(orjson.dumps(scored.json(), option=orjson.OPT_INDENT_2))
 

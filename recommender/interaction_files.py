@@ -24,19 +24,26 @@ _NUMBERS = ("quantity", "price")
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """Interactions read from a file. `marked` are its test rows, if it says; `visits`: they come by session;
-    `unknown`: columns that mean nothing here."""
+    `unknown`: columns that mean nothing here; `left_out`: how many rows say nothing that counts."""
 
     interactions: Interactions
     baskets: Ints
     marked: Flags | None
     visits: bool
     unknown: tuple[str, ...] = ()
+    left_out: int = 0
 
 
-def read(path: Path) -> Recorded:
-    """All that counts of a file; raises `Invalid` naming what is missing or wrong."""
+def read(path: Path, *, until: datetime | None = None) -> Recorded:
+    """All that counts of a file; raises `Invalid` naming what is missing or wrong.
+
+    :param until: what came later does not count
+    """
     whole = _table(path)
     table = _usable(whole)
+    if until is not None:
+        limit = pa.scalar(until.astimezone(UTC).replace(tzinfo=None), pa.timestamp("us"))
+        table = table.filter(pc.less_equal(table["timestamp"], limit))
     visits = _given(table, "session_id")
     times = pc.cast(table["timestamp"], pa.int64()).to_numpy()
     customers, names = _factored(table["session_id" if visits else "user_id"])
@@ -55,7 +62,14 @@ def read(path: Path) -> Recorded:
     )
     marked = pc.fill_null(pc.equal(table["set"], "test"), False).to_numpy()[order] if _given(table, "set") else None
     unknown = tuple(name for name in whole.column_names if name not in (*_REQUIRED, *_TEXTS, *_NUMBERS))
-    return Recorded(_described(bare, table, order=order), _baskets(table, times)[order], marked, visits, unknown)
+    return Recorded(
+        _described(bare, table, order=order),
+        _baskets(table, times)[order],
+        marked,
+        visits,
+        unknown,
+        left_out=whole.num_rows - table.num_rows,
+    )
 
 
 def _described(bare: Interactions, table: pa.Table, *, order: Ints) -> Interactions:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,7 @@ class Evaluation:
     why: str = ""
     ks: tuple[int, ...] = field(default=KS)
     unknown_columns: tuple[str, ...] = ()
+    left_out: int = 0
 
     def table(self) -> str:
         """For people."""
@@ -83,22 +85,26 @@ def evaluate_file(
     ks: Sequence[int] = KS,
     seed: int = SEED,
     budget: float = BUDGET,
+    now: datetime | None = None,
     step: Step = lambda what: None,
 ) -> Evaluation:
     """The trial of a training run on an interactions file.
 
     :param budget: seconds it may take
+    :param now: rows of times to come do not count; if it is not given, all do
     :param step: told what begins
     """
     one_blas_thread()
     step("reading")
-    recorded = interaction_files.read(path)
+    recorded = interaction_files.read(path, until=now)
     trial = set_aside(recorded, split=split, test_days=test_days)
     fitted = make(trial.known, trial.way, days=test_days, seed=seed, budget=budget, step=step)
     step("asking")
     scores = score(fitted, trial, evaluation.ask(fitted.model, trial, longest=max(ks)), ks=ks)
     scores = [*_baselines(fitted, trial, ks=ks, seed=seed), *scores]
-    return Evaluation(path.stem, trial.split, tuple(scores), fitted.why, tuple(ks), recorded.unknown)
+    return Evaluation(
+        path.stem, trial.split, tuple(scores), fitted.why, tuple(ks), recorded.unknown, left_out=recorded.left_out
+    )
 
 
 def _baselines(fitted: Fitted, trial: Trial, *, ks: Sequence[int], seed: int) -> list[Score]:

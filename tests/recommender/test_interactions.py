@@ -1,6 +1,6 @@
 """Interactions from the database and from files."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +147,14 @@ class TestAFile:
     def test_counts_a_repeated_order_line_once(self, tmp_path: Path) -> None:
         (tmp_path / "rows.csv").write_text("user_id,product_id,timestamp\n" + "1,a,2026-01-01T10:00:00Z\n" * 3)
         assert len(interaction_files.read(tmp_path / "rows.csv").interactions.times) == 1
+
+    def test_leaves_out_what_came_later_or_was_no_purchase_and_counts_it(self, tmp_path: Path) -> None:
+        rows = ["1,a,2026-01-01T10:00:00Z,1", "1,a,2026-01-02T10:00:00Z,-1", "2,b,2090-01-01T00:00:00Z,1"]
+        (tmp_path / "rows.csv").write_text("\n".join(["user_id,product_id,timestamp,quantity", *rows]))
+        every = interaction_files.read(tmp_path / "rows.csv")
+        known = interaction_files.read(tmp_path / "rows.csv", until=datetime(2026, 7, 1, tzinfo=UTC))
+        assert (every.left_out, known.left_out) == (1, 2)
+        assert (every.interactions.customer_count, known.interactions.customer_count) == (2, 1)
 
     def test_takes_an_empty_cell_as_nothing_said(self, tmp_path: Path) -> None:
         head = "user_id,product_id,timestamp,event,order_id,quantity,session_id,set"
