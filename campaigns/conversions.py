@@ -109,7 +109,7 @@ def redeem_from_orders(conn: sa.Connection, *, now: datetime) -> int:
             discount=orders.c.discount,
         )
     )
-    return conn.execute(named).rowcount
+    return promotions.change(conn, named)
 
 
 def release_cancelled(conn: sa.Connection) -> int:
@@ -124,4 +124,4 @@ def release_cancelled(conn: sa.Connection) -> int:
         )
         .values(**values)
     )
-    return conn.execute(undone).rowcount
+    return promotions.change(conn, undone)

@@ -12,6 +12,8 @@ from sqlalchemy.dialects import postgresql
 from campaigns import codes, tables
 from foundation import database
 from foundation.errors import Conflict, Fault, Invalid, NotFound
+from shop import changes
+from shop.changes import What
 
 offers, promo_codes = tables.offers, tables.promo_codes
 
@@ -192,13 +194,20 @@ def reserve(
 def issue(conn: sa.Connection, message_ids: Collection[UUID], *, now: datetime) -> None:
     """The messages that carry them were accepted: their codes are in customers' hands."""
     where = promo_codes.c.message_id.in_(message_ids) & (promo_codes.c.state == "reserved")
-    conn.execute(sa.update(promo_codes).where(where).values(state="issued", issued_at=now))
+    change(conn, sa.update(promo_codes).where(where).values(state="issued", issued_at=now))
 
 
 def release_reserved(conn: sa.Connection, message_ids: Collection[UUID]) -> None:
     """The messages that carry them never left: nobody has seen these codes."""
     where = promo_codes.c.message_id.in_(message_ids) & (promo_codes.c.state == "reserved")
-    conn.execute(sa.update(promo_codes).where(where).values(state="released"))
+    change(conn, sa.update(promo_codes).where(where).values(state="released"))
+
+
+def change(conn: sa.Connection, statement: sa.Update) -> int:
+    """Changes codes and notes whose they are, so that segments follow; says how many."""
+    owners = list(conn.scalars(statement.returning(promo_codes.c.customer_id)))
+    changes.note(conn, owners, What.CODES)
+    return len(owners)
 
 
 def _running(offer: OfferTerms, now: datetime) -> bool:
@@ -239,7 +248,7 @@ def redeem(conn: sa.Connection, code: str, basket: Basket, *, order_id: str, cha
             "discount": verdict.discount,
             "redeemed_by": basket.customer,
         }
-        if conn.execute(taken.values(values)).rowcount:
+        if change(conn, taken.values(values)):
             return verdict
         row = _row(conn, code) or row
     if row["state"] == "redeemed" and row["order_id"] == order_id:
@@ -256,7 +265,7 @@ def release(conn: sa.Connection, code: str, *, order_id: str) -> None:
     if row["state"] == "redeemed" and row["order_id"] != order_id:
         raise Conflict("other_order", "the code was used for another order")
     where = (promo_codes.c.code == row["code"]) & (promo_codes.c.order_id == order_id)
-    conn.execute(sa.update(promo_codes).where(where).values(**RELEASED))
+    change(conn, sa.update(promo_codes).where(where).values(**RELEASED))
 
 
 RELEASED: Mapping[str, Any] = {

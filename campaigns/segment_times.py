@@ -55,7 +55,7 @@ _INPUTS: dict[type, Callable[[Any], Iterable[str]]] = {
     Orders: lambda rule: (What.ORDERS,),
     Rfm: lambda rule: (What.ORDERS, What.FIFTHS),
     OpenCart: lambda rule: (*CART_NAMES, Name.ORDER_COMPLETED, What.CARTS),
-    Code: lambda rule: (What.CODES, Name.MESSAGE_SENT),
+    Code: lambda rule: (What.CODES,),
     Message: lambda rule: (Name.MESSAGE_SENT, Name.MESSAGE_CLICKED),
     Prediction: lambda rule: (What.PREDICTIONS,),
     Distance: lambda rule: (What.TRAITS, What.STORES),
