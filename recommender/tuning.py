@@ -59,6 +59,9 @@ TREES = (Settings(), Settings(leaves=63, rate=0.06, smallest=50, features=0.4), 
 GROWING, LAST_GROWN = 0.7, 0.95
 """Shares of the time for choosing after which no other way is tried, and after which trees stop growing."""
 
+ASKING = 0.4
+"""The share of the time for choosing after which no more requests are taken to learn from."""
+
 FORESTS = 2
 """Forests of other seeds whose sum is taken, if there is time: each errs in its own way."""
 
@@ -206,7 +209,7 @@ class Tried:
             if judge.any() and len(judged) * MANY * JUDGED < MOST_JUDGED:
                 judged.append(_cases(fitted, part, pool, wanted, kept=judge[pool.rows]))
                 kept.append((pool.where(judge[pool.rows]), part))
-            if clock.gone() - began > 0.25:
+            if clock.gone() - began > ASKING:
                 break
         kinds = tuple(type(source) for source in fitted.sources)
         return cls(inner, fitted, kinds, ranker.joined(learned), ranker.joined(judged), tuple(kept))
