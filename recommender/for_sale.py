@@ -177,11 +177,6 @@ def look_up(conn: sa.Connection, product_ids: Iterable[str], *, store_id: str | 
     return looked
 
 
-def is_in(path: str | None, category: str) -> bool:
-    """Whether a product of this category path is of the category, or of one below it."""
-    return path == category or (path or "").startswith(f"{category} >")
-
-
 # ---------------------------------------------------------------------------------------------- the catalogue
 def _rows(conn: sa.Connection) -> NDArray[np.void]:
     """Binary rows of one width, viewed as an array without parsing any."""

@@ -35,13 +35,6 @@ PRIOR = 50
 AGAIN = 0.1
 """A product is replenished if this share of its buyers bought it on another day as well."""
 
-BOUGHT_RECENTLY = 14.0
-"""Days for which what was bought is not proposed again…"""
-
-REPLENISHED_AFTER = 0.25
-"""…unless it is replenished, by many buyers or by this one: then for some hours. A whole day would cost more than it
-gives: on grocery data NDCG@10 falls from 0.27 to 0.26, for what was bought today is bought again within the week."""
-
 
 @dataclass(frozen=True, slots=True)
 class OwnHistory(Algorithm):
@@ -67,17 +60,6 @@ class OwnHistory(Algorithm):
         if within is not None:
             scores = np.where(base.flagged(within, asks.pairs), scores, 0)
         return base.best(asks.pair_rows, asks.pairs, scores, count=asks.count, size=size)
-
-    def just_bought(self, asks: Asks) -> Flags:
-        """Which pairs were bought too lately to be proposed: within days, or hours of a thing bought regularly."""
-        orders = asks.kinds == Kind.ORDER
-        place, ages = asks.place[orders], asks.ages[orders]
-        first, last = np.zeros(len(asks.pairs)), np.full(len(asks.pairs), np.inf)
-        np.maximum.at(first, place, ages)
-        np.minimum.at(last, place, ages)
-        regular = base.flagged(self.replenished, asks.pairs) | (first - last >= 1)
-        waiting: Flags = last < np.where(regular, REPLENISHED_AFTER, BOUGHT_RECENTLY)
-        return waiting
 
     def arrays(self) -> Arrays:
         return {"rates": self.rates, "half_life": np.array([self.half_life]), "replenished": self.replenished}
