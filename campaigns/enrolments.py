@@ -139,7 +139,8 @@ def _advance_batch(conn: sa.Connection, followed: Followed, *, now: datetime) ->
         for key in asking:
             place, facts = standing[key]
             found = journeys.advance(followed.flow, place, facts, window=within, now=now)
-            turns[key] = replace(found, acts=(*(turns[key].acts if key in turns else ()), *found.acts))
+            before = turns[key].acts if key in turns else ()
+            turns[key] = replace(found, acts=(*before, *found.acts)) if before else found
         asking = [key for key in asking if turns[key].asks]
         _answer(conn, followed, standing, {key: turns[key] for key in asking}, now=now)
     acting.act(conn, followed, [(row, turns[row["id"]].acts) for row in rows], now=now)

@@ -78,14 +78,14 @@ def advance(flow: Flow, place: Place, facts: Facts, *, window: timedelta | None,
         node = flow.nodes[place.step]
         found = _pass(node, place, facts, now=now)
         if isinstance(found, Turn):
-            return replace(found, acts=tuple(acts))
+            return replace(found, acts=tuple(acts)) if acts else found
         if isinstance(node.step, Send | Ask | SetTrait | Webhook) and place.arm != experiments.HOLDOUT:
             acts.append(node.step.id)
-        place, facts = found, replace(facts, heard=False)
+        place, facts = found, replace(facts, heard=False) if facts.heard else facts
     end = place.entered_at + window if window else now
     if now >= end:
-        return Turn(replace(place, step=END), tuple(acts), leave=Leave.ENDED)
-    return Turn(replace(place, step=END), tuple(acts), wake_at=end)
+        return Turn(_at(place, END, place.since), tuple(acts), leave=Leave.ENDED)
+    return Turn(_at(place, END, place.since), tuple(acts), wake_at=end)
 
 
 def _pass(node: Node, place: Place, facts: Facts, *, now: datetime) -> Place | Turn:
@@ -99,7 +99,13 @@ def _pass(node: Node, place: Place, facts: Facts, *, now: datetime) -> Place | T
         until = place.since + shapes.length(step.duration) if isinstance(step, Wait) else moment(step, place, facts)
         if now < until:
             return Turn(place, wake_at=until)
-    return replace(place, step=node.next, since=now)
+    return _at(place, node.next, now)
+
+
+def _at(place: Place, step: str, since: datetime, choices: Mapping[str, str] | None = None) -> Place:
+    """The same customer at another step; written out, because it is done for every step of everybody."""
+    drawn = place.choices if choices is None else choices
+    return Place(step, since, place.entered_at, place.arm, place.salt, place.customer_id, drawn)
 
 
 def _branched(node: Node, place: Place, facts: Facts, *, now: datetime) -> Place | Turn:
@@ -109,17 +115,17 @@ def _branched(node: Node, place: Place, facts: Facts, *, now: datetime) -> Place
             until = place.since + shapes.length(timeout)
             if not facts.heard and now < until:
                 return Turn(place, wake_at=until)
-            return replace(place, step=node.heads[0 if facts.heard else 1], since=now)
+            return _at(place, node.heads[0 if facts.heard else 1], now)
         case Experiment(id=name, variants=variants):
             weights = {variant.name: variant.weight for variant in variants}
             drawn = place.choices.get(name)
             if drawn not in weights:
                 drawn = experiments.draw(f"{place.salt}:{name}", place.customer_id, weights=weights)
             head = node.heads[list(weights).index(drawn)]
-            return replace(place, step=head, since=now, choices={**place.choices, name: drawn})
+            return _at(place, head, now, {**place.choices, name: drawn})
     if node.step.id not in facts.ways:
         return Turn(place, asks=node.step.id)
-    return replace(place, step=node.heads[facts.ways[node.step.id]], since=now)
+    return _at(place, node.heads[facts.ways[node.step.id]], now)
 
 
 def moment(step: WaitUntil, place: Place, facts: Facts) -> datetime:

@@ -20,7 +20,19 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from campaigns import content, eligibility, gates, moves, own_events, policy, promotions, standing, tables, wording
+from campaigns import (
+    content,
+    eligibility,
+    gates,
+    given,
+    moves,
+    own_events,
+    policy,
+    promotions,
+    standing,
+    tables,
+    wording,
+)
 from campaigns.channels import base
 from campaigns.channels.base import Mail, Outcome, Receipt
 from campaigns.definitions import content as words
@@ -98,21 +110,24 @@ def queue(conn: sa.Connection, wanted: Sequence[Wanted], *, now: datetime) -> No
 
     Those for a channel nobody carries are in it too, as not sent, with that reason.
     """
-    waiting = {"state": State.PENDING, "reason": None, "resolved_at": None, "resolved_by": None}
-    nowhere = {
-        "state": State.SKIPPED,
-        "reason": Reason.CHANNEL_NOT_CONNECTED,
-        "resolved_at": now,
-        "resolved_by": "worker",
+    if not wanted:
+        return
+    carried = [one.channel in CONNECTED for one in wanted]
+    columns: dict[str, given.Column] = {
+        name: (tables.messages.c[name].type, [getattr(one, name) for one in wanted]) for name in Wanted.__slots__
     }
-    rows = [
-        {name: getattr(one, name) for name in Wanted.__slots__}
-        | {"id": database.new_id(), "queued_at": now, "not_before": now}
-        | (waiting if one.channel in CONNECTED else nowhere)
-        for one in wanted
-    ]
-    if rows:
-        conn.execute(postgresql.insert(tables.messages).on_conflict_do_nothing(), rows)
+    columns |= {
+        "id": (tables.messages.c.id.type, [database.new_id() for _ in wanted]),
+        "state": (sa.Text(), [State.PENDING if known else State.SKIPPED for known in carried]),
+        "reason": (sa.Text(), [None if known else Reason.CHANNEL_NOT_CONNECTED for known in carried]),
+        "resolved_at": (given.Time, [None if known else now for known in carried]),
+        "resolved_by": (sa.Text(), [None if known else "worker" for known in carried]),
+        "queued_at": (given.Time, [now] * len(wanted)),
+        "not_before": (given.Time, [now] * len(wanted)),
+    }
+    rows = given.rows("wanted", columns)
+    insert = postgresql.insert(tables.messages).from_select(list(columns), sa.select(*rows.c))
+    conn.execute(insert.on_conflict_do_nothing())
 
 
 def refuse_unsafe(conn: sa.Connection) -> None:
