@@ -246,12 +246,12 @@ def _pgbench() -> str:
 # -------------------------------------------------------------------------------------------------- server
 @contextmanager
 def _server(db: Database, directory: Path) -> Iterator[tuple[int, int]]:
-    """The web application as it is run for real, one worker."""
+    """The web application as `make run` runs it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [Path(sys.executable).with_name("granian"), "--interface", "wsgi", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--workers", "1", "--blocking-threads", "16", "--no-ws", "wsgi:app"]
+    command += ["--port", str(port), "--workers", "2", "--blocking-threads", "16", "--no-ws", "wsgi:app"]
     server = subprocess.Popen(
         [str(part) for part in command],
         cwd=ROOT,

@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 
 def texts(values: Iterable[str | None]) -> str:
     """Any text, JSON included; None is NULL."""
@@ -20,6 +22,12 @@ def texts(values: Iterable[str | None]) -> str:
     return '{"' + _escaped(column).replace("\0", '","') + '"}'
 
 
+def jsons(values: Iterable[object]) -> str:
+    """Anything JSON can say, written as text. JSON holds no line break of its own, so one joins a whole column."""
+    written = [orjson.dumps(value) for value in values]
+    return '{"' + _escaped(b"\n".join(written).decode()).replace("\n", '","') + '"}' if written else "{}"
+
+
 def numbers(values: Iterable[int | None]) -> str:
     """Whole numbers; None is NULL."""
     return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
@@ -27,9 +35,7 @@ def numbers(values: Iterable[int | None]) -> str:
 
 def times(values: Iterable[datetime | None]) -> str:
     """Aware times; None is NULL."""
-    values = list(values)
-    written = {value: "NULL" if value is None else f'"{value.isoformat()}"' for value in set(values)}
-    return "{" + ",".join([written[value] for value in values]) + "}"
+    return "{" + ",".join(["NULL" if value is None else f'"{value}"' for value in values]) + "}"
 
 
 def uuids(values: Iterable[UUID]) -> str:

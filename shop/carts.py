@@ -1,7 +1,7 @@
 """Live carts: kept from events, read by id, by how long they have been quiet, and by customer."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -18,27 +18,54 @@ from shop.vocabulary import CART_NAMES, Event, Name
 Happened = tuple[int, int, Event]
 """The customer an event belongs to, the one it was written for, and the event."""
 
+_TELLING = CART_NAMES | {Name.ORDER_COMPLETED}
+"""Names of events that say something of a cart."""
 
-def apply(conn: sa.Connection, happened: Iterable[Happened]) -> None:
-    """Brings carts up to date with new events. The caller has locked the customers."""
-    relevant = [one for one in happened if one[2].name in CART_NAMES or one[2].name == Name.ORDER_COMPLETED]
-    if relevant:
-        before = _load(conn, relevant)
-        shelf = _Shelf(before)
-        for customer, origin, event in relevant:
-            if event.name == Name.ORDER_COMPLETED:
-                shelf.order(customer, event)
-            else:
-                shelf.take(customer, origin, event)
-        _store(conn, shelf.changed.values())
-        owners = {cart.customer_id for cart, _ in before.values() if shelf.carts[cart.cart_id] != cart}
-        changes.note(conn, owners - {customer for customer, _, _ in relevant}, What.CARTS)
+
+Held = Mapping[str, tuple[Cart, bool]]
+"""Carts by the shop's id of them, each with whether its customer is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What events made of carts, and the customers whose carts others' events changed."""
+
+    changed: Collection[Cart]
+    concerned: Collection[int]
+
+
+def load(conn: sa.Connection, happened: Iterable[Happened]) -> Held:
+    """The carts events may touch, locked. The caller has locked the customers."""
+    relevant = [one for one in happened if one[2].name in _TELLING]
+    return _load(conn, relevant) if relevant else {}
+
+
+def fold(held: Held, happened: Iterable[Happened]) -> Kept:
+    """What new events make of the carts loaded for them. Pure."""
+    shelf = _Shelf(held)
+    speakers = set()
+    for customer, origin, event in happened:
+        if event.name not in _TELLING:
+            continue
+        speakers.add(customer)
+        if event.name == Name.ORDER_COMPLETED:
+            shelf.order(customer, event)
+        else:
+            shelf.take(customer, origin, event)
+    owners = {cart.customer_id for cart, _ in held.values() if shelf.carts[cart.cart_id] is not cart}
+    return Kept(shelf.changed.values(), owners - speakers)
+
+
+def keep(conn: sa.Connection, kept: Kept) -> None:
+    """Stores carts as they have become."""
+    _store(conn, kept.changed)
+    changes.note(conn, kept.concerned, What.CARTS)
 
 
 class _Shelf:
     """The carts a batch may touch, by id and by customer."""
 
-    def __init__(self, loaded: Mapping[str, tuple[Cart, bool]]) -> None:
+    def __init__(self, loaded: Held) -> None:
         self.carts = {cart_id: cart for cart_id, (cart, _) in loaded.items()}
         self.known = {cart_id for cart_id, (_, known) in loaded.items() if known}
         self.changed: dict[str, Cart] = {}
@@ -103,7 +130,7 @@ ORDER BY carts.id FOR UPDATE OF carts
 """
 
 
-def _load(conn: sa.Connection, relevant: Sequence[Happened]) -> dict[str, tuple[Cart, bool]]:
+def _load(conn: sa.Connection, relevant: Sequence[Happened]) -> Held:
     named = list({event.cart_id for _, _, event in relevant if event.cart_id})
     theirs = list({customer for customer, _, _ in relevant})
     rows = database.driver(conn).execute(_LOAD, [named, theirs]).fetchall()

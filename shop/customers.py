@@ -29,8 +29,12 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Handles asked for, whose answers are still to be read: in pipeline mode other questions may go along."""
+    """Handles asked for, whose answers are still to be read: in pipeline mode other questions may go along.
 
+    `alone` says whether nobody else can change who is who before the end of this transaction.
+    """
+
+    alone: Callable[[], Sequence[tuple[Any, ...]]]
     held: Callable[[], Sequence[tuple[Any, ...]]]
     claims: Callable[[], Sequence[tuple[Any, ...]]]
 
@@ -41,6 +45,7 @@ def ask(conn: sa.Connection, events: Iterable[Event]) -> Asked:
     driver = database.driver(conn)
     given = [handle for handle in named if handle.kind not in _WEAK]
     return Asked(
+        alone=driver.execute("SELECT pg_try_advisory_xact_lock(%s)", [merging.GRAPH_LOCK]).fetchall,
         held=driver.execute(_LOAD, _columns(named)).fetchall,
         claims=driver.execute(_LOAD_CLAIMS, _columns(given)).fetchall if given else list,
     )
@@ -52,14 +57,17 @@ def resolve(conn: sa.Connection, events: Sequence[Event], *, now: datetime, aske
     From here to the end of the transaction the customers concerned are locked, in the order of their ids, so that two
     batches about the same person go one after the other. A batch that teaches nothing new waits for no other.
     """
-    graph = _graph(asked or ask(conn, events))
+    asked = asked or ask(conn, events)
+    graph = _graph(asked)
     placed = [graph.place(event) for event in events]
     if not graph.changed and _still(_lock(conn, _ids(graph, placed)), graph, placed):
         _describe(conn, events, placed, now)
         return [_placed(place, {}) for place in placed]
-    database.driver(conn).execute("SELECT pg_advisory_xact_lock(%s)", [merging.GRAPH_LOCK])
-    graph = _graph(ask(conn, events))
-    placed = [graph.place(event) for event in events]
+    ((alone,),) = asked.alone()
+    if not alone or not graph.changed:
+        database.driver(conn).execute("SELECT pg_advisory_xact_lock(%s)", [merging.GRAPH_LOCK])
+        graph = _graph(ask(conn, events))
+        placed = [graph.place(event) for event in events]
     _lock(conn, _ids(graph, placed), against_reference=bool(graph.merges))
     ids = _store(conn, graph, now)
     placed = [place if isinstance(place, Reason) else ids.get(place, place) for place in placed]

@@ -9,7 +9,7 @@ dies, at any moment, leaves each event either here or there, never in both and n
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -62,19 +62,44 @@ def packed(parcel: Parcel) -> bytes:
 
 
 def _unpacked(row: bytes) -> Parcel:
-    """All parcels of a row as one. Pure."""
-    parcels = orjson.loads(row)
-    return Parcel(
-        [_event(held) for parcel in parcels for held in parcel["events"]],
-        [_refusal(held) for parcel in parcels for held in parcel["refused"]],
-    )
+    """All parcels of a row as one. Pure.
+
+    Whoever put it down may have been another version of this program: fields it named that are gone are passed over,
+    and what makes no event any more is refused instead of holding up what comes behind it.
+    """
+    events: list[Event] = []
+    refused: list[Refusal] = []
+    for parcel in orjson.loads(row):
+        for held in parcel["events"]:
+            try:
+                events.append(_event(held))
+            except (KeyError, TypeError, ValueError) as error:
+                refused.append(_unreadable(held, error))
+        refused += [_refusal(held) for held in parcel["refused"]]
+    return Parcel(events, refused)
+
+
+_FIELDS = tuple(field.name for field in fields(Event))
+_EXPECTED = dict.fromkeys(_FIELDS).keys()
 
 
 def _event(held: dict[str, Any]) -> Event:
+    if held.keys() != _EXPECTED:
+        held = {name: held[name] for name in _FIELDS if name in held}
     held["key"] = UUID(held["key"])
     held["occurred_at"] = datetime.fromisoformat(held["occurred_at"])
     held["received_at"] = datetime.fromisoformat(held["received_at"])
     return Event(**held)
+
+
+def _unreadable(held: dict[str, Any], error: Exception) -> Refusal:
+    return Refusal(
+        reason=Reason.NOT_STORED,
+        faults=(Fault("", f"was put down by another version and cannot be read: {type(error).__name__}"),),
+        source_id=int(held["source_id"]),
+        received_at=datetime.fromisoformat(held["received_at"]),
+        payload=orjson.dumps(held).decode()[:PAYLOAD_KEPT],
+    )
 
 
 def _refusal(held: dict[str, Any]) -> Refusal:

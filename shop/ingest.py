@@ -5,14 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
+from typing import Any
 from uuid import UUID
 
 import orjson
+import psycopg
 import sqlalchemy as sa
 
 from foundation import database
 from foundation.errors import Fault
 from shop import arrays, carts, customers, orders, profiles
+from shop.carts import Happened
 from shop.changes import What
 from shop.customers import Placed
 from shop.profiles import OrderChange
@@ -38,28 +41,48 @@ def ingest(conn: sa.Connection, events: Sequence[Event], *, refused: Sequence[Re
 
 
 def _ingest(conn: sa.Connection, events: Sequence[Event], refused: Sequence[Refusal], *, now: datetime) -> Outcome:
-    """In pipeline mode a statement whose answer nobody reads yet costs no round trip."""
+    """In pipeline mode a statement whose answer nobody reads yet costs no round trip, and runs while this goes on."""
     database.driver(conn).execute(_PLANNING)
     asked = customers.ask(conn, events)
     fresh = _unseen(conn, events)
     placed = customers.resolve(conn, fresh, now=now, asked=asked) if fresh else []
     turned_away = [*refused, *_refusals(fresh, placed)]
-    belonging = [(event, place) for event, place in zip(fresh, placed, strict=True) if not place.refused]
-    happened = [(place.customer, place.origin, event) for event, place in _store(conn, belonging)]
-    carts.apply(conn, happened)
-    _bought(conn, orders.apply(conn, happened))
+    belonging = [(place, event) for event, place in zip(fresh, placed, strict=True) if not place.refused]
+    happened = _apply(conn, belonging)
     _keep_refused(conn, turned_away)
     accepted = Counter((event.source_id, event.name) for _, _, event in happened)
     repeated = Counter((event.source_id, event.name) for event in events) - accepted
-    repeated -= Counter(
-        (event.source_id, event.name) for event, place in zip(fresh, placed, strict=True) if place.refused
-    )
+    if len(belonging) < len(fresh):
+        repeated -= Counter(
+            (event.source_id, event.name) for event, place in zip(fresh, placed, strict=True) if place.refused
+        )
     _count(
         conn,
         _Counts(accepted, repeated, Counter((refusal.source_id, str(refusal.reason)) for refusal in turned_away)),
         now,
     )
     return Outcome(len(happened), repeated.total(), len(turned_away))
+
+
+def _apply(conn: sa.Connection, belonging: Sequence[tuple[Placed, Event]]) -> Sequence[Happened]:
+    """Stores events and all that follows from them. Returns those that were new.
+
+    While PostgreSQL stores them it is worked out what they make of carts, as if all were new; another transaction
+    that stored some of them in between has that done once more.
+    """
+    happened = [(place.customer, place.origin, event) for place, event in belonging]
+    if not happened:
+        return []
+    held = carts.load(conn, happened)
+    storing = _store(conn, happened)
+    kept = carts.fold(held, happened)
+    ((new,),) = storing.fetchall()
+    if new is not None:
+        happened = [one for one in happened if one[2].key in new]
+        kept = carts.fold(held, happened)
+    carts.keep(conn, kept)
+    _bought(conn, orders.apply(conn, happened))
+    return happened
 
 
 _PLANNING = f"""SELECT {
@@ -131,7 +154,8 @@ WITH new AS (
     ON CONFLICT (customer_id) DO UPDATE SET {profiles.GAIN}
 ), signalled AS (
     INSERT INTO signals (event_key, customer_id, name, at)
-    SELECT key, customer_id, name, occurred_at FROM new JOIN listened_events USING (name)
+    SELECT key, customer_id, name, occurred_at FROM new
+    WHERE name = ANY(ARRAY(SELECT listened_events.name FROM listened_events))
 ), noted AS (
     INSERT INTO changes (customer_id, what) SELECT DISTINCT customer_id, name FROM new
 )
@@ -143,31 +167,29 @@ _IDS = ("product_id", "order_id", "cart_id", "store_id", "message_id")
 _STORED = attrgetter("name", "channel", "occurred_at", "received_at", "source_id", *_IDS)
 
 
-def _store(conn: sa.Connection, belonging: Sequence[tuple[Event, Placed]]) -> Sequence[tuple[Event, Placed]]:
-    """Stores events, adds them to profiles, and leaves a signal of those listened for. Returns those that were new.
+def _store(conn: sa.Connection, happened: Sequence[Happened]) -> psycopg.Cursor[Any]:
+    """Stores events, adds them to profiles, and leaves a signal of those listened for.
 
-    In the order of their keys, so that two transactions never wait for each other in a ring.
+    In the order of their keys, so that two transactions never wait for each other in a ring. The answer is the keys
+    of those that were new, None if all were.
     """
-    if not belonging:
-        return belonging
-    rows = sorted(belonging, key=lambda row: row[0].key.int)
-    events = [event for event, _ in rows]
+    rows = sorted(happened, key=lambda row: row[2].key.int)
+    customers_, origins, events = zip(*rows, strict=True)
     names, channels, occurred, received, sources, *ids = zip(*map(_STORED, events), strict=True)
     columns = [
         arrays.uuids(event.key for event in events),
-        arrays.numbers(place.customer for _, place in rows),
-        arrays.numbers(place.origin for _, place in rows),
+        arrays.numbers(customers_),
+        arrays.numbers(origins),
         arrays.texts(names),
         arrays.times(occurred),
         arrays.times(received),
         arrays.numbers(sources),
         arrays.texts(channels),
         *map(arrays.texts, ids),
-        arrays.texts(orjson.dumps(_told(event)).decode() for event in events),
-        arrays.texts(orjson.dumps(event.context).decode() for event in events),
+        arrays.jsons(_told(event) for event in events),
+        arrays.jsons(event.context for event in events),
     ]
-    ((new,),) = database.driver(conn).execute(_STORE, [*columns, len(rows)]).fetchall()
-    return belonging if new is None else [one for one in belonging if one[0].key in new]
+    return database.driver(conn).execute(_STORE, [*columns, len(rows)])
 
 
 def _told(event: Event) -> dict[str, object]:

@@ -104,6 +104,9 @@ CART_NAMES = frozenset(
 ORDER_NAMES = frozenset((Name.ORDER_COMPLETED, Name.ORDER_UPDATED, Name.ORDER_REFUNDED, Name.ORDER_CANCELLED))
 SPECIFIED = frozenset(Name)
 AMOUNTS = ("price", "value", "total", "revenue", "discount", "refund")
+_NUMBERS = frozenset((int, float))
+_PLAIN = 10**10
+"""An amount in any currency if it is a number below this, so that nothing more need be asked of it."""
 
 
 class Reason(StrEnum):
@@ -231,7 +234,7 @@ def _event(payload: dict[str, Any], event_type: str, raw: bytes, *, sender: _Sen
         store_id=_text(properties, "store_id", faults, "/properties"),
         properties=_named_page(payload, event_type, properties),
         traits=_object(payload, "traits", faults) or _object(context, "traits", faults, "/context"),
-        context={name: value for name, value in context.items() if name != "traits"},
+        context=_without_traits(context),
         trusted=sender.trusted,
     )
 
@@ -290,6 +293,7 @@ def _object(values: Mapping[str, Any], name: str, faults: _Faults, where: str = 
     return value
 
 
+_CURRENCY = re.compile(r"[A-Za-z]{3}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -300,6 +304,8 @@ def _text(
     value = values.get(name)
     if value is None:
         return None
+    if type(value) is str and len(value) <= limit and value.isprintable():  # what nearly all are
+        return value.strip() or None
     if type(value) is int:
         return str(value)
     if not isinstance(value, str):
@@ -329,6 +335,10 @@ def _named_page(payload: Mapping[str, Any], event_type: str, properties: dict[st
     return {name: payload[name] for name in ("name", "category") if payload.get(name)} | properties
 
 
+def _without_traits(context: dict[str, Any]) -> dict[str, Any]:
+    return {name: context[name] for name in context if name != "traits"} if "traits" in context else context
+
+
 def _channel(context: Mapping[str, Any], properties: Mapping[str, Any], source: Source) -> str:
     for value in (context.get("channel"), properties.get("channel")):
         if isinstance(value, str) and value in CHANNELS:
@@ -343,6 +353,8 @@ def moment(value: object) -> datetime | None:
         return None
     try:
         parsed = datetime.fromisoformat(value)
+        if parsed.tzinfo is UTC:
+            return parsed
         return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
@@ -372,7 +384,8 @@ def _time(
 
 def _key(source_id: int, message_id: str) -> UUID:
     """The same message from the same source has the same key, so a repeat meets itself."""
-    return UUID(bytes=hashlib.blake2b(f"{source_id}\0{message_id}".encode(), digest_size=16).digest())
+    digest = hashlib.blake2b(f"{source_id}\0{message_id}".encode(), digest_size=16).digest()
+    return UUID(int=int.from_bytes(digest))
 
 
 def _fingerprint(raw: bytes, received_at: datetime, own_time: bool) -> str:
@@ -414,14 +427,14 @@ def _check_product(values: Mapping[str, Any], where: str, faults: _Faults) -> No
         faults.add(Reason.WRONG_TYPE, f"{where}/quantity", f"must be a whole number from 0 to {QUANTITY_MOST}")
     for name in AMOUNTS:
         value = values.get(name)
-        if value is None or type(value) is int and abs(value) < 10**10:
+        if value is None or type(value) in _NUMBERS and -_PLAIN < value < _PLAIN:
             continue
         try:
             money.minor(value, None)
         except ValueError as error:
             faults.add(Reason.WRONG_TYPE, f"{where}/{name}", str(error))
     currency = values.get("currency")
-    if currency is not None and not (isinstance(currency, str) and re.fullmatch(r"[A-Za-z]{3}", currency)):
+    if currency is not None and not (isinstance(currency, str) and _CURRENCY.fullmatch(currency)):
         faults.add(Reason.WRONG_TYPE, f"{where}/currency", "must be a three-letter code such as EUR")
 
 
