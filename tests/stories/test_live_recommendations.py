@@ -56,18 +56,21 @@ class Web:
 
 @pytest.fixture
 def shop(db: Database) -> Shop:
-    """Forty customers, half of whom drink tea and half coffee, who have ordered every five days until a week ago, and
-    will once more tomorrow."""
+    """Forty customers, some of whom drink tea and some coffee, who have ordered every five days until a week ago, each
+    in a store of two, and will once more tomorrow."""
     made = Shop(db, datetime.now(UTC))
     with made.at_once():
         for product_id in (*TEAS, *COFFEES):
             made.product(product_id, category="Tea" if product_id in TEAS else "Coffee")
+        for store_id in ("lyon", "paris"):
+            made.store(store_id)
         random = np.random.default_rng(5)
         for number in range(40):
             favourites = random.choice(TEAS if number % 4 else COFFEES, 3, replace=False)
             for days_ago in (*range(67, 6, -5), -1):
                 bought = random.choice(favourites, 2, replace=False).tolist()
-                made.order(f"customer-{number}", bought, days_ago=days_ago)
+                store = "paris" if number % 3 else "lyon"
+                made.order(f"customer-{number}", bought, days_ago=days_ago, store_id=store)
     return made
 
 
@@ -118,7 +121,7 @@ def test_what_is_served_is_what_was_evaluated(web: Web, shop: Shop) -> None:
     data = interactions.load(shop.db, now=shop.now + timedelta(days=2))
     asked = splits.since(data, past.micros(datetime.now(UTC)))
     lists = evaluation.ask(model, asked, longest=10).lists[evaluation.SERVED]
-    assert asked.count == 40
+    assert asked.count == 40 and set(asked.asks.stores.tolist()) == {0, 1}
     for number, shown in sorted(zip(asked.customers.tolist(), lists.tolist(), strict=True)):
         served = web.slate(key="server", placement="home", customer=f"customer-{number}", n="10")
         assert served == model.names([product for product in shown if product >= 0])
