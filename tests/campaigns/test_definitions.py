@@ -1,6 +1,7 @@
 """What a marketer writes: read, written back, and refused with the place of every fault."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -164,6 +165,13 @@ def test_a_ready_made_campaign_is_sound_and_says_it_in_both_languages(ready: fil
     assert definitions.parse(definitions.dump(parsed)) == parsed
     for _, step in flow.walk(parsed.steps):
         assert set(getattr(step, "words", None) or content.LOCALES) == set(content.LOCALES)
+
+
+def test_the_example_of_the_manual_is_sound() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "campaigns.md").read_text()
+    example = manual.split("```json")[1].split("```")[0]
+    (campaign,) = files.read(example.encode()).campaigns
+    assert definitions.parse({name: value for name, value in definitions.dump(campaign).items() if name != "name"})
 
 
 def test_a_policy_survives_being_written_and_read() -> None:
