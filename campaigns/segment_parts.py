@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from campaigns.definitions import shapes
-from campaigns.definitions.conditions import Compared, Windowed
+from campaigns.definitions.comparisons import Compared
+from campaigns.definitions.conditions import Windowed
 
 Clause = sa.ColumnElement[bool]
 Expression = sa.ColumnElement[Any]

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from campaigns import segment_parts as parts
 from campaigns import tables
-from campaigns.definitions import conditions
+from campaigns.definitions import comparisons, conditions
 from campaigns.definitions.conditions import Consent, Distance, Identity, InSegment, Prediction, Rfm, Trait, Used
 from campaigns.segment_parts import Clause, Expression, Measured, OnRow, Scope
 from recommender.tables import customer_predictions
@@ -48,7 +48,7 @@ def _trait_holds(rule: Trait, row: sa.FromClause, *, now: datetime) -> Clause:
         return parts.calendar(parts.day(words), rule, now=now)
     if isinstance(rule.value, bool):
         return words == str(rule.value).lower()
-    if rule.op not in conditions.TEXTS or not isinstance(rule.value, str | tuple):
+    if rule.op not in comparisons.TEXTS or not isinstance(rule.value, str | tuple):
         return parts.compared(parts.number(words), rule)
     if rule.name in (*handles.COLUMNS, "user_id", "created_at"):
         return parts.same_text(words, rule)

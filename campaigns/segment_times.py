@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from campaigns import segment_history, tables
-from campaigns.definitions import conditions, shapes
+from campaigns.definitions import comparisons, conditions, shapes
 from campaigns.definitions.conditions import (
     Code,
     Condition,
@@ -75,7 +75,7 @@ def daily(condition: Condition) -> bool:
 
 def _daily(rule: Condition) -> bool:
     if isinstance(rule, Trait | Prediction):
-        return rule.op in conditions.FROM_TODAY
+        return rule.op in comparisons.FROM_TODAY
     return isinstance(rule, Used) and rule.in_last_days is not None
 
 

@@ -215,11 +215,7 @@ KINDS = (
                 "measure",
                 "choice",
                 N_("By"),
-                (
-                    ("recency", N_("recency")),
-                    ("frequency", N_("number of orders")),
-                    ("value", N_("value")),
-                ),
+                (("recency", N_("recency")), ("frequency", N_("number of orders")), ("value", N_("value"))),
             ),
             Field("quintiles", "numbers", N_("Fifths")),
         ),

@@ -4,7 +4,7 @@ import re
 import tempfile
 import unicodedata
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from app import i18n, security
 from app.console import charts, roles, segment_fields, segment_forms, segment_words, sentences, words
 from app.console import customers as customer_pages
 from app.parts import current_parts
-from campaigns import membership, segment_explain, segment_lists, segment_preview, segments
+from campaigns import members, segment_explain, segment_lists, segment_preview, segments
 from campaigns.definitions import conditions
 from campaigns.definitions.conditions import Condition
 from foundation.errors import Fault, Invalid
@@ -49,7 +49,7 @@ def index() -> str:
     """Every segment with its size, kept as members come and go."""
     with current_parts().db.begin() as conn:
         kept = segments.every(conn)
-        grown = membership.grown(conn, since=_today() - timedelta(days=30))
+        grown = members.grown(conn, since=_month_ago())
         total = customers.count(conn)
     return render_template("console/segments/index.html", kept=kept, grown=grown, total=total)
 
@@ -67,7 +67,7 @@ def show(name: str) -> str:
     """A segment in its builder; beside it, with `customer`, why that person is in or out."""
     with current_parts().db.begin() as conn:
         kept = segments.get(conn, name)
-        shown = membership.some(conn, kept.id, limit=segment_preview.SHOWN)
+        shown = members.some(conn, kept.id, limit=segment_preview.SHOWN)
         people = tuple(customers.get_many(conn, shown).values())
         total = customers.count(conn)
     rule = conditions.dump(kept.rule) if kept.rule else dict(segment_forms.EMPTY)
@@ -217,7 +217,7 @@ def _about(conn: sa.Connection, kept: segments.Segment | None) -> dict[str, Any]
     """What is told of a segment that is kept: its sizes of thirty days, and who uses it."""
     if kept is None:
         return {"sizes": [], "spark": "", "used_by": []}
-    sizes = membership.sizes_since(conn, kept.id, since=_today() - timedelta(days=30))
+    sizes = members.sizes_since(conn, kept.id, since=_month_ago())
     points = charts.spark([size for _, size in sizes], width=350, height=96) if len(sizes) > 1 else ""
     return {"sizes": sizes, "spark": points, "used_by": segments.used_by(conn, kept.name)}
 
@@ -237,16 +237,16 @@ def _why(conn: sa.Connection, kept: segments.Segment | None, chosen: int | None)
     if kept is None or chosen is None:
         return None
     person = customers.record(conn, chosen).customer
-    moves = membership.moves_of(conn, kept.id, person.id)
+    moves = members.moves_of(conn, kept.id, person.id)
     if kept.rule is None:
-        return Why(person, membership.inside(conn, kept.id, person.id), None, [], moves)
+        return Why(person, members.inside(conn, kept.id, person.id), None, [], moves)
     told = segment_explain.explain(conn, kept.rule, person.id, now=datetime.now(UTC))
     missing = [segment_words.reasons(one) for one in segment_words.missing(told)]
     return Why(person, told.holds, segment_words.reasons(told), missing, moves)
 
 
-def _today() -> datetime:
-    return datetime.now(UTC)
+def _month_ago() -> date:
+    return datetime.now(UTC).date() - timedelta(days=30)
 
 
 @bp.context_processor
