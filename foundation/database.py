@@ -75,11 +75,10 @@ class Database:
         with self.engine.begin() as conn:
             yield conn
 
-    @contextmanager
-    def reading(self) -> Iterator[sa.Connection]:
-        """A connection on which each statement stands for itself: nothing to commit, no moment shared between them."""
-        with self._reading.connect() as conn:
-            yield conn
+    def reader(self) -> sa.Connection:
+        """A connection to keep, on which each statement stands for itself: nothing to commit. Whoever takes it closes
+        it."""
+        return self._reading.connect()
 
     @cached_property
     def _reading(self) -> sa.Engine:

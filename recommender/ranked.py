@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender import reasons
+from recommender.algorithms import base
 from recommender.algorithms.base import DAY, Asks, Flags, Floats, Ints, Kind
 from recommender.model import Model, Ranking
 from recommender.placements import Arm, Mode
@@ -88,8 +89,9 @@ class Known:
         np.maximum.at(first, place, ages)
         np.minimum.at(last, place, ages)
         np.minimum.at(since, asks.place, asks.ages)
-        days = np.unique(np.column_stack((place, np.floor(ages).astype(np.int64))), axis=0)[:, 0]
-        orders = np.bincount(days, minlength=count)
+        span = int(ages.max(initial=0)) + 1
+        days = base.distinct(place * span + ages.astype(np.int64))
+        orders = np.bincount(days // span, minlength=count)
         gaps = np.floor(first) - np.floor(np.where(orders > 0, last, 0))
         seen = (asks.kinds == Kind.VIEW) & (asks.ages <= VIEWED_DAYS)
         return cls(

@@ -84,6 +84,8 @@ class Recommender:
     def __init__(self, db: Database, *, files: Path | None = None) -> None:
         threadpoolctl.threadpool_limits(1, "blas")  # many requests share the cores; threads within one would fight
         self._db = db
+        self._conn: sa.Connection | None = None
+        """Of the batch that is being answered; there is one at a time."""
         self._shelf = Shelf(db)
         self._memory: Memory[_Kept] = Memory()
         self._keeper = Keeper(db, files=files)
@@ -142,14 +144,25 @@ class Recommender:
     def close(self) -> None:
         """Writes every slate shown so far and stops the writer."""
         self._shelf.close()
+        self._let_go()
 
     # -------------------------------------------------------------------------------------------------- a batch
     def _together(self, asked: Sequence[tuple[Request, datetime]]) -> list[Slate]:
         """The batch's moment is its latest, so that nobody misses what she did before she asked."""
         now = max(moment for _, moment in asked)
-        with self._db.reading() as conn:
-            live = self._keeper.at_hand(conn, now)
-            return self._slates(conn, live, [request for request, _ in asked], now=now)
+        if self._conn is None:
+            self._conn = self._db.reader()
+        try:
+            live = self._keeper.at_hand(self._conn, now)
+            return self._slates(self._conn, live, [request for request, _ in asked], now=now)
+        except Exception:
+            self._let_go()  # it may be broken; the next batch takes another
+            raise
+
+    def _let_go(self) -> None:
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            conn.close()
 
     def _slates(
         self, conn: sa.Connection, live: Live, requests: Sequence[Request], *, now: datetime, look_again: bool = True
