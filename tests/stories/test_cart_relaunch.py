@@ -25,7 +25,7 @@ from werkzeug.serving import make_server
 import app as front
 from app import parts, users
 from app.demo import account, purchases, storefront
-from campaigns import conversions, enrolments, messages
+from campaigns import conversions, enrolments, files, messages
 from campaigns import tables as campaign_tables
 from campaigns.channels import smtp
 from foundation.config import Config
@@ -86,9 +86,9 @@ def installation(
     environ["RELANCE_EMAIL_URL"] = f"smtp://{mail[1].name}:{mail[1].port}"
     environ["RELANCE_DEMO"] = "1"
     built = parts.build(Config.from_env(environ))
-    files = _some_households(tmp_path, base_url, now)
+    households = _some_households(tmp_path, base_url, now)
     for kind in purchases.ORDER_OF_IMPORT:
-        imports.run(built.db, kind, path=files[kind], now=now, progress=lambda *_: None)
+        imports.run(built.db, kind, path=households[kind], now=now, progress=lambda *_: None)
     assert training.run(built.db, now=now, progress=lambda *_: None).state == "published"
     with built.db.begin() as conn:
         storefront.ensure(conn, built.config.var, now=now)
