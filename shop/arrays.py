@@ -35,7 +35,7 @@ def numbers(values: Iterable[int | None]) -> str:
 
 def times(values: Iterable[datetime | None]) -> str:
     """Aware times; None is NULL."""
-    return "{" + ",".join(["NULL" if value is None else f'"{value}"' for value in values]) + "}"
+    return "{" + ",".join(["NULL" if value is None else f'"{value.isoformat()}"' for value in values]) + "}"
 
 
 def uuids(values: Iterable[UUID]) -> str:

@@ -1,7 +1,7 @@
 """The one door for events: each is stored once, and customers, carts, orders and profiles follow, all or nothing."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -44,11 +44,18 @@ def _ingest(conn: sa.Connection, events: Sequence[Event], refused: Sequence[Refu
     """In pipeline mode a statement whose answer nobody reads yet costs no round trip, and runs while this goes on."""
     database.driver(conn).execute(_PLANNING)
     asked = customers.ask(conn, events)
-    fresh = _unseen(conn, events)
+    once: dict[UUID, Event] = {}
+    for event in events:
+        once.setdefault(event.key, event)
+    seen = database.driver(conn).execute(_SEEN, [arrays.uuids(once)])
+    written = _written(once.values())  # meanwhile
+    for (key,) in seen.fetchall():
+        del once[key]
+    fresh = list(once.values())
     placed = customers.resolve(conn, fresh, now=now, asked=asked) if fresh else []
     turned_away = [*refused, *_refusals(fresh, placed)]
     belonging = [(place, event) for event, place in zip(fresh, placed, strict=True) if not place.refused]
-    happened = _apply(conn, belonging)
+    happened = _apply(conn, belonging, written)
     _keep_refused(conn, turned_away)
     accepted = Counter((event.source_id, event.name) for _, _, event in happened)
     repeated = Counter((event.source_id, event.name) for event in events) - accepted
@@ -64,7 +71,7 @@ def _ingest(conn: sa.Connection, events: Sequence[Event], refused: Sequence[Refu
     return Outcome(len(happened), repeated.total(), len(turned_away))
 
 
-def _apply(conn: sa.Connection, belonging: Sequence[tuple[Placed, Event]]) -> Sequence[Happened]:
+def _apply(conn: sa.Connection, belonging: Sequence[tuple[Placed, Event]], written: "_Written") -> Sequence[Happened]:
     """Stores events and all that follows from them. Returns those that were new.
 
     While PostgreSQL stores them it is worked out what they make of carts, as if all were new; another transaction
@@ -74,7 +81,7 @@ def _apply(conn: sa.Connection, belonging: Sequence[tuple[Placed, Event]]) -> Se
     if not happened:
         return []
     held = carts.load(conn, happened)
-    storing = _store(conn, happened)
+    storing = _store(conn, happened, written)
     kept = carts.fold(held, happened)
     ((new,),) = storing.fetchall()
     if new is not None:
@@ -100,18 +107,7 @@ _PLANNING = f"""SELECT {
 by its key: PostgreSQL would rather read a table from end to end, which is right until the table has grown."""
 
 _SEEN = "SELECT key FROM events WHERE key = ANY(%s::uuid[])"
-
-
-def _unseen(conn: sa.Connection, events: Sequence[Event]) -> list[Event]:
-    """The events not stored yet, each once. A repeat teaches nothing, not even who is who."""
-    by_key: dict[UUID, Event] = {}
-    for event in events:
-        by_key.setdefault(event.key, event)
-    if by_key:
-        for (key,) in database.driver(conn).execute(_SEEN, [arrays.uuids(by_key)]).fetchall():
-            del by_key[key]
-    return list(by_key.values())
-
+"""Events stored already. A repeat teaches nothing, not even who is who."""
 
 _REFUSED_HERE = {
     Reason.TWO_KNOWN_CUSTOMERS: Fault("/previousId", "names a known customer; only a secret key may join two of them"),
@@ -163,23 +159,27 @@ SELECT CASE WHEN count(*) < %s THEN coalesce(array_agg(key), '{{}}') END FROM ne
 """
 
 
+_IN_ORDER = attrgetter("key.int")
 _IDS = ("product_id", "order_id", "cart_id", "store_id", "message_id")
 _STORED = attrgetter("name", "channel", "occurred_at", "received_at", "source_id", *_IDS)
 
 
-def _store(conn: sa.Connection, happened: Sequence[Happened]) -> psycopg.Cursor[Any]:
-    """Stores events, adds them to profiles, and leaves a signal of those listened for.
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Columns of events as PostgreSQL reads them, in the order of the keys."""
 
-    In the order of their keys, so that two transactions never wait for each other in a ring. The answer is the keys
-    of those that were new, None if all were.
-    """
-    rows = sorted(happened, key=lambda row: row[2].key.int)
-    customers_, origins, events = zip(*rows, strict=True)
+    count: int
+    keys: str
+    columns: Sequence[str]
+
+
+def _written(events: Iterable[Event]) -> _Written:
+    """In the order of their keys, so that two transactions never wait for each other in a ring."""
+    events = sorted(events, key=_IN_ORDER)
+    if not events:
+        return _Written(0, "{}", ())
     names, channels, occurred, received, sources, *ids = zip(*map(_STORED, events), strict=True)
     columns = [
-        arrays.uuids(event.key for event in events),
-        arrays.numbers(customers_),
-        arrays.numbers(origins),
         arrays.texts(names),
         arrays.times(occurred),
         arrays.times(received),
@@ -189,7 +189,20 @@ def _store(conn: sa.Connection, happened: Sequence[Happened]) -> psycopg.Cursor[
         arrays.jsons(_told(event) for event in events),
         arrays.jsons(event.context for event in events),
     ]
-    return database.driver(conn).execute(_STORE, [*columns, len(rows)])
+    return _Written(len(events), arrays.uuids(event.key for event in events), columns)
+
+
+def _store(conn: sa.Connection, happened: Sequence[Happened], written: _Written) -> psycopg.Cursor[Any]:
+    """Stores events, adds them to profiles, and leaves a signal of those listened for.
+
+    `written` is what was written ahead of these events, and of some more if not all turned out to be new. The answer
+    is the keys of those that were new, None if all were.
+    """
+    if written.count != len(happened):
+        written = _written(event for _, _, event in happened)
+    owners, origins, _ = zip(*sorted(happened, key=lambda one: _IN_ORDER(one[2])), strict=True)
+    columns = [written.keys, arrays.numbers(owners), arrays.numbers(origins), *written.columns]
+    return database.driver(conn).execute(_STORE, [*columns, written.count])
 
 
 def _told(event: Event) -> dict[str, object]:

@@ -20,7 +20,7 @@ from shop.vocabulary import Event, Refusal
 
 log = logging.getLogger(__name__)
 
-EVENTS_BEHIND = 3_000
+EVENTS_BEHIND = 4_000
 """When more than so many wait to be taken in, senders are slowed down so that these stay a moment's work..."""
 SLOWED_SECONDS = 1.0
 EVENTS_WAITING = 50_000
@@ -51,7 +51,8 @@ class _Turn:
     packed: bytes
     done: threading.Lock = field(default_factory=threading.Lock)
     leads: bool = False
-    error: BaseException | None = field(default_factory=lambda: RuntimeError("the writer was interrupted"))
+    durable: bool = False
+    error: BaseException | None = None
 
 
 class IngestQueue:
@@ -62,6 +63,7 @@ class IngestQueue:
         self._turns: list[_Turn] = []
         self._lock = threading.Lock()
         self._leading = False
+        self._line: inbox.Line | None = None
         self._company = 1
         self._gathering = False
         self._gathered = threading.Semaphore(0)
@@ -90,15 +92,15 @@ class IngestQueue:
             turn.done.acquire()
         if turn.leads:
             self._lead(now)
-        if turn.error is not None:
-            raise turn.error
+        if not turn.durable:
+            raise turn.error or RuntimeError("the writer was interrupted")
 
     def drain(self) -> None:
         """Takes in everything put before this call."""
         inbox.drain(self._db)
 
     def close(self) -> None:
-        """Ends the thread, and takes in what it left behind."""
+        """Ends the thread, and takes in what it left behind. Who puts again begins anew."""
         with self._lock:
             thread, self._thread = self._thread, None
         if thread is not None:
@@ -110,6 +112,9 @@ class IngestQueue:
                 self.drain()
             except Exception:
                 log.exception("the inbox is left as it is; whoever starts next takes it in")
+        line, self._line = self._line, None
+        if line is not None:
+            line.close()
 
     # ------------------------------------------------------------------------------------------ putting in
     def _lead(self, now: datetime) -> None:
@@ -148,7 +153,7 @@ class IngestQueue:
     def _append(self, together: Sequence[_Turn], now: datetime) -> None:
         try:
             whole = inbox.together([turn.parcel for turn in together])
-            number = inbox.append(self._db, [turn.packed for turn in together], events=len(whole), now=now)
+            number = self._written([turn.packed for turn in together], events=len(whole), now=now)
         except Exception as error:
             for turn in together:
                 turn.error = error
@@ -156,7 +161,18 @@ class IngestQueue:
             self._behind.appended(number, whole)
             self._wake.set()
             for turn in together:
-                turn.error = None
+                turn.durable = True
+
+    def _written(self, parcels: Sequence[bytes], *, events: int, now: datetime) -> int:
+        """The number of the row. Only who leads is here. A line that failed once is not used again."""
+        line, self._line = self._line or inbox.Line(self._db), None
+        try:
+            number = line.append(parcels, events=events, now=now)
+        except BaseException:
+            line.close()
+            raise
+        self._line = line
+        return number
 
     # ------------------------------------------------------------------------------------------- taking in
     def _take_in(self) -> None:
@@ -194,9 +210,10 @@ class _Behind:
 
     def make_room(self) -> None:
         """Waits a moment while too many wait. Raises `Overloaded` if far too many do."""
+        if self.events <= EVENTS_BEHIND:
+            return
         with self._changed:
-            if self.events > EVENTS_BEHIND:
-                self._changed.wait_for(lambda: self.events <= EVENTS_BEHIND, SLOWED_SECONDS)
+            self._changed.wait_for(lambda: self.events <= EVENTS_BEHIND, SLOWED_SECONDS)
             if self.events > EVENTS_WAITING:
                 raise Overloaded
 

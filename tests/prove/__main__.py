@@ -7,7 +7,7 @@ from pathlib import Path
 
 from foundation import postgres
 from foundation.database import Database
-from tests.prove import proofs
+from tests.prove import proofs, senders
 from tests.prove.audience import Verdict
 
 
@@ -17,6 +17,7 @@ def main() -> None:
     asked.add_argument("--repetitions", type=int, default=200, help="of each crash point (default 200)")
     asked.add_argument("--messages", type=int, default=10_000, help="under random murder (default 10,000)")
     asked.add_argument("--database-kills", type=int, default=4, help="of PostgreSQL itself (default 4)")
+    asked.add_argument("--web-kills", type=int, default=20, help="of the web server that takes events in (default 20)")
     given = asked.parse_args()
     with tempfile.TemporaryDirectory(prefix="relance-prove-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -30,6 +31,7 @@ def main() -> None:
                     "C9 database killed",
                     proofs.database_murder(folder / "c9", size=6_000, kills=given.database_kills),
                 ),
+                taken_in(Database(url), folder, kills=given.web_kills),
             ]
         )
     raise SystemExit(0 if sound else 1)
@@ -51,6 +53,16 @@ def murder(name: str, result: proofs.Murder) -> bool:
     """Random kills."""
     rate = f", {result.kills} kills, {result.before.audience / result.seconds:.0f} messages/s"
     return tell(name, [result.before], [result.after], seconds=result.seconds, more=rate)
+
+
+def taken_in(db: Database, folder: Path, *, kills: int) -> bool:
+    """The web server killed while events come in."""
+    began = time.monotonic()
+    told, record = senders.murder(db, folder, kills=kills)
+    figures = f"answered for {len(told.answered)}, stored {record.stored}, lost {record.lost}, doubled {record.doubled}"
+    word = "held  " if record.sound else "BROKEN"
+    print(f"{word} events: {figures}, {told.kills} kills ({time.monotonic() - began:.0f} s)", flush=True)
+    return record.sound
 
 
 def tell(name: str, before: list[Verdict], after: list[Verdict], *, seconds: float, more: str = "") -> bool:

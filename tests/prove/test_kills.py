@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from foundation.database import Database
-from tests.prove import proofs
+from tests.prove import proofs, senders
 
 
 @pytest.mark.slow
@@ -39,3 +39,10 @@ def test_random_murder_mails_nobody_twice_and_forgets_nobody(db: Database, tmp_p
 def test_a_killed_database_forgets_no_intent(tmp_path: Path) -> None:
     result = proofs.database_murder(tmp_path, size=200, kills=1)
     assert result.before.sound and result.after.sound, result
+
+
+@pytest.mark.slow
+def test_a_killed_web_server_loses_and_doubles_nothing_it_answered_for(db: Database, tmp_path: Path) -> None:
+    told, record = senders.murder(db, tmp_path, kills=4)
+    assert told.kills == 4 and len(told.answered) >= 200
+    assert record.sound and record.stored >= len(told.answered), record

@@ -5,9 +5,11 @@ import string
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import pytest
 import sqlalchemy as sa
 
@@ -56,7 +58,9 @@ def stored(db: Database) -> list[str]:
 
 
 def append(db: Database, *events: Event, refused: tuple[Refusal, ...] = ()) -> None:
-    inbox.append(db, [inbox.packed(Parcel(events, refused))], events=len(events) + len(refused), now=NOW)
+    parcel = Parcel(events, refused)
+    with closing(inbox.Line(db)) as line:
+        line.append([inbox.packed(parcel)], events=len(parcel), now=NOW)
 
 
 def test_what_waits_is_taken_in_whole_and_once(db: Database, shop: Source) -> None:
@@ -136,6 +140,23 @@ def test_a_refusal_that_cannot_be_kept_as_sent_is_kept_without(db: Database, sho
     assert stored(db) == ["m"]
     with db.begin() as conn:
         assert conn.scalars(sa.select(tables.refused_events.c.reason)).all() == ["no_name"]
+
+
+def test_a_row_of_another_version_is_taken_in_as_far_as_it_can_be(db: Database, shop: Source) -> None:
+    """A field that is gone and one that is missing do no harm; an event without its name is set aside."""
+    named = orjson.loads(orjson.dumps(added(shop, "m1")))
+    older = {name: value for name, value in named.items() if name != "trusted"} | {"colour": "red"}
+    nameless = {name: value for name, value in named.items() if name != "name"}
+    for held in (older, nameless):
+        row = {"fields": list(held), "parcels": [{"events": [list(held.values())], "refused": []}]}
+        with db.begin() as conn:
+            conn.execute(sa.insert(tables.inbox).values(received_at=NOW, events=1, parcels=orjson.dumps(row)))
+    append(db, added(shop, "m2"))
+    inbox.drain(db)
+    assert (waiting(db), stored(db)) == (0, ["m1", "m2"])
+    with db.begin() as conn:
+        kept = conn.execute(sa.select(tables.refused_events)).mappings().one()
+    assert (kept["reason"], kept["source_id"]) == ("not_stored", shop.id)
 
 
 def test_nothing_is_lost_when_taking_in_is_cut_short(db: Database, shop: Source) -> None:
