@@ -169,6 +169,11 @@ class Keeper:
                 self._live = _read(conn, live, now)
             return self._held()
 
+    def close(self) -> None:
+        """Returns once nobody is looking any more."""
+        with self._looking:
+            self._looked_at = None
+
     def _held(self) -> Live:
         if self._live is None:
             raise AssertionError("the lock was held and nothing loaded")

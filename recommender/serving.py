@@ -143,6 +143,7 @@ class Recommender:
 
     def close(self) -> None:
         """Writes every slate shown so far and stops the writer."""
+        self._keeper.close()
         self._shelf.close()
         self._let_go()
 

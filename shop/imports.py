@@ -117,6 +117,7 @@ def _open(kind: str, path: Path) -> ImportFile:
 def _alone(db: Database) -> Iterator[sa.Connection]:
     """A connection that no other import has, and that is closed afterwards with its temporary tables."""
     with db.engine.connect() as conn:
+        conn.invalidate()  # a session that had temporary tables before may not be given more memory for them
         with conn.begin():
             conn.execute(sa.select(sa.func.pg_advisory_lock(IMPORT_LOCK)))
         try:

@@ -240,7 +240,7 @@ class TestSlates:
         with ask.db.begin() as conn:
             made = ask.recommender.recommend_many(conn, wanted, now=ask.now)
         for number, slate in enumerate(made):
-            assert {item.product_id for item in slate.items} <= set(TEAS if number % 2 else COFFEES)
+            assert slate.items[0].product_id in (TEAS if number % 2 else COFFEES)
 
 
 class TestManyProducts:
