@@ -59,12 +59,6 @@ def create_key(conn: sa.Connection, *, kind: str, name: str, channel: str = "web
     return text
 
 
-def source_for_write_key(db: Database, key: str) -> Source | None:
-    """The source a write key speaks for; None if the key is unknown, revoked or of another kind."""
-    found = find_key(db, key)
-    return found.source if found and found.kind == Kind.WRITE else None
-
-
 def find_key(db: Database, text: str) -> Key | None:
     """The key of this text, remembered for half a minute so that a busy caller costs no query."""
     digest = _hash(text)

@@ -48,7 +48,7 @@ from foundation.database import Database
 from foundation.errors import RelanceError
 from recommender import serving
 from recommender.predictions import expected
-from shop import catalogue, consent, events
+from shop import catalogue, consent, events, inbox
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +150,7 @@ def deliver_due(db: Database, sending: Sending, *, now: datetime) -> str | None:
         if not batch:
             break
         sending.checkpoint("claimed")
+        inbox.drain(db)  # an order, a withdrawal answered for but not yet in the record counts as well
         for prepared in _prepare(db, batch, sending=sending, now=now):
             told[_hand_over(db, prepared, sending=sending, probe=permit.probe, now=now)] += 1
         if permit.probe:

@@ -101,10 +101,12 @@ def test_a_key_is_shown_once_and_only_its_hash_is_kept(db: Database, make_key: C
 def test_a_write_key_speaks_for_its_source(web: Flask, db: Database, make_key: Callable[..., str]) -> None:
     key = make_key("write", name="web shop")
     with web.app_context():
-        source = security.source_for_write_key(db, key)
-        assert source is not None and (source.name, source.channel, source.trusted) == ("web shop", "web", False)
-        assert security.source_for_write_key(db, key[:-1]) is None
-        assert security.source_for_write_key(db, make_key("secret")) is None
+        found = security.find_key(db, key)
+        assert found is not None and found.kind == "write"
+        assert (found.source.name, found.source.channel, found.source.trusted) == ("web shop", "web", False)
+        assert security.find_key(db, key[:-1]) is None
+        secret = security.find_key(db, make_key("secret"))
+        assert secret is not None and secret.kind == "secret"
 
 
 def test_a_revoked_key_is_worth_nothing(web: Flask, db: Database, make_key: Callable[..., str]) -> None:
@@ -112,7 +114,7 @@ def test_a_revoked_key_is_worth_nothing(web: Flask, db: Database, make_key: Call
     with db.begin() as conn:
         conn.execute(sa.update(tables.api_keys).values(revoked_at=NOW))
     with web.app_context():
-        assert security.source_for_write_key(db, key) is None
+        assert security.find_key(db, key) is None
 
 
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer nothing", "Basic !!!", "Digest x=1", "Bearer \u00e9\x00"])

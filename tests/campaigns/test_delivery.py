@@ -1,6 +1,7 @@
 """What the sender does when something is in the way."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,8 @@ from campaigns import enrolments, experiments, files, messages, plans, policy, r
 from campaigns.channels.base import Mail, Outcome, Receipt
 from foundation.database import Database
 from foundation.errors import Conflict, Invalid
-from shop import consent
+from shop import consent, inbox
+from shop.inbox import Parcel
 from tests.campaigns import world
 
 HOUR = timedelta(hours=1)
@@ -249,6 +251,19 @@ def test_what_waited_too_long_is_not_sent_any_more(
     messages.deliver_due(db, sending, now=due + timedelta(hours=49))
     messages.sweep(db, now=due + timedelta(hours=49))
     assert carrier.handed == [] and states(db) == [("expired", "too_late")]
+
+
+def test_an_order_answered_for_but_not_yet_in_the_record_stops_the_mail(
+    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+) -> None:
+    due = enrol(db, "camille", now=now)
+    bought = {"order_id": "till-1", "products": [{"product_id": "cocotte", "quantity": 1}], "total": "189.00"}
+    with db.begin() as conn:
+        order = world.event_of(conn, "camille", "Order Completed", at=due, channel="store", **bought)
+    with closing(inbox.Line(db)) as line:
+        line.append([inbox.packed(Parcel([order]))], events=1, now=due)
+    messages.deliver_due(db, sending, now=due)
+    assert carrier.handed == [] and states(db) == [("skipped", "bought")]
 
 
 def test_every_hand_over_is_in_the_journal_before_it_leaves(

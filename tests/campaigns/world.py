@@ -75,6 +75,13 @@ def stock_shop(conn: sa.Connection, *, now: datetime, base_url: str = "https://a
 
 def say(conn: sa.Connection, user: str, event: str, *, at: datetime, channel: str = "web", **properties: Any) -> None:
     """One event of a customer, through the door every event comes by."""
+    ingest.ingest(conn, [event_of(conn, user, event, at=at, channel=channel, **properties)], now=at)
+
+
+def event_of(
+    conn: sa.Connection, user: str, event: str, *, at: datetime, channel: str = "web", **properties: Any
+) -> vocabulary.Event:
+    """What a customer did, as it stands once it is read."""
     source = sources.source(conn, f"test {channel}", channel=channel, now=at, trusted=True)
     traits = properties.pop("traits", None)
     payload: dict[str, Any] = {
@@ -87,7 +94,7 @@ def say(conn: sa.Connection, user: str, event: str, *, at: datetime, channel: st
     payload |= {"traits": traits} if traits else {"event": event}
     parsed = vocabulary.parse(payload, source=source, received_at=at)
     assert isinstance(parsed, vocabulary.Event), parsed
-    ingest.ingest(conn, [parsed], now=at)
+    return parsed
 
 
 def make_customer(conn: sa.Connection, user: str, *, at: datetime, consents: bool = True, **traits: Any) -> int:
