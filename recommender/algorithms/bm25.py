@@ -4,20 +4,17 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from recommender.algorithms import base, neighbours
-from recommender.algorithms.base import Algorithm, Arrays, Asks, Candidates, Flags, Interactions, Ints, Warmth
-from recommender.algorithms.neighbours import Neighbours
+from recommender.algorithms.base import Asks, Candidates, Flags, Interactions
+from recommender.algorithms.neighbours import ByNeighbours, Neighbours
 
 NEAREST = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Bm25(Algorithm):
+class Bm25(ByNeighbours):
     """BM25 of products over customers, a product being near itself as well: what is wanted again counts."""
 
-    near: Neighbours
-
     name: ClassVar[str] = "bm25"
-    serves: ClassVar[frozenset[Warmth]] = frozenset({Warmth.HOT, Warmth.WARM})
 
     @classmethod
     def fit(cls, interactions: Interactions, *, seed: int) -> Self:
@@ -35,14 +32,3 @@ class Bm25(Algorithm):
     def candidates(self, asks: Asks, *, size: int, within: Flags | None = None) -> Candidates:
         rows, products, weights = neighbours.around(asks, asks.sums(base.WEIGHTS[asks.kinds]))
         return self.near.candidates(rows, products, weights, count=asks.count, size=size, within=within, itself=True)
-
-    def nearest(self, products: Ints, among: Ints) -> Ints:
-        """For each product, the one of `among` it goes with best; -1 where nothing can be said."""
-        return self.near.nearest(products, among)
-
-    def arrays(self) -> Arrays:
-        return self.near.arrays()
-
-    @classmethod
-    def load(cls, arrays: Arrays) -> Self:
-        return cls(Neighbours.load(arrays))

@@ -7,8 +7,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from recommender.algorithms import base, neighbours
-from recommender.algorithms.base import Algorithm, Arrays, Asks, Candidates, Flags, Interactions, Warmth
-from recommender.algorithms.neighbours import Neighbours
+from recommender.algorithms.base import Asks, Candidates, Flags, Interactions
+from recommender.algorithms.neighbours import ByNeighbours, Neighbours
 
 STEPS = 10
 """So many interactions later something still follows; at a distance of d it counts 1/d."""
@@ -19,13 +19,10 @@ LAST = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Follows(Algorithm):
+class Follows(ByNeighbours):
     """How often each product came soon after each other, as a share of all that came after it."""
 
-    near: Neighbours
-
     name: ClassVar[str] = "follows"
-    serves: ClassVar[frozenset[Warmth]] = frozenset({Warmth.HOT, Warmth.WARM})
 
     @classmethod
     def fit(cls, interactions: Interactions, *, seed: int) -> Self:
@@ -48,13 +45,6 @@ class Follows(Algorithm):
         return self.near.candidates(
             rows[last], products[last], weights[last], count=asks.count, size=size, within=within, itself=True
         )
-
-    def arrays(self) -> Arrays:
-        return self.near.arrays()
-
-    @classmethod
-    def load(cls, arrays: Arrays) -> Self:
-        return cls(Neighbours.load(arrays))
 
 
 def _nearest(total: sp.csr_matrix) -> Neighbours:

@@ -4,7 +4,7 @@ Shared by the algorithms that say what goes with what; they differ in what they 
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,7 +13,7 @@ from implicit.nearest_neighbours import ItemItemRecommender, bm25_weight
 from numpy.typing import NDArray
 
 from recommender.algorithms import base
-from recommender.algorithms.base import Arrays, Asks, Candidates, Flags, Floats, Interactions, Ints
+from recommender.algorithms.base import Algorithm, Arrays, Asks, Candidates, Flags, Floats, Interactions, Ints, Warmth
 
 MOST_OWN = 80
 """Products of a customer by which others are found; those after them would hardly count."""
@@ -40,9 +40,8 @@ class Neighbours:
         """Near are products of the same rows, long rows and everyday products counting less."""
         matrix = _matrix(rows, products, weights, product_count)
         if matrix.nnz:
-            matrix = bm25_weight(
-                matrix.T, K1=1.2, B=0.75
-            ).T.tocsr()  # as `BM25Recommender` does, which then warns of its own format
+            # as `BM25Recommender` does, which then warns of its own format
+            matrix = bm25_weight(matrix.T, K1=1.2, B=0.75).T.tocsr()
         return cls._found(ItemItemRecommender(K=nearest), matrix)
 
     @classmethod
@@ -113,6 +112,26 @@ class Neighbours:
     def load(cls, arrays: Arrays) -> Self:
         """The table whose `arrays()` these are."""
         return cls(arrays["starts"], arrays["products"], arrays["closeness"])
+
+
+@dataclass(frozen=True, slots=True)
+class ByNeighbours(Algorithm):
+    """What the algorithms made of one such table have in common: all but what is near, and how requests are weighed."""
+
+    near: Neighbours
+
+    serves: ClassVar[frozenset[Warmth]] = frozenset({Warmth.HOT, Warmth.WARM})
+
+    def nearest(self, products: Ints, among: Ints) -> Ints:
+        """For each product, the one of `among` it goes with best; -1 where nothing can be said."""
+        return self.near.nearest(products, among)
+
+    def arrays(self) -> Arrays:
+        return self.near.arrays()
+
+    @classmethod
+    def load(cls, arrays: Arrays) -> Self:
+        return cls(Neighbours.load(arrays))
 
 
 def latest(interactions: Interactions, wanted: Flags) -> Ints:

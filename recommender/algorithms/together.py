@@ -6,21 +6,18 @@ from typing import ClassVar, Self
 import numpy as np
 
 from recommender.algorithms import base, neighbours
-from recommender.algorithms.base import Algorithm, Arrays, Asks, Candidates, Flags, Interactions, Ints, Kind, Warmth
-from recommender.algorithms.neighbours import Neighbours
+from recommender.algorithms.base import Asks, Candidates, Flags, Interactions, Kind
+from recommender.algorithms.neighbours import ByNeighbours, Neighbours
 
 NEAREST = 50
 HALF_LIFE = 14.0
 
 
 @dataclass(frozen=True, slots=True)
-class BoughtTogether(Algorithm):
+class BoughtTogether(ByNeighbours):
     """Cosine of products over visits in which they were ordered."""
 
-    near: Neighbours
-
     name: ClassVar[str] = "together"
-    serves: ClassVar[frozenset[Warmth]] = frozenset({Warmth.HOT, Warmth.WARM})
 
     @classmethod
     def fit(cls, interactions: Interactions, *, seed: int) -> Self:
@@ -34,14 +31,3 @@ class BoughtTogether(Algorithm):
         weights = asks.sums(base.decayed(asks.kinds, ages=asks.ages, half_life=HALF_LIFE))
         rows, products, weights = neighbours.around(asks, weights)
         return self.near.candidates(rows, products, weights, count=asks.count, size=size, within=within)
-
-    def nearest(self, products: Ints, among: Ints) -> Ints:
-        """For each product, the one of `among` it goes with best; -1 where nothing can be said."""
-        return self.near.nearest(products, among)
-
-    def arrays(self) -> Arrays:
-        return self.near.arrays()
-
-    @classmethod
-    def load(cls, arrays: Arrays) -> Self:
-        return cls(Neighbours.load(arrays))

@@ -6,8 +6,8 @@ from typing import ClassVar, Self
 import numpy as np
 
 from recommender.algorithms import neighbours
-from recommender.algorithms.base import Algorithm, Arrays, Asks, Candidates, Flags, Interactions, Ints, Kind, Warmth
-from recommender.algorithms.neighbours import Neighbours
+from recommender.algorithms.base import Asks, Candidates, Flags, Interactions, Kind
+from recommender.algorithms.neighbours import ByNeighbours, Neighbours
 
 NEAREST = 50
 STEPS = 3.0
@@ -15,13 +15,10 @@ STEPS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class ViewedTogether(Algorithm):
+class ViewedTogether(ByNeighbours):
     """Cosine of products over visits in which they were looked at."""
 
-    near: Neighbours
-
     name: ClassVar[str] = "viewed"
-    serves: ClassVar[frozenset[Warmth]] = frozenset({Warmth.HOT, Warmth.WARM})
 
     @classmethod
     def fit(cls, interactions: Interactions, *, seed: int) -> Self:
@@ -35,14 +32,3 @@ class ViewedTogether(Algorithm):
         weights = asks.sums(np.exp2(asks.steps() / -STEPS))
         rows, products, weights = neighbours.around(asks, weights)
         return self.near.candidates(rows, products, weights, count=asks.count, size=size, within=within)
-
-    def nearest(self, products: Ints, among: Ints) -> Ints:
-        """For each product, the one of `among` it goes with best; -1 where nothing can be said."""
-        return self.near.nearest(products, among)
-
-    def arrays(self) -> Arrays:
-        return self.near.arrays()
-
-    @classmethod
-    def load(cls, arrays: Arrays) -> Self:
-        return cls(Neighbours.load(arrays))
