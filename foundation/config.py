@@ -1,6 +1,8 @@
 """`Config`: every setting, frozen and typed, read once from the environment; all faults reported together."""
 
+import base64
 import binascii
+import json
 import os
 import re
 import secrets
@@ -38,6 +40,10 @@ class Config:
     port: int
     demo: bool
     sendgrid_webhook_key: str | None = field(default=None, repr=False)
+    vapid_private_key: str = field(default="", repr=False)
+    fcm_credentials: str | None = field(default=None, repr=False)
+    sms_url: str | None = field(default=None, repr=False)
+    whatsapp_url: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Config":
@@ -60,6 +66,10 @@ class Config:
             port=port,
             demo=_one_of("RELANCE_DEMO", env.get("RELANCE_DEMO") or "0", ("0", "1"), faults) == "1",
             sendgrid_webhook_key=_public_key(env.get("RELANCE_SENDGRID_WEBHOOK_KEY"), faults),
+            vapid_private_key=_vapid_key(env.get("RELANCE_VAPID_PRIVATE_KEY"), var, faults),
+            fcm_credentials=_credentials(env.get("RELANCE_FCM_CREDENTIALS"), faults),
+            sms_url=_gateway("RELANCE_SMS_URL", env.get("RELANCE_SMS_URL"), faults),
+            whatsapp_url=_gateway("RELANCE_WHATSAPP_URL", env.get("RELANCE_WHATSAPP_URL"), faults),
         )
         if faults:
             raise Invalid(*faults)
@@ -121,6 +131,72 @@ def _secret_keys(text: str | None, var: Path, faults: list[Fault]) -> tuple[str,
     if not keys or any(len(key) < 16 for key in keys):
         faults.append(Fault("RELANCE_SECRET_KEY", "each key needs at least 16 characters"))
     return keys
+
+
+def _vapid_key(text: str | None, var: Path, faults: list[Fault]) -> str:
+    """The configured key for web push, else one made on first start: 32 random bytes are a private key of P-256."""
+    if not text:
+        try:
+            return kept_secret(var / "vapid-key")
+        except OSError:
+            return ""  # the folder is already at fault for the secret key
+    try:
+        if len(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)) == 32:
+            return text
+    except ValueError:
+        pass
+    faults.append(Fault("RELANCE_VAPID_PRIVATE_KEY", "is no private key: give 32 bytes in base64 for addresses"))
+    return ""
+
+
+def _credentials(text: str | None, faults: list[Fault]) -> str | None:
+    """A service account's file as Google gives it: its path, or the JSON itself."""
+    if not text:
+        return None
+    try:
+        written = text if text.lstrip().startswith("{") else Path(text).read_text()
+        if wrong := service_account_fault(written):
+            raise ValueError(wrong)
+        return written
+    except (OSError, ValueError) as error:
+        faults.append(Fault("RELANCE_FCM_CREDENTIALS", f"cannot be used: {error}"))
+        return None
+
+
+def service_account_fault(written: str) -> str | None:
+    """What a service account's JSON lacks, if anything."""
+    try:
+        account = json.loads(written)
+    except ValueError:
+        return "it is no JSON"
+    needed = ("project_id", "client_email", "private_key")
+    if not isinstance(account, dict) or not all(isinstance(account.get(name), str) for name in needed):
+        return f"it must name {', '.join(needed)}"
+    return None
+
+
+GATEWAYS = ("twilio", "ovh", "generic", "outbox")
+"""Kinds of gateway for text messages."""
+
+
+def _gateway(name: str, text: str | None, faults: list[Fault]) -> str | None:
+    if not text:
+        return None
+    if wrong := gateway_fault(text):
+        faults.append(Fault(name, wrong))
+        return None
+    return text
+
+
+def gateway_fault(text: str) -> str | None:
+    """What is wrong with the address of a gateway, as the end of a sentence."""
+    if text == "outbox:":
+        return None
+    kind, _, rest = text.partition("+")
+    parts = _split(rest)
+    if kind not in GATEWAYS or parts is None or parts.scheme not in ("http", "https"):
+        return f"give KIND+https://user:password@host/?from=SENDER where KIND is one of: {', '.join(GATEWAYS[:3])}"
+    return None
 
 
 def kept_secret(path: Path) -> str:

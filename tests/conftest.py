@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 import app.tables  # noqa: F401 - all tables must be known before the metadata is used
+import campaigns.channels.tables
 import campaigns.tables  # noqa: F401
 import recommender.tables  # noqa: F401
 import shop.tables  # noqa: F401

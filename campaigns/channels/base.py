@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 
@@ -39,11 +40,39 @@ class Mail:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """One message that is no mail: a notification, a text message, a few words on the shop's own pages.
+
+    `addresses` are her telephone number, or every device of hers, in the words of `campaigns/reachable.py`. `actions`
+    are the buttons beside the main link, label and address. It is worth nothing after `expires_at`.
+    """
+
+    message_id: UUID
+    attempt: int
+    channel: str
+    addresses: tuple[str, ...]
+    title: str
+    text: str
+    expires_at: datetime
+    deadline: float
+    url: str | None = None
+    image: str | None = None
+    actions: tuple[tuple[str, str], ...] = ()
+    template: str | None = None
+    """The name a WhatsApp template was approved under, and what fills it."""
+    values: tuple[str, ...] = ()
+
+
+Parcel = Mail | Note
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What the provider said of one message.
 
     `detail` is its own words. `retry_after` seconds were asked for; `busy` if they are for every message, not this
-    one. `bad_address` if the address does not exist.
+    one. `bad_address` if the address does not exist. `stopped` if the provider knows that she wants no more of them.
+    `dead` are devices that ended, whatever became of the message on the others.
     """
 
     message_id: UUID
@@ -53,17 +82,29 @@ class Receipt:
     retry_after: float | None = None
     busy: bool = False
     bad_address: bool = False
+    stopped: bool = False
+    dead: tuple[str, ...] = ()
 
 
-class Channel(Protocol):
+P = TypeVar("P", Mail, Note, contravariant=True)
+
+
+class Carrier(Protocol[P]):
     """A way to reach customers. It keeps no state that matters: what must be remembered is in the ledger."""
 
     @property
     def provider(self) -> str:
         """Who carries it: the name its gate and its reports go by."""
 
-    def deliver(self, batch: Sequence[Mail]) -> list[Receipt]:
+    def deliver(self, batch: Sequence[P]) -> list[Receipt]:
         """Hands each over once and gives one receipt each, in the same order; never raises for what one may expect."""
 
     def close(self) -> None:
         """Closes kept connections, if there are any; the next `deliver` opens them again."""
+
+
+Channel = Carrier[Mail]
+"""A way to send e-mail."""
+
+Messenger = Carrier[Note]
+"""A way to bring notes."""
