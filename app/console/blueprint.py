@@ -27,6 +27,7 @@ from app.console import (
     sentences,
     session,
     sources,
+    styleguide,
 )
 from foundation.errors import Conflict, Invalid, NotFound
 
@@ -34,7 +35,7 @@ log = logging.getLogger(__name__)
 
 ROOMS = (
     *(session, overview, customers, segments, campaigns, messages, mailbox, sources, promotions, health),
-    *(model, placements, rules, predictions, rehearsals),
+    *(model, placements, rules, predictions, rehearsals, styleguide),
 )
 
 POLICY = "; ".join(

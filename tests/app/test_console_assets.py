@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from babel.messages.catalog import Message
 
+from app.console import styleguide
 from tests import translations
 
 ROOT = Path(__file__).resolve().parents[2]
 STATIC = ROOT / "app/static"
 TEMPLATES = sorted((ROOT / "templates/console").rglob("*.html"))
 CODE = sorted((ROOT / "app/console").glob("*.py"))
-SHEETS = ("base", "frame", "components", "charts", "pages")
+SHEETS = ("base", "frame", "components", "charts", "pages", "styleguide")
 WRITTEN = "\n".join(path.read_text() for path in (*TEMPLATES, *CODE))
 
 
@@ -80,3 +81,10 @@ def test_what_was_taken_from_others_is_what_it_was() -> None:
 def test_colours_are_named_in_one_place(sheet: str) -> None:
     colours = re.findall(r"#[0-9a-f]{3,8}\b", (STATIC / f"css/{sheet}.css").read_text())
     assert set(colours) <= {"#fff", "#f2c879"}, colours
+
+
+def test_the_style_guide_shows_every_colour_of_the_stylesheet() -> None:
+    shown = {one.name for _, group in styleguide.colours() for one in group}
+    written = set(re.findall(r"--([\w-]+):\s*light-dark\(#", (STATIC / "css/tokens.css").read_text()))
+    assert written - shown <= {"toast", "on-toast"}
+    assert ("s4", 16) in styleguide.spaces()

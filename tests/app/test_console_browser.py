@@ -103,6 +103,7 @@ def _addresses(day: Day) -> list[str]:
         "/console/placements/home",
         "/console/promotions",
         "/console/health",
+        "/console/styleguide",
     ]
 
 
