@@ -334,10 +334,12 @@ attributions = sa.Table(
     sa.Column("order_id", sa.Text, sa.ForeignKey("orders.order_id", ondelete="CASCADE"), primary_key=True),
     sa.Column("message_id", postgresql.UUID, sa.ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
     sa.Column("campaign_id", sa.BigInteger, sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, server_default="click", comment="click code: what led to the order"),
     sa.Column("touched_at", Time, nullable=False),
     sa.Column("ordered_at", Time, nullable=False),
     sa.Column("amount", sa.BigInteger, nullable=False),
     sa.Column("currency", sa.Text),
+    sa.Column("decided_at", Time, comment="when the credit came to stand as it does"),
     sa.Index("attributions_campaign_id_idx", "campaign_id", "ordered_at"),
     sa.Index("attributions_message_id_idx", "message_id"),
 )
@@ -399,4 +401,114 @@ fifths = sa.Table(
     sa.Column("bounds", postgresql.ARRAY(sa.Double), nullable=False, comment="the highest of each fifth but the last"),
     sa.Column("found_at", Time, nullable=False),
     comment="Where the fifths of customers who ordered begin and end; found anew every night",
+)
+
+# ----------------------------------------------------------------------------- campaigns while they are written
+campaign_drafts = sa.Table(
+    "campaign_drafts",
+    metadata,
+    sa.Column("campaign_id", sa.BigInteger, sa.ForeignKey("campaigns.id"), primary_key=True),
+    sa.Column("based_on", sa.Integer, nullable=False, comment="the version it began from"),
+    sa.Column("revision", sa.Integer, nullable=False, comment="one more at every change, undoing included"),
+    sa.Column("shown", sa.Integer, nullable=False, comment="the edit it stands at; those behind can be redone"),
+    sa.Column("edited_at", Time, nullable=False),
+    sa.Column("edited_by", sa.Text, nullable=False),
+    comment="What a campaign will say, while somebody writes it",
+)
+
+campaign_edits = sa.Table(
+    "campaign_edits",
+    metadata,
+    sa.Column(
+        "campaign_id",
+        sa.BigInteger,
+        sa.ForeignKey("campaign_drafts.campaign_id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("definition", Json, nullable=False, comment="as it was typed; it may have faults"),
+    sa.Column("what", sa.Text, nullable=False, comment="began inserted moved copied removed changed settings"),
+    sa.Column("step", sa.Text, nullable=False, comment="the id of the step; empty for the campaign itself"),
+    sa.Column("edited_at", Time, nullable=False),
+    sa.Column("edited_by", sa.Text, nullable=False),
+    comment="Every state of a draft, so that it can be undone and redone",
+)
+
+campaign_passages = sa.Table(
+    "campaign_passages",
+    metadata,
+    sa.Column("campaign_id", sa.BigInteger, sa.ForeignKey("campaigns.id"), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("step", sa.Text, primary_key=True, comment="empty: behind the last step"),
+    sa.Column("way", sa.Text, primary_key=True, comment="the number of the branch taken, or why they left before it"),
+    sa.Column("people", sa.BigInteger, nullable=False),
+    comment="How many went past each step, counted as they do; those left alone do not count",
+)
+
+campaign_figures = sa.Table(
+    "campaign_figures",
+    metadata,
+    sa.Column("campaign_id", sa.BigInteger, sa.ForeignKey("campaigns.id"), primary_key=True),
+    sa.Column("figures", Json, nullable=False, comment="see campaigns/figures.py"),
+    sa.Column("at", Time, nullable=False),
+    comment="What lists and journeys show of a campaign, counted by a job and not by whoever looks",
+)
+
+campaign_dry_runs = sa.Table(
+    "campaign_dry_runs",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("campaign_id", sa.BigInteger, sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("customer_id", sa.BigInteger, sa.ForeignKey("customers.id", ondelete="CASCADE"), index=True),
+    sa.Column("definition", Json, nullable=False, comment="what was tried"),
+    sa.Column("days", sa.Integer, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, comment="asked running done failed"),
+    sa.Column("done", sa.Integer, nullable=False, server_default="0", comment="of those who would have come in"),
+    sa.Column("of", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("outcome", Json, comment="see campaigns/dry_runs.py"),
+    sa.Column("asked_by", sa.Text, nullable=False),
+    sa.Column("asked_at", Time, nullable=False),
+    sa.Column("begun_at", Time),
+    sa.Column("finished_at", Time),
+    sa.Index("campaign_dry_runs_campaign_id_idx", "campaign_id", "asked_at"),
+    sa.Index("campaign_dry_runs_due_idx", "asked_at", postgresql_where=sa.text("state IN ('asked', 'running')")),
+    comment="Campaigns replayed on the last days, by a job",
+)
+
+campaign_approvals = sa.Table(
+    "campaign_approvals",
+    metadata,
+    sa.Column("campaign_id", sa.BigInteger, sa.ForeignKey("campaigns.id"), primary_key=True),
+    sa.Column("fingerprint", sa.Text, primary_key=True, comment="of the definition that was looked at"),
+    sa.Column("asked_by", sa.Text, nullable=False),
+    sa.Column("asked_at", Time, nullable=False),
+    sa.Column("approved_by", sa.Text),
+    sa.Column("approved_at", Time),
+    comment="A second person's yes to a campaign that reaches many; a change of it asks again",
+)
+
+campaign_tests = sa.Table(
+    "campaign_tests",
+    metadata,
+    sa.Column("id", postgresql.UUID, primary_key=True),
+    sa.Column("campaign_id", sa.BigInteger, sa.ForeignKey("campaigns.id"), nullable=False),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("sent_to", sa.Text, nullable=False, comment="the console user's own address"),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("html", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False, comment="see campaigns/channels/base.py"),
+    sa.Column("sent_at", Time, nullable=False),
+    sa.Index("campaign_tests_campaign_id_idx", "campaign_id", "sent_at"),
+    comment="Messages people of the console sent to themselves before launching",
+)
+
+segment_pressure = sa.Table(
+    "segment_pressure",
+    metadata,
+    sa.Column("segment_id", sa.BigInteger, sa.ForeignKey("segments.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("messages", sa.BigInteger, nullable=False, comment="accepted in the last seven days"),
+    sa.Column("reached", sa.BigInteger, nullable=False, comment="members who had at least one"),
+    sa.Column("at_cap", sa.BigInteger, nullable=False, comment="members who may have no more"),
+    sa.Column("at", Time, nullable=False),
+    comment="How much the members of each segment were written to of late, counted by a job",
 )
