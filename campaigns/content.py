@@ -75,7 +75,7 @@ class Occasion:
 
 
 @dataclass(slots=True)
-class _Tracked:
+class Tracked:
     """The links of one mail: each http address gets a number, and the mail only ever shows the number."""
 
     links: links.Links
@@ -83,6 +83,7 @@ class _Tracked:
     addresses: list[str] = field(default_factory=list)
 
     def to(self, url: str | None) -> str | None:
+        """The address that counts the click and leads there; None for none."""
         if url is None:
             return None
         if url not in self.addresses:
@@ -96,12 +97,12 @@ def render(occasion: Occasion, signed: links.Links) -> dict[str, Any]:
     Raises `wording.WordingError` naming the field if a merge field has no value: nothing goes out with a hole in it.
     """
     locale, words = spoken.spoken(occasion.says.words or {}, occasion.locale)
-    fields = _merge_fields(occasion, locale)
+    fields = merge_fields(occasion, locale)
     texts = {
-        name: format.typeset(_filled(name, source, fields).strip(), locale)
+        name: format.typeset(filled(name, source, fields).strip(), locale)
         for name, source in (("subject", words.subject), ("heading", words.heading), ("intro", words.intro))
     }
-    tracked = _Tracked(signed, occasion.message_id)
+    tracked = Tracked(signed, occasion.message_id)
     page = _page(occasion, texts, tracked=tracked, locale=locale)
     html = _layouts.get_template("email/message.html").render(page)
     text = _layouts.get_template("email/message.txt").render(page)
@@ -115,7 +116,7 @@ def render(occasion: Occasion, signed: links.Links) -> dict[str, Any]:
         unsubscribe=signed.unsubscribe(occasion.message_id),
         at=occasion.now,
     )
-    subject = _one_line(texts["subject"])
+    subject = one_line(texts["subject"])
     parts = (occasion.address, occasion.sender, subject, html, text, *headers.values())
     return {
         "address": occasion.address,
@@ -132,12 +133,13 @@ def render(occasion: Occasion, signed: links.Links) -> dict[str, Any]:
     }
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Plain spaces and line ends made one; the typographer's spaces stay."""
     return re.sub(r"[ \t\r\n]+", " ", text).strip()
 
 
-def _filled(name: str, source: str, fields: Mapping[str, object]) -> str:
+def filled(name: str, source: str, fields: Mapping[str, object]) -> str:
+    """A marketer's text with its fields in place; raises `wording.WordingError` naming the text and the field."""
     try:
         return wording.render(source, fields)
     except wording.WordingError as error:
@@ -145,7 +147,7 @@ def _filled(name: str, source: str, fields: Mapping[str, object]) -> str:
 
 
 # ------------------------------------------------------------------------------------------- merge fields
-def _merge_fields(occasion: Occasion, locale: str) -> dict[str, object]:
+def merge_fields(occasion: Occasion, locale: str) -> dict[str, object]:
     """What a marketer's text may name, already written for the reader; what has no value is left out."""
     return {
         "customer": {
@@ -223,12 +225,12 @@ def _worth(offer: promotions.Offer, locale: str, say: Phrases) -> str:
 
 
 # ------------------------------------------------------------------------------------------------ layout
-def _page(occasion: Occasion, texts: Mapping[str, str], *, tracked: _Tracked, locale: str) -> dict[str, Any]:
+def _page(occasion: Occasion, texts: Mapping[str, str], *, tracked: Tracked, locale: str) -> dict[str, Any]:
     """What the layout shows. Its values are escaped by the layout; none of them is HTML."""
     say, signed, policy = phrases.of(locale), tracked.links, occasion.policy
-    paragraphs = [_one_line(part) for part in texts["intro"].split("\n\n")]
+    paragraphs = [one_line(part) for part in texts["intro"].split("\n\n")]
     lines = occasion.cart.lines[:20] if occasion.cart else ()
-    subject = _about(occasion, tracked=tracked, locale=locale, say=say)
+    subject = about(occasion, tracked=tracked, locale=locale, say=say)
     return {
         "locale": locale,
         "subject": texts["subject"],
@@ -244,7 +246,7 @@ def _page(occasion: Occasion, texts: Mapping[str, str], *, tracked: _Tracked, lo
         "about": subject,
         "reviews": [_review(review, locale) for review in occasion.reviews[:3]],
         "question": _question(occasion, tracked) if isinstance(occasion.says, Ask) else None,
-        "button": _button(occasion, subject, tracked=tracked, locale=locale, say=say),
+        "button": button(occasion, subject, tracked=tracked, locale=locale, say=say),
         "code": _code(occasion, signed, locale=locale, say=say),
         "products": [_product(item, policy, tracked=tracked, locale=locale) for item in occasion.items],
         "products_title": say.products if occasion.cart else say.products_alone,
@@ -272,8 +274,8 @@ def _why(occasion: Occasion, locale: str, say: Phrases) -> str:
     return format.typeset(sentences["left" in facts, "since" in facts].format(**facts), locale)
 
 
-def _button(
-    occasion: Occasion, subject: Mapping[str, Any] | None, *, tracked: _Tracked, locale: str, say: Phrases
+def button(
+    occasion: Occasion, subject: Mapping[str, Any] | None, *, tracked: Tracked, locale: str, say: Phrases
 ) -> dict[str, str] | None:
     """Where the message leads: what the marketer chose, else back to the basket, else to the product."""
     label, signed = spoken.spoken(occasion.says.words or {}, locale)[1].button, tracked.links
@@ -289,7 +291,7 @@ def _button(
     return {"url": url, "label": label or say.see_product} if url else None
 
 
-def _question(occasion: Occasion, tracked: _Tracked) -> list[dict[str, Any]]:
+def _question(occasion: Occasion, tracked: Tracked) -> list[dict[str, Any]]:
     """The answers to choose from, each a link to the page where it is given."""
     kind = occasion.says.kind if isinstance(occasion.says, Ask) else "stars"
     return [
@@ -298,7 +300,7 @@ def _question(occasion: Occasion, tracked: _Tracked) -> list[dict[str, Any]]:
     ]
 
 
-def _about(occasion: Occasion, *, tracked: _Tracked, locale: str, say: Phrases) -> dict[str, Any] | None:
+def about(occasion: Occasion, *, tracked: Tracked, locale: str, say: Phrases) -> dict[str, Any] | None:
     """The product it is about. Where a reduction is announced the lowest price of 30 days stands beside it."""
     known, subject = _subject(occasion), occasion.subject
     if known is None or subject is None:
@@ -317,7 +319,7 @@ def _review(review: Review, locale: str) -> dict[str, str]:
     return {"stars": "★" * review.stars + "☆" * (5 - review.stars), "text": format.typeset(review.text, locale)}
 
 
-def _line(occasion: Occasion, line: CartLine, *, tracked: _Tracked, locale: str, say: Phrases) -> dict[str, Any]:
+def _line(occasion: Occasion, line: CartLine, *, tracked: Tracked, locale: str, say: Phrases) -> dict[str, Any]:
     """The catalogue's word is taken before the event's: anyone who holds the public key can send an event."""
     base_url, hosts = tracked.links.base_url, occasion.policy.link_hosts
     known = occasion.catalogue.get(line.product_id)
@@ -382,7 +384,7 @@ def _code(occasion: Occasion, signed: links.Links, *, locale: str, say: Phrases)
     }
 
 
-def _product(item: SlateItem, policy: Policy, *, tracked: _Tracked, locale: str) -> dict[str, Any]:
+def _product(item: SlateItem, policy: Policy, *, tracked: Tracked, locale: str) -> dict[str, Any]:
     base_url = tracked.links.base_url
     return {
         "title": format.typeset(item.title[:TITLE_LENGTH], locale),
