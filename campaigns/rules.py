@@ -1,7 +1,7 @@
 """The merchant's rules for every campaign as one value: caps, quiet hours, sender, links, attribution window."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import time
 from email.utils import parseaddr
 from typing import Any
@@ -12,7 +12,12 @@ from foundation.errors import Fault, Invalid
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The merchant's rules. An empty `sender` means the one of the settings; no quiet hours when both are None."""
+    """The merchant's rules. An empty `sender` means the one of the settings; no quiet hours when both are None.
+    `sms_stop` is the number people send STOP to; empty when they answer the message itself.
+
+    `margin_percent` is what the shop keeps of a product whose cost it does not tell; `message_prices` is what a message
+    costs, in cents, by channel: what is not named costs nothing by the piece.
+    """
 
     shop_name: str = "Maison Aubier"
     sender: str = ""
@@ -24,6 +29,9 @@ class Policy:
     quiet_from: time | None = time(22, 0)
     quiet_until: time | None = time(8, 0)
     attribution_days: int = 5
+    sms_stop: str = ""
+    margin_percent: int = 40
+    message_prices: Mapping[str, float] = field(default_factory=lambda: {"sms": 5.0})
     link_hosts: tuple[str, ...] = ()
 
 
@@ -99,6 +107,18 @@ def _hosts(value: object) -> tuple[str, ...]:
     return names
 
 
+def _prices(value: object) -> dict[str, float]:
+    if not isinstance(value, Mapping):
+        raise ValueError("must hold a price in cents by channel")
+    prices = {_line(channel): price for channel, price in value.items()}
+    if any(
+        isinstance(price, bool) or not isinstance(price, int | float) or not 0 <= price <= 10_000
+        for price in prices.values()
+    ):
+        raise ValueError("must hold prices from 0 to 10000 cents")
+    return {channel: float(price) for channel, price in prices.items()}
+
+
 _READERS = {
     "shop_name": _line,
     "sender": _sender,
@@ -110,5 +130,8 @@ _READERS = {
     "quiet_from": _clock,
     "quiet_until": _clock,
     "attribution_days": _whole(1, 90),
+    "sms_stop": _line,
+    "margin_percent": _whole(0, 100),
+    "message_prices": _prices,
     "link_hosts": _hosts,
 }

@@ -155,6 +155,7 @@ webhook_calls = sa.Table(
     sa.Column("body", Json, nullable=False),
     sa.Column("state", sa.Text, nullable=False, comment="pending calling delivered refused dead cancelled"),
     sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("replayed", sa.Integer, nullable=False, server_default="0", comment="attempts before the last replay"),
     sa.Column("not_before", Time, nullable=False),
     sa.Column("lease_until", Time),
     sa.Column("status", sa.Integer, comment="of the last answer"),
@@ -165,6 +166,20 @@ webhook_calls = sa.Table(
     sa.Index("webhook_calls_due_idx", "not_before", postgresql_where=sa.text("state IN ('pending', 'calling')")),
     sa.Index("webhook_calls_customer_id_idx", "customer_id"),
     sa.Index("webhook_calls_campaign_id_idx", "campaign_id", "state"),
+    sa.Index("webhook_calls_queued_at_idx", "queued_at", "id"),
+    sa.Index("webhook_calls_dead_idx", "queued_at", "id", postgresql_where=sa.text("state = 'dead'")),
+)
+
+webhook_attempts = sa.Table(
+    "webhook_attempts",
+    metadata,
+    sa.Column("call_id", postgresql.UUID, sa.ForeignKey("webhook_calls.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("n", sa.Integer, primary_key=True),
+    sa.Column("at", Time, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.Column("status", sa.Integer, comment="empty: no answer"),
+    sa.Column("detail", sa.Text, nullable=False),
+    comment="Each time another program was called, and what it said",
 )
 
 # ------------------------------------------------------------------------------------------------- ledger

@@ -44,3 +44,8 @@ def decimal(amount: int, currency: str | None) -> Decimal:
 def exponent(currency: str | None) -> int:
     """How many decimals a currency has."""
     return _EXPONENTS.get((currency or DEFAULT_CURRENCY).upper(), 2)
+
+
+def exponents() -> dict[str, int]:
+    """The currencies that do not have two decimals, with how many they have."""
+    return dict(_EXPONENTS)
