@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -71,8 +71,17 @@ class Outcome:
         return round(sum(PRICES.get(channel, 0) * number for channel, number in self.by_channel.items()))
 
 
-def run(conn: sa.Connection, plan: Plan, *, days: int, now: datetime) -> Outcome:
-    """The whole draft over the last so many days. Nothing is kept; memory does not grow beyond a batch and counts."""
+def _unheard(done: int, of: int) -> None:
+    """Nobody asked how far it is."""
+
+
+def run(
+    conn: sa.Connection, plan: Plan, *, days: int, now: datetime, note: Callable[[int, int], None] = _unheard
+) -> Outcome:
+    """The whole draft over the last so many days. Nothing is kept; memory does not grow beyond a batch and counts.
+
+    :param note: told after each batch how many of all who would have come in were looked at
+    """
     outcome = Outcome(days, replayable=replay.replayable(plan))
     rules, since = policy.load(conn), now - timedelta(days=days)
     stage = _stage(plan, rules, until=now)
@@ -83,6 +92,7 @@ def run(conn: sa.Connection, plan: Plan, *, days: int, now: datetime) -> Outcome
         known = _known(conn, stage, found[start : start + BATCH], rules=rules, since=since, now=now)
         for entrant in known.entrants:
             _count(outcome, stage, entrant, known, sent=sent)
+        note(min(start + BATCH, len(found)), len(found))
     return outcome
 
 

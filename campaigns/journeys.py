@@ -39,7 +39,7 @@ class Facts:
     """What is known of her when it is her turn.
 
     `heard` is whether the event she waits for came; `ways` says, by split, which branch she takes (-1: none), as far
-    as it was asked.
+    as it was asked; `winners` the variant of an experiment that was found better, for those not drawn yet.
     """
 
     reached: bool = False
@@ -49,14 +49,19 @@ class Facts:
     zone: tzinfo | None = None
     shop_zone: tzinfo | None = None
     ways: Mapping[str, int] = field(default_factory=dict)
+    winners: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What to do now: the steps that act, then wait, leave, or ask which way a split leads."""
+    """What to do now: the steps that act, then wait, leave, or ask which way a split leads.
+
+    `passed` are the steps that are behind her now, each with the number of the branch she took.
+    """
 
     place: Place
     acts: tuple[str, ...] = ()
+    passed: tuple[tuple[str, int], ...] = ()
     wake_at: datetime | None = None
     leave: Leave | None = None
     asks: str | None = None
@@ -74,18 +79,27 @@ def advance(flow: Flow, place: Place, facts: Facts, *, window: timedelta | None,
     if place.step != END and not facts.cart_open:
         return Turn(place, leave=Leave.EMPTIED)
     acts: list[str] = []
+    passed: list[tuple[str, int]] = []
     while place.step in flow.nodes:
         node = flow.nodes[place.step]
         found = _pass(node, place, facts, now=now)
         if isinstance(found, Turn):
-            return replace(found, acts=tuple(acts)) if acts else found
+            return replace(found, acts=tuple(acts), passed=tuple(passed)) if passed else found
         if isinstance(node.step, Send | Ask | SetTrait | Webhook) and place.arm != experiments.HOLDOUT:
             acts.append(node.step.id)
+        passed.append((node.step.id, node.heads.index(found.step) if node.heads else 0))
         place, facts = found, replace(facts, heard=False) if facts.heard else facts
     end = place.entered_at + window if window else now
     if now >= end:
-        return Turn(_at(place, END, place.since), tuple(acts), leave=Leave.ENDED)
-    return Turn(_at(place, END, place.since), tuple(acts), wake_at=end)
+        return Turn(_at(place, END, place.since), tuple(acts), tuple(passed), leave=Leave.ENDED)
+    return Turn(_at(place, END, place.since), tuple(acts), tuple(passed), wake_at=end)
+
+
+def joined(before: Turn, after: Turn) -> Turn:
+    """A turn that had to ask on the way, and what came of the answer, as one."""
+    if not before.passed:
+        return after
+    return replace(after, acts=(*before.acts, *after.acts), passed=(*before.passed, *after.passed))
 
 
 def _pass(node: Node, place: Place, facts: Facts, *, now: datetime) -> Place | Turn:
@@ -118,7 +132,7 @@ def _branched(node: Node, place: Place, facts: Facts, *, now: datetime) -> Place
             return _at(place, node.heads[0 if facts.heard else 1], now)
         case Experiment(id=name, variants=variants):
             weights = {variant.name: variant.weight for variant in variants}
-            drawn = place.choices.get(name)
+            drawn = place.choices.get(name, facts.winners.get(name))
             if drawn not in weights:
                 drawn = experiments.draw(f"{place.salt}:{name}", place.customer_id, weights=weights)
             head = node.heads[list(weights).index(drawn)]

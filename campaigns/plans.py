@@ -59,6 +59,14 @@ def get(conn: sa.Connection, name: str) -> Plan:
     return _plan(row)
 
 
+def by_id(conn: sa.Connection, campaign_id: int) -> Plan:
+    """The campaign of that number; raises `NotFound`."""
+    row = conn.execute(_PLANS.where(campaigns.c.id == campaign_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"there is no campaign {campaign_id}")
+    return _plan(row)
+
+
 def every(conn: sa.Connection) -> list[Plan]:
     """All campaigns, the youngest first."""
     return [_plan(row) for row in conn.execute(_PLANS.order_by(campaigns.c.id.desc())).mappings()]
@@ -124,7 +132,7 @@ def _read(text: str) -> Campaign:
 # ------------------------------------------------------------------------------------------------ keeping
 def create(conn: sa.Connection, name: str, *, definition: Mapping[str, Any], now: datetime) -> Plan:
     """A new draft; raises `Invalid` with its faults, `Conflict` if the name is taken."""
-    parsed = _parsed(conn, name, definition)
+    parsed = checked(conn, name, definition)
     row = {"name": name, "state": "draft", "created_at": now, "updated_at": now}
     if not database.insert_once(conn, campaigns, row):
         raise Conflict("name_taken", f"a campaign named {name} exists already")
@@ -135,7 +143,7 @@ def create(conn: sa.Connection, name: str, *, definition: Mapping[str, Any], now
 
 def update(conn: sa.Connection, name: str, *, definition: Mapping[str, Any], now: datetime) -> Plan:
     """A new version for those who enter from now on; a definition that says the same changes nothing."""
-    current, parsed = get(conn, name), _parsed(conn, name, definition)
+    current, parsed = get(conn, name), checked(conn, name, definition)
     if current.state == "cancelled":
         raise Conflict("cancelled", f"{name} was cancelled and cannot be changed")
     if parsed != current.definition:
@@ -163,7 +171,7 @@ def launch(conn: sa.Connection, name: str, *, now: datetime) -> Plan:
     current = get(conn, name)
     if current.state == "cancelled":
         raise Conflict("cancelled", f"{name} was cancelled and cannot be launched again")
-    entry = _parsed(conn, name, definitions.dump(current.definition)).entry
+    entry = checked(conn, name, definitions.dump(current.definition)).entry
     if (
         isinstance(entry, Schedule)
         and entry.every == "once"
@@ -331,7 +339,8 @@ SEGMENT_EVENTS = {"segment_entered": "Segment Entered", "segment_left": "Segment
 
 
 # ------------------------------------------------------------------------------------------------- checking
-def _parsed(conn: sa.Connection, name: str, definition: Mapping[str, Any]) -> Campaign:
+def checked(conn: sa.Connection, name: str, definition: Mapping[str, Any]) -> Campaign:
+    """The definition, once nothing is wrong with it and everything it names is there; raises `Invalid`."""
     faults = []
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", name):
         faults.append(Fault("/name", "must be small letters, digits and dashes, at most 63"))
