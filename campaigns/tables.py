@@ -274,8 +274,10 @@ provider_events = sa.Table(
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("at", Time, nullable=False),
     sa.Column("received_at", Time, nullable=False),
+    sa.Column("ref", sa.Text, comment="the provider's own name of the message"),
     sa.Column("raw", Json, nullable=False),
     sa.Index("provider_events_message_id_idx", "message_id"),
+    sa.Index("provider_events_ref_idx", "ref", postgresql_where=sa.text("ref IS NOT NULL")),
 )
 
 provider_gates = sa.Table(
