@@ -21,7 +21,8 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from app import pruning
 from app.parts import Parts, build
-from campaigns import conversions, enrolments, membership, messages, webhooks
+from campaigns import conversions, crediting, enrolments, membership, messages, webhooks
+from campaigns.evidence import winners
 from foundation import jobs, logs
 from foundation.config import Config
 from foundation.database import Database
@@ -57,6 +58,8 @@ def timetable(parts: Parts) -> list[Job]:
         Job("segments", every(3), lambda now: membership.refresh(db, now=now)),
         Job("segments-check", nightly(hour=4, minute=40), lambda now: membership.check(db, now=now)),
         Job("credit", every(15), lambda now: conversions.credit_new_orders(db, now=now)),
+        Job("credit-check", nightly(hour=4, minute=30), lambda now: crediting.check(db, now=now)),
+        Job("winners", every(600), lambda now: winners.decide(db, now=now)),
         Job("slates", every(60), lambda now: results.meet(db, now=now)),
         Job("train", nightly(hour=3, minute=10), lambda now: apart("train")),
         Job("train-asked", every(3), lambda now: train_if_asked(parts)),

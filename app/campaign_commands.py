@@ -65,7 +65,7 @@ def report(name: str, *, as_json: bool) -> None:
     """Tell what a campaign did: everybody who entered, and what became of each message."""
     with current_parts().db.begin() as conn:
         plan = plans.get(conn, name)
-        found = _facts(plan, reports.campaign(conn, plan.id))
+        found = _facts(plan, reports.campaign(conn, plan.id, now=datetime.now(UTC)))
         found["waiting"] = ledger.waiting(conn, plan.id)
         found["reasons"] = dict(ledger.reasons(conn, campaign_id=plan.id))
     if as_json:

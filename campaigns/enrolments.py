@@ -27,6 +27,7 @@ from campaigns.definitions import shapes
 from campaigns.definitions.entries import TIMED, CartAbandoned, ProductAbandoned
 from campaigns.definitions.flow import END
 from campaigns.definitions.steps import Split, WaitFor
+from campaigns.evidence import winners
 from campaigns.journeys import Facts, Place, Turn
 from campaigns.plans import Followed
 from foundation import database
@@ -145,6 +146,7 @@ def _advance_batch(conn: sa.Connection, followed: Followed, *, now: datetime) ->
         _answer(conn, followed, standing, {key: turns[key] for key in asking}, now=now)
     acting.act(conn, followed, [(row, turns[row["id"]].acts) for row in rows], now=now)
     _store(conn, rows, turns, now=now)
+    winners.expose(conn, followed, [(row, turns[row["id"]].place.choices) for row in rows], now=now)
     return len(rows)
 
 
@@ -185,6 +187,7 @@ def _standing(conn: sa.Connection, followed: Followed, rows: Sequence[sa.RowMapp
             here = [row for row in rows if row["step"] == name]
             heard |= watching.happened(conn, node.step, here, since="step_since")
     about_cart = isinstance(definition.entry, CartAbandoned)
+    better = winners.standing(conn, followed)
     return {
         row["id"]: (
             _place(followed, row),
@@ -195,6 +198,7 @@ def _standing(conn: sa.Connection, followed: Followed, rows: Sequence[sa.RowMapp
                 heard=row["id"] in heard,
                 zone=eligibility.zone(row["timezone"], shop_zone),
                 shop_zone=ours,
+                winners=better,
             ),
         )
         for row in rows

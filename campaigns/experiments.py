@@ -1,10 +1,10 @@
-"""Which arm of a campaign a customer falls in, by a stable hash; and what the holdout says was caused."""
+"""Which arm of a campaign a customer falls in, and which variant of an experiment, by a stable hash. Pure."""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from foundation import intervals
+from campaigns.definitions.steps import Experiment
 
 HOLDOUT = "holdout"
 TREATED = "treated"
@@ -32,26 +32,28 @@ def draw(salt: str, customer_id: int, *, weights: Mapping[str, int]) -> str:
     raise ValueError("there is nothing to draw from")
 
 
+def design(step: Experiment) -> str:
+    """What an experiment says, in one word: whoever changes a variant begins another experiment."""
+    said = step.model_dump_json(exclude={"winner"})
+    return hashlib.md5(said.encode(), usedforsecurity=False).hexdigest()[:12]
+
+
 @dataclass(frozen=True, slots=True)
 class Lift:
-    """Orders per enrolled customer, treated minus held out, with its 95 % interval; None while it cannot be said."""
+    """Buyers among those treated less buyers among those held out, as shares of customers whose window is over.
+
+    The 95 % interval holds however often one looks; the difference is None while it cannot be said.
+    """
 
     treated: int
     treated_buyers: int
     held_out: int
     held_out_buyers: int
-    difference: float | None
-    low: float | None
-    high: float | None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
 
     @property
     def conclusive(self) -> bool:
         """True if the interval leaves zero out."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
-
-
-def lift(*, treated: int, treated_buyers: int, held_out: int, held_out_buyers: int) -> Lift:
-    """Newcombe's interval for the difference of two shares: sound for small groups, where Wald's is not."""
-    gap = intervals.shares_apart(intervals.share(treated_buyers, treated), intervals.share(held_out_buyers, held_out))
-    figures = (gap.value, gap.low, gap.high) if gap else (None, None, None)
-    return Lift(treated, treated_buyers, held_out, held_out_buyers, *figures)

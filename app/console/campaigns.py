@@ -41,7 +41,7 @@ class Stage:
 def index() -> str:
     """Every campaign with what it earned."""
     with current_parts().db.begin() as conn:
-        found = [(plan, reports.campaign(conn, plan.id)) for plan in plans.every(conn)]
+        found = [(plan, reports.campaign(conn, plan.id, now=datetime.now(UTC))) for plan in plans.every(conn)]
     taken = {plan.name for plan, _ in found}
     return render_template(
         "console/campaigns/index.html",
@@ -232,7 +232,7 @@ def _page(name: str, form: forms.Form) -> str:
     chosen = request.args.get("customer", type=int)
     with current_parts().db.begin() as conn:
         plan = plans.get(conn, name)
-        report = reports.campaign(conn, plan.id)
+        report = reports.campaign(conn, plan.id, now=datetime.now(UTC))
         person = customers.get_many(conn, [chosen]).get(chosen) if chosen else None
         context: dict[str, Any] = {
             "plan": plan,

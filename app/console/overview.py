@@ -44,7 +44,7 @@ def index() -> str | Response:
     with current_parts().db.begin() as conn:
         points = _points(conn, now)
         sums = ledger.sums(conn)
-        found = [(plan, reports.campaign(conn, plan.id)) for plan in plans.every(conn)]
+        found = [(plan, reports.campaign(conn, plan.id, now=now)) for plan in plans.every(conn)]
     return render_template(
         "console/overview/index.html",
         greeting=_greeting(user.name if user and user.name else "", len(points)),

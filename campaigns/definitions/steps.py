@@ -90,12 +90,27 @@ class Variant(Shape):
     steps: Steps = ()
 
 
+class Winner(Shape):
+    """When the better variant is settled: on which goal, and with how much evidence at least, of each variant.
+
+    `automatic`: newcomers then go its way. `buyers` counts people, `orders` what they ordered; `sales` and `margin` are
+    a person, net of returns and discounts.
+    """
+
+    goal: Literal["buyers", "orders", "sales", "margin", "clicks"] = "margin"
+    people: Annotated[int, Field(ge=100, le=1_000_000)] = 500
+    conversions: Annotated[int, Field(ge=25, le=100_000)] = 25
+    days: Annotated[int, Field(ge=1, le=365)] = 7
+    automatic: bool = False
+
+
 class Experiment(Shape):
     """Draws a variant by a stable hash: the same customer always goes the same way."""
 
     type: Literal["experiment"]
     id: Id
     variants: Annotated[tuple[Variant, ...], Field(min_length=2, max_length=10)]
+    winner: Winner = Winner()
 
 
 class Send(Shape):

@@ -10,9 +10,11 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import parts, users
-from campaigns import conversions, enrolments, files, messages, tables
+from campaigns import conversions, enrolments, files, messages, own_events, tables
+from campaigns.own_events import Told
 from foundation import jobs
 from shop import ingest, sources, vocabulary
+from shop.vocabulary import Name
 from tests.campaigns import world
 
 EMAIL, PASSWORD = "ines@aubier.example", "a basket left behind"
@@ -63,8 +65,11 @@ def _clicked(installation: parts.Parts, customer_id: int) -> UUID:
     touched = {"first_clicked_at": NOW, "last_clicked_at": NOW}
     with installation.db.begin() as conn:
         mine = tables.messages.c.customer_id == customer_id
-        row = conn.execute(sa.update(tables.messages).where(mine).values(touched).returning(tables.messages.c.id))
-        return UUID(str(row.scalar_one()))
+        row = conn.execute(sa.update(tables.messages).where(mine).values(touched).returning(tables.messages))
+        message = row.mappings().one()
+        clicked = Told("clicked:1", Name.MESSAGE_CLICKED, customer_id, NOW, own_events.about(message))
+        own_events.tell(conn, [clicked], now=NOW)
+        return UUID(str(message["id"]))
 
 
 CAMPAIGN = files.DEMO

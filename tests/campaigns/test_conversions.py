@@ -64,15 +64,15 @@ def test_a_cancelled_order_gives_its_code_back_and_earns_nothing(db: Database, s
         feedback.clicked(conn, sent, 0, machine=False, now=now + 2 * HOUR)
         code = conn.scalar(sa.select(tables.promo_codes.c.code)) or ""
         world.order(conn, "camille", at=now + 3 * HOUR, order_id="o", coupon=code.lower())
-    assert conversions.credit_new_orders(db, now=now + 4 * HOUR) == "1 credited, 1 codes used"
+    assert conversions.credit_new_orders(db, now=now + 4 * HOUR) == "1 credits moved, 1 codes used"
     with db.begin() as conn:
         world.say(conn, "camille", "Order Cancelled", at=now + 5 * HOUR, order_id="o")
-    assert conversions.credit_new_orders(db, now=now + 6 * HOUR) == "1 codes given back"
+    assert conversions.credit_new_orders(db, now=now + 6 * HOUR) == "1 credits moved, 1 codes given back"
     with db.begin() as conn:
         basket = promotions.Basket("EUR", (promotions.Line("cocotte", 1, 18900),))
         assert promotions.validate(conn, code, basket, now=now + 6 * HOUR).valid
         campaign = plans.get(conn, files.DEMO)
-        assert reports.campaign(conn, campaign.id).orders == 0
+        assert reports.campaign(conn, campaign.id, now=now + 6 * HOUR).orders == 0
 
 
 def test_the_demo_shop_starts_with_a_launched_campaign_and_others_with_a_draft(

@@ -1,14 +1,14 @@
-"""The pure decisions: eligibility, attribution, arms, links, codes, bars."""
+"""The pure decisions: eligibility, arms, links, codes, bars."""
 
 import zlib
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from campaigns import attribution, barcode, codes, eligibility, experiments, links, states
+from campaigns import barcode, codes, eligibility, experiments, links, states
 from campaigns.eligibility import Hold, Send, Skip, Standing
 from campaigns.links import Links
 from campaigns.rules import Policy
@@ -83,24 +83,10 @@ def test_an_unknown_time_zone_falls_back_to_the_shops() -> None:
     assert str(eligibility.zone("../etc", None)) == "UTC"
 
 
-def test_the_last_click_within_the_window_gets_the_order() -> None:
-    clicks = [attribution.Touch(uuid4(), 1, NOON - timedelta(days=days)) for days in (6, 4, 2)]
-    later = attribution.Touch(uuid4(), 1, NOON + timedelta(minutes=1))
-    assert attribution.credit(NOON, [*clicks, later], window=timedelta(days=5)) == clicks[2]
-    assert attribution.credit(NOON, clicks[:1], window=timedelta(days=5)) is None
-
-
 def test_arms_are_stable_and_of_the_size_asked_for() -> None:
     arms = [experiments.assign("relaunch", customer, holdout_percent=10) for customer in range(20_000)]
     assert arms == [experiments.assign("relaunch", customer, holdout_percent=10) for customer in range(20_000)]
     assert 0.09 < arms.count("holdout") / 20_000 < 0.11
-
-
-def test_lift_says_when_nothing_is_proved() -> None:
-    assert experiments.lift(treated=0, treated_buyers=0, held_out=9, held_out_buyers=1).difference is None
-    assert not experiments.lift(treated=100, treated_buyers=10, held_out=20, held_out_buyers=1).conclusive
-    big = experiments.lift(treated=10_000, treated_buyers=1_200, held_out=1_000, held_out_buyers=80)
-    assert big.conclusive and big.low and big.low < 0.04 < (big.high or 0)
 
 
 def test_a_message_never_goes_back_once_its_intent_is_committed_but_by_an_answer() -> None:

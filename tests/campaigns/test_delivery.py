@@ -118,7 +118,7 @@ def test_the_holdout_is_enrolled_as_python_says_and_gets_nothing(
     messages.deliver_due(db, sending, now=due)
     with db.begin() as conn:
         rows = conn.execute(sa.select(tables.enrolments)).mappings().all()
-        results = reports.campaign(conn, rows[0]["campaign_id"])
+        results = reports.campaign(conn, rows[0]["campaign_id"], now=due)
     for row in rows:
         assert row["arm"] == experiments.assign(files.DEMO, row["customer_id"], holdout_percent=50)
     held_out = sum(row["arm"] == "holdout" for row in rows)

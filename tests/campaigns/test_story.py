@@ -93,7 +93,7 @@ def test_a_cart_left_behind_becomes_a_mail_a_click_and_a_credited_order(
 
     with db.begin() as conn:
         campaign_id = conn.scalar(sa.select(tables.campaigns.c.id))
-        results = reports.campaign(conn, campaign_id or 0)
+        results = reports.campaign(conn, campaign_id or 0, now=now + 4 * HOUR)
         held = conn.execute(sa.select(tables.promo_codes)).mappings().one()
         enrolment = conn.execute(sa.select(tables.enrolments)).mappings().one()
         names = (
