@@ -33,7 +33,7 @@ class Tokens:
     """
 
     def __init__(self, credentials: Mapping[str, Any], scope: str) -> None:
-        self._given = _checked(credentials)
+        self._given = check(credentials)
         self._key = _private_key(credentials) if credentials["type"] == "service_account" else None
         self._scope = scope
         self._lock = threading.Lock()
@@ -91,7 +91,8 @@ _NEEDED = {
 }
 
 
-def _checked(credentials: Mapping[str, Any]) -> dict[str, str]:
+def check(credentials: Mapping[str, Any]) -> dict[str, str]:
+    """What the file says; raises `ValueError` for what it lacks."""
     kind = str(credentials.get("type"))
     if kind not in _NEEDED:
         raise ValueError(f"is of type {kind!r}; give a service_account or an authorized_user")

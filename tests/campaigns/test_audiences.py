@@ -1,0 +1,385 @@
+"""Audiences: whoever should be in is in, whoever should not be is out, and nothing is lost when it is cut short."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from campaigns import membership, segments
+from campaigns.audiences import asking, gates, kept, normalising, syncing, tables
+from campaigns.audiences.platforms import csv, google, meta
+from campaigns.audiences.platforms.base import Platform
+from foundation.database import Database
+from foundation.errors import Conflict, Invalid
+from foundation.google_token import Tokens
+from shop import consent, privacy
+from tests.campaigns import ad_platforms, world
+from tests.campaigns.ad_platforms import AUDIENCE, GooglePeer, MetaPeer, google_error, meta_error
+
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+PURPOSES = ("marketing", "personalization")
+
+
+@pytest.fixture
+def peers() -> Iterator[tuple[dict[str, Platform], MetaPeer, GooglePeer]]:
+    with ExitStack() as stack:
+        one, other = MetaPeer(), GooglePeer()
+        first, second = (stack.enter_context(ad_platforms.serve(peer)) for peer in (one, other))
+        held = {"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "refresh"}
+        tokens = Tokens(held | {"token_uri": f"{second}/token"}, google.SCOPE)
+        account = google.Account(ad_platforms.ACCOUNT, conversion=ad_platforms.CONVERSION)
+        platforms: dict[str, Platform] = {
+            "meta": meta.Meta(ad_platforms.TOKEN, host=first, dataset=ad_platforms.DATASET),
+            "google": google.Google(tokens, account, host=second),
+            "csv": csv.Csv(),
+        }
+        yield platforms, one, other
+        for platform in platforms.values():
+            platform.close()
+
+
+Peers = tuple[dict[str, Platform], MetaPeer, GooglePeer]
+
+
+def person(db: Database, user: str, *, at: datetime, agreed: tuple[str, ...] = PURPOSES, **traits: object) -> int:
+    """Somebody of the gold tier, who agreed to ads unless told otherwise."""
+    with db.begin() as conn:
+        customer = world.make_customer(conn, user, at=at, **{"tier": "gold"} | traits)
+        for purpose in agreed:
+            say(conn, customer, "granted", purpose=purpose, at=at)
+    return customer
+
+
+def say(conn: sa.Connection, customer: int, state: str, *, purpose: str, at: datetime) -> None:
+    said = {"channel": "ads", "purpose": purpose, "state": state, "source": "site"}
+    consent.record(conn, customer_id=customer, at=at, now=at, **said)
+
+
+def gold(db: Database, *, now: datetime, platform: str = "meta", **more: object) -> None:
+    """An audience of the gold tier, live."""
+    definition = {"name": f"gold-{platform}", "title": "Gold", "platform": platform, "segment": "gold"}
+    where = {} if platform == "csv" else {"external_id": AUDIENCE}
+    with db.begin() as conn:
+        if segments.find(conn, "gold") is None:
+            world.segments_of(conn, now=now)
+        kept.apply(conn, kept.parse(definition | where | more), now=now)
+
+
+def run(db: Database, peers: Peers, now: datetime) -> str | None:
+    """Segments, then audiences, as the timetable would."""
+    membership.refresh(db, now=now)
+    return syncing.sync_due(db, peers[0], now=now)
+
+
+def hashed(address: str, rules: normalising.Rules = normalising.META) -> str:
+    found = normalising.digest(rules.email, address)
+    assert found
+    return found.hex()
+
+
+def audience(db: Database, name: str = "gold-meta") -> kept.Audience:
+    with db.begin() as conn:
+        return kept.get(conn, name)
+
+
+@pytest.mark.parametrize("platform", ["meta", "google"])
+def test_a_segment_is_held_by_hashes_of_the_platform_s_own_making(
+    db: Database, now: datetime, peers: Peers, platform: str
+) -> None:
+    person(db, "ada", at=now, email="A.da+x@gmail.com", phone="+33612345678")
+    gold(db, now=now, platform=platform)
+    assert run(db, peers, now) == f"gold-{platform} +1 -0"
+    rules = peers[0][platform].rules
+    held = peers[1 if platform == "meta" else 2].held[AUDIENCE]
+    number = normalising.digest(rules.phone, "+33612345678")
+    assert number and held == {hashed("a.da+x@gmail.com", rules), number.hex()}
+    assert audience(db, f"gold-{platform}").size == 1
+
+
+def test_only_what_changed_is_sent(db: Database, now: datetime, peers: Peers) -> None:
+    person(db, "ada", at=now)
+    gold(db, now=now)
+    run(db, peers, now)
+    calls = len(peers[1].calls)
+    assert run(db, peers, now + syncing.EVERY) is None and len(peers[1].calls) == calls
+    person(db, "bea", at=now + HOUR)
+    assert run(db, peers, now + HOUR) == "gold-meta +1 -0"
+    assert [len(body["payload"]["data"]) for _, _, body in peers[1].calls[calls:]] == [1]
+
+
+ASKED = [(), ("marketing",), ("personalization",)]
+
+
+@pytest.mark.parametrize("agreed", ASKED, ids=["nothing", "marketing alone", "personalization alone"])
+def test_nobody_is_in_without_both_consents(db: Database, now: datetime, peers: Peers, agreed: tuple[str, ...]) -> None:
+    person(db, "ada", at=now, agreed=agreed)
+    gold(db, now=now)
+    assert run(db, peers, now) is None and not peers[1].held[AUDIENCE]
+
+
+def test_a_yes_to_everything_counts_and_a_no_anywhere_outweighs_it(db: Database, now: datetime, peers: Peers) -> None:
+    ada = person(db, "ada", at=now, agreed=("any",))
+    gold(db, now=now)
+    assert run(db, peers, now) == "gold-meta +1 -0"
+    with db.begin() as conn:
+        say(conn, ada, "denied", purpose="marketing", at=now + MINUTE)
+    assert run(db, peers, now + HOUR) == "gold-meta +0 -1" and not peers[1].held[AUDIENCE]
+
+
+@pytest.mark.parametrize(("year", "inside"), [(2007, True), (2008, False), (2015, False), (None, True)])
+def test_nobody_known_to_be_under_eighteen_is_in(
+    db: Database, now: datetime, peers: Peers, year: int | None, inside: bool
+) -> None:
+    person(db, "ada", at=now, **({"birth_year": year} if year else {}))
+    gold(db, now=now)
+    run(db, peers, now)
+    assert bool(peers[1].held[AUDIENCE]) is inside
+
+
+@pytest.mark.parametrize("channel", ["store", "web", "marketplace", "call_center"])
+def test_whoever_buys_anywhere_is_out_at_the_next_sync_and_counted(
+    db: Database, now: datetime, peers: Peers, channel: str
+) -> None:
+    person(db, "ada", at=now)
+    person(db, "bea", at=now)
+    gold(db, now=now)
+    run(db, peers, now)
+    with db.begin() as conn:
+        world.order(conn, "ada", at=now + MINUTE, order_id="o1", channel=channel)
+    assert run(db, peers, now + syncing.EVERY) == "gold-meta +0 -1"
+    assert peers[1].held[AUDIENCE] == {hashed("bea@example.org")}
+    assert (audience(db).size, audience(db).avoided) == (1, 1)
+
+
+def test_an_order_that_is_cancelled_brings_her_back(db: Database, now: datetime, peers: Peers) -> None:
+    person(db, "ada", at=now)
+    gold(db, now=now)
+    run(db, peers, now)
+    with db.begin() as conn:
+        world.order(conn, "ada", at=now + MINUTE, order_id="o1")
+    run(db, peers, now + HOUR)
+    with db.begin() as conn:
+        world.say(conn, "ada", "Order Cancelled", at=now + HOUR, order_id="o1")
+    assert run(db, peers, now + 2 * HOUR) == "gold-meta +1 -0"
+
+
+def test_customers_who_bought_may_be_kept_where_the_merchant_says_so(db: Database, now: datetime, peers: Peers) -> None:
+    person(db, "ada", at=now)
+    gold(db, now=now, until_purchase=False)
+    run(db, peers, now)
+    with db.begin() as conn:
+        world.order(conn, "ada", at=now + MINUTE, order_id="o1")
+    assert run(db, peers, now + HOUR) is None and peers[1].held[AUDIENCE]
+
+
+def test_a_new_address_takes_the_place_of_the_old(db: Database, now: datetime, peers: Peers) -> None:
+    person(db, "ada", at=now)
+    gold(db, now=now)
+    run(db, peers, now)
+    with db.begin() as conn:
+        world.say(conn, "ada", "", at=now + MINUTE, traits={"email": "new@example.org"})
+    assert run(db, peers, now + HOUR) == "gold-meta +1 -1"
+    assert peers[1].held[AUDIENCE] == {hashed("new@example.org")}
+
+
+def test_what_somebody_who_stays_shares_with_somebody_who_goes_stays(db: Database, now: datetime, peers: Peers) -> None:
+    """A household with one number: the platform would forget both."""
+    ada = person(db, "ada", at=now)
+    person(db, "bea", at=now)
+    with db.begin() as conn:
+        conn.execute(sa.text("UPDATE customers SET phone = '+33612345678'"))
+    gold(db, now=now)
+    run(db, peers, now)
+    with db.begin() as conn:
+        say(conn, ada, "denied", purpose="any", at=now + MINUTE)
+    run(db, peers, now + HOUR)
+    number = normalising.digest(normalising.META.phone, "+33612345678")
+    assert number and peers[1].held[AUDIENCE] == {hashed("bea@example.org"), number.hex()}
+
+
+def test_whoever_is_erased_is_taken_out_there_and_leaves_no_trace_here(
+    db: Database, now: datetime, peers: Peers
+) -> None:
+    ada = person(db, "ada", at=now)
+    gold(db, now=now)
+    run(db, peers, now)
+    with db.begin() as conn:
+        assert "audience_members" in privacy.export(conn, ada)
+        privacy.erase(conn, ada, now=now)
+    assert run(db, peers, now + HOUR) == "gold-meta +0 -1"
+    with db.begin() as conn:
+        assert not peers[1].held[AUDIENCE]
+        assert conn.scalar(sa.select(sa.func.count()).select_from(tables.audience_members)) == 0
+
+
+# ------------------------------------------------------------------------------------------------- journeys
+def test_what_a_journey_asks_goes_through_the_same_table(db: Database, now: datetime, peers: Peers) -> None:
+    ada, bea = person(db, "ada", at=now, tier="none"), person(db, "bea", at=now)
+    gold(db, now=now)
+    run(db, peers, now)
+    with db.begin() as conn:
+        asking.ask(conn, {("gold-meta", True): [ada], ("gold-meta", False): [bea]}, now=now)
+    assert run(db, peers, now + HOUR) == "gold-meta +1 -1"
+    assert peers[1].held[AUDIENCE] == {hashed("ada@example.org")}
+    with db.begin() as conn:
+        asking.ask(conn, {("gold-meta", False): [ada]}, now=now + HOUR)
+    run(db, peers, now + 2 * HOUR)
+    assert not peers[1].held[AUDIENCE]
+
+
+def test_whom_a_journey_asked_in_goes_when_she_buys(db: Database, now: datetime, peers: Peers) -> None:
+    ada = person(db, "ada", at=now, tier="none")
+    gold(db, now=now, segment=None)
+    with db.begin() as conn:
+        asking.ask(conn, {("gold-meta", True): [ada]}, now=now)
+    assert run(db, peers, now) == "gold-meta +1 -0"
+    with db.begin() as conn:
+        world.order(conn, "ada", at=now + MINUTE, order_id="o1", channel="store")
+    assert run(db, peers, now + HOUR) == "gold-meta +0 -1"
+    with db.begin() as conn:
+        asking.ask(conn, {("gold-meta", True): [ada]}, now=now + 2 * HOUR)
+    assert run(db, peers, now + 2 * HOUR) == "gold-meta +1 -0"
+
+
+# ----------------------------------------------------------------------------------------------- what fails
+def test_a_wrong_token_pauses_the_platform_with_its_reason(db: Database, now: datetime, peers: Peers) -> None:
+    peers[1].token = "another"
+    for user in ("ada", "bea"):
+        person(db, user, at=now)
+    gold(db, now=now)
+    run(db, peers, now)
+    with db.begin() as conn:
+        gate = gates.every(conn)["meta"]
+    assert gate.reason == "key" and "Invalid OAuth access token" in gate.detail
+    calls = len(peers[1].calls)
+    run(db, peers, now + 2 * MINUTE)
+    assert len(peers[1].calls) == calls, "nothing is tried while it is paused"
+    peers[1].token = ad_platforms.TOKEN
+    assert run(db, peers, now + HOUR) == "gold-meta +2 -0"
+    with db.begin() as conn:
+        assert not gates.every(conn)
+        stopped = [one.stopped for one in kept.history(conn, audience(db).id)]
+    assert stopped[0] is None and stopped[1] and stopped[1].startswith("key: 190")
+
+
+def test_one_platform_that_fails_holds_up_no_other(db: Database, now: datetime, peers: Peers) -> None:
+    peers[1].canned = [meta_error(1, "An unknown error", status=500)]
+    person(db, "ada", at=now)
+    gold(db, now=now)
+    gold(db, now=now, platform="google")
+    gold(db, now=now, platform="csv")
+    run(db, peers, now)
+    assert not peers[1].held[AUDIENCE] and peers[2].held[AUDIENCE] and audience(db, "gold-csv").size == 1
+
+
+def test_an_audience_the_platform_refuses_says_why_and_stops_nothing_else(
+    db: Database, now: datetime, peers: Peers
+) -> None:
+    person(db, "ada", at=now)
+    gold(db, now=now, platform="google")
+    peers[2].canned = [google_error(400, "INVALID_ARGUMENT", "No.", "TERMS_AND_CONDITIONS_NOT_SIGNED")]
+    run(db, peers, now)
+    assert "TERMS_AND_CONDITIONS_NOT_SIGNED" in (audience(db, "gold-google").fault or "")
+    with db.begin() as conn:
+        assert not gates.every(conn)
+    run(db, peers, now + HOUR)
+    assert audience(db, "gold-google").fault is None and peers[2].held[AUDIENCE]
+
+
+def test_one_row_the_platform_refuses_keeps_nobody_else_out(db: Database, now: datetime, peers: Peers) -> None:
+    for user in ("ada", "bea", "cleo", "dora", "eva"):
+        person(db, user, at=now)
+    peers[1].refused_hashes = {hashed("cleo@example.org")}
+    gold(db, now=now)
+    run(db, peers, now)
+    assert len(peers[1].held[AUDIENCE]) == 4
+    with db.begin() as conn:
+        assert kept.history(conn, audience(db).id)[0].refused == 1
+    assert run(db, peers, now + HOUR) is None, "it is not tried again until something about her changes"
+
+
+class Killed(Exception):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before the call", "after the call"])
+def test_a_sync_that_is_cut_short_loses_nobody(db: Database, now: datetime, peers: Peers, before: bool) -> None:
+    """Neither on the way in nor, when she may no longer be there, on the way out."""
+
+    class Dying(meta.Meta):
+        def add(self, audience: str, people: object) -> object:  # type: ignore[override]
+            if not before:
+                super().add(audience, people)  # type: ignore[arg-type]
+            raise Killed
+
+    ada = person(db, "ada", at=now)
+    person(db, "bea", at=now)
+    gold(db, now=now)
+    host = str(peers[0]["meta"]._http.base_url)  # type: ignore[attr-defined]
+    membership.refresh(db, now=now)
+    dying = Dying(ad_platforms.TOKEN, host=host)
+    with pytest.raises(Killed):
+        syncing.sync_due(db, {"meta": dying}, now=now)
+    dying.close()
+    with db.begin() as conn:
+        privacy.erase(conn, ada, now=now)
+    run(db, peers, now + HOUR)
+    assert peers[1].held[AUDIENCE] == {hashed("bea@example.org")}
+    assert audience(db).size == 1
+
+
+def test_two_at_once_do_not_get_in_each_other_s_way(db: Database, now: datetime, peers: Peers) -> None:
+    person(db, "ada", at=now)
+    gold(db, now=now)
+    membership.refresh(db, now=now)
+    with db.engine.connect() as other:
+        other.execute(sa.text("SELECT pg_advisory_lock(:room, :id)"), {"room": syncing.LOCK, "id": audience(db).id})
+        assert not syncing.sync(db, peers[0], audience(db), now=now) and not peers[1].calls
+        other.execute(sa.text("SELECT pg_advisory_unlock_all()"))
+    assert syncing.sync(db, peers[0], audience(db), now=now).added == 1
+
+
+# ------------------------------------------------------------------------------------------------ definitions
+def test_ending_an_audience_takes_everybody_out_first(db: Database, now: datetime, peers: Peers) -> None:
+    person(db, "ada", at=now)
+    gold(db, now=now)
+    run(db, peers, now)
+    with db.begin() as conn:
+        kept.end(conn, "gold-meta", now=now)
+    peers[1].canned = [meta_error(2, "Service temporarily unavailable", status=503)]
+    run(db, peers, now + MINUTE)
+    assert audience(db).state == "ending", "not before the platform has confirmed it"
+    run(db, peers, now + HOUR)
+    with db.begin() as conn:
+        assert kept.find(conn, "gold-meta") is None and not peers[1].held[AUDIENCE]
+
+
+def test_what_cannot_be_is_refused_by_its_place(db: Database, now: datetime) -> None:
+    good = {"name": "x", "title": "X", "platform": "meta", "external_id": "1"}
+    wrong = [
+        (good | {"platform": "tiktok"}, "/platform"),
+        (good | {"external_id": None}, "/external_id"),
+        (good | {"external_id": "../1"}, "/external_id"),
+        (good | {"platform": "csv"}, "/external_id"),
+        (good | {"name": "A b"}, "/name"),
+    ]
+    for value, place in wrong:
+        with pytest.raises(Invalid) as refused:
+            kept.parse(value)
+        assert [fault.pointer for fault in refused.value.faults] == [place]
+    with db.begin() as conn, pytest.raises(Invalid, match="segment"):
+        kept.apply(conn, kept.parse(good | {"segment": "nobody"}), now=now)
+
+
+def test_an_audience_does_not_move_and_the_same_again_changes_nothing(db: Database, now: datetime) -> None:
+    gold(db, now=now)
+    with db.begin() as conn:
+        same = kept.parse(
+            {"name": "gold-meta", "title": "Gold", "platform": "meta", "external_id": AUDIENCE, "segment": "gold"}
+        )
+        assert not kept.apply(conn, same, now=now)
+        with pytest.raises(Conflict):
+            kept.apply(conn, same.model_copy(update={"external_id": "2"}), now=now)
