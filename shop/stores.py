@@ -24,6 +24,7 @@ class Store:
     longitude: float | None
     timezone: str | None
     address: str | None
+    hours: str | None = None
 
 
 def put(conn: sa.Connection, given: Sequence[Mapping[str, object]], *, now: datetime) -> list[RowResult]:
@@ -46,6 +47,15 @@ def get(conn: sa.Connection, store_id: str) -> Store | None:
     """One store, if it is known."""
     found = database.read(conn, sa.select(stores).where(stores.c.store_id == store_id), Store)
     return found[0] if found else None
+
+
+def get_many(conn: sa.Connection, ids: Iterable[str]) -> dict[str, Store]:
+    """Stores by id, those that are known."""
+    wanted = set(ids)
+    if not wanted:
+        return {}
+    query = sa.select(stores).where(stores.c.store_id.in_(wanted))
+    return {store.store_id: store for store in database.read(conn, query, Store)}
 
 
 def in_stock(conn: sa.Connection, product_ids: Iterable[str], *, store_id: str | None = None) -> set[str]:
@@ -75,6 +85,7 @@ STORE_FIELDS = (
     rows.Field("longitude", rows.between(-180, 180)),
     rows.Field("timezone", rows.timezone),
     rows.Field("address", rows.short),
+    rows.Field("hours", rows.short),
 )
 STOCK_FIELDS = (
     rows.Field("store_id", rows.identifier, required=True),

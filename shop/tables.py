@@ -199,6 +199,7 @@ stores = sa.Table(
     sa.Column("longitude", sa.Float),
     sa.Column("timezone", sa.Text),
     sa.Column("address", sa.Text),
+    sa.Column("hours", sa.Text, comment="when it is open, as customers read it"),
     sa.Column("updated_at", Time, nullable=False),
 )
 
