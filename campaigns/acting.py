@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from campaigns import given, messages, own_events, tables
+from campaigns import connections, given, messages, own_events, reachable, tables
 from campaigns.definitions import shapes
 from campaigns.definitions.steps import Ask, Send, SetTrait, Webhook
 from campaigns.messages import Wanted
@@ -52,20 +52,29 @@ def _wanted(followed: Followed, row: sa.RowMapping, step: Send | Ask, best: dict
 
 
 def best_channels(conn: sa.Connection, customer_ids: Collection[int], *, purpose: str, now: datetime) -> dict[int, str]:
-    """The channel each of them agreed to and answers most; e-mail before push before SMS when nothing tells.
+    """The channel each of them agreed to, can be reached by and answers most; e-mail before push before SMS when
+    nothing tells. Only what somebody carries is chosen.
 
-    Who agreed to none is given e-mail: the ledger then says why she gets nothing.
+    Who is left with none is given e-mail: the ledger then says why she gets nothing.
     """
     if not customer_ids:
         return {}
     ids = sorted(customer_ids)
-    agreed = {channel: consent.states(conn, ids, channel=channel, purpose=purpose) for channel in SPOKEN}
+    carried = connections.connected(conn)
+    usable = {channel: _open_to(conn, ids, channel, purpose=purpose) for channel in SPOKEN if channel in carried}
     answered = _answered(conn, ids, since=now - RESPONSE)
     best = {}
     for customer in ids:
-        open_to = [channel for channel in SPOKEN if agreed[channel][customer] == consent.State.GRANTED]
+        open_to = [channel for channel, people in usable.items() if customer in people]
         best[customer] = max(open_to, key=lambda channel: answered.get((customer, channel), 0), default="email")
     return best
+
+
+def _open_to(conn: sa.Connection, ids: Sequence[int], channel: str, *, purpose: str) -> set[int]:
+    """Who agreed to this channel and can be reached by it."""
+    said = consent.states(conn, ids, channel=channel, purpose=purpose)
+    agreed = [customer for customer in ids if said[customer] == consent.State.GRANTED]
+    return set(reachable.addresses(conn, agreed, channel)) if agreed else set()
 
 
 def _answered(conn: sa.Connection, ids: Sequence[int], *, since: datetime) -> dict[tuple[int, str], int]:

@@ -26,7 +26,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One e-mail, frozen. It must not begin to leave after `deadline`, a reading of `time.monotonic()`."""
+    """One e-mail, frozen. It must not begin to leave after `deadline`, a reading of `time.monotonic()`.
+
+    `campaign` is its name, for reports by kind; `broadcast` if many get the same at once, so that one call may carry
+    several of them.
+    """
 
     message_id: UUID
     attempt: int
@@ -37,6 +41,8 @@ class Mail:
     text: str
     headers: Mapping[str, str]
     deadline: float
+    campaign: str = ""
+    broadcast: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,8 @@ class Note:
     url: str | None = None
     image: str | None = None
     actions: tuple[tuple[str, str], ...] = ()
+    closing: str = ""
+    """How to stop, beneath a text message; a gateway that says it in its own words leaves ours out."""
     template: str | None = None
     """The name a WhatsApp template was approved under, and what fills it."""
     values: tuple[str, ...] = ()
@@ -97,7 +105,10 @@ class Carrier(Protocol[P]):
         """Who carries it: the name its gate and its reports go by."""
 
     def deliver(self, batch: Sequence[P]) -> list[Receipt]:
-        """Hands each over once and gives one receipt each, in the same order; never raises for what one may expect."""
+        """Hands each over once and gives one receipt each, in the same order; never raises for what one may expect.
+
+        Several threads may ask at once.
+        """
 
     def close(self) -> None:
         """Closes kept connections, if there are any; the next `deliver` opens them again."""

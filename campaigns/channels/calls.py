@@ -55,7 +55,7 @@ class Line:
         read_seconds: float = 15.0,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
-        self._client = httpx2.Client(
+        self.client = httpx2.Client(
             base_url=base_url,
             headers=headers,
             auth=auth,
@@ -74,14 +74,14 @@ class Line:
     def close(self) -> None:
         """Closes the kept connections and lets the hands go."""
         self._hands.shutdown(wait=False)
-        self._client.close()
+        self.client.close()
 
     def post(self, url: str, *, deadline: float, **said: Any) -> Reply:
         """One POST that must begin before `deadline`, a reading of `time.monotonic()`."""
         if time.monotonic() > deadline:
             return Reply(Outcome.UNSENT, "the time for this attempt was over", status=0)
         try:
-            with self._client.stream("POST", url, **said) as response:
+            with self.client.stream("POST", url, **said) as response:
                 body = self._read(response)
         except NOTHING_LEFT as error:
             return Reply(Outcome.UNSENT, _words(error))

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from campaigns import tables
 from campaigns.channels import mime
-from campaigns.channels.base import Mail, Outcome, Receipt
+from campaigns.channels.base import Mail, Note, Outcome, Receipt
 from foundation import database
 from foundation.database import Database
 
@@ -22,20 +22,21 @@ class OutboxChannel:
     def provider(self) -> str:
         return "outbox"
 
-    def deliver(self, batch: Sequence[Mail]) -> list[Receipt]:
-        return [self._deliver(mail) for mail in batch]
+    def deliver(self, batch: Sequence[Mail | Note]) -> list[Receipt]:
+        return [self._deliver(message) for message in batch]
 
     def close(self) -> None:
         """There is nothing to close: its connections are the database's."""
 
-    def _deliver(self, mail: Mail) -> Receipt:
+    def _deliver(self, message: Mail | Note) -> Receipt:
         try:
-            mime.encode(mail)
+            if isinstance(message, Mail):
+                mime.encode(message)
             with self._db.begin() as conn:
-                row = {"message_id": mail.message_id, "received_at": datetime.now(UTC)}
+                row = {"message_id": message.message_id, "received_at": datetime.now(UTC)}
                 database.insert_once(conn, tables.outbox, row)
         except (mime.Unsendable, UnicodeError) as error:
-            return Receipt(mail.message_id, Outcome.REFUSED_FINAL, str(error))
+            return Receipt(message.message_id, Outcome.REFUSED_FINAL, str(error))
         except sa.exc.OperationalError as error:
-            return Receipt(mail.message_id, Outcome.AMBIGUOUS, type(error).__name__)
-        return Receipt(mail.message_id, Outcome.ACCEPTED, "kept in the mailbox")
+            return Receipt(message.message_id, Outcome.AMBIGUOUS, type(error).__name__)
+        return Receipt(message.message_id, Outcome.ACCEPTED, "kept in the mailbox")

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -28,11 +28,13 @@ class Subscription:
     endpoint: str
     p256dh: str
     auth: str
+    public_key: str
+    """Ours, for which it was made: to any other the browser is deaf."""
 
     @property
     def address(self) -> str:
         """As one line, the way notes name it."""
-        return orjson.dumps([self.endpoint, self.p256dh, self.auth]).decode()
+        return orjson.dumps([self.endpoint, self.p256dh, self.auth, self.public_key]).decode()
 
 
 def read(address: str) -> Subscription:
@@ -53,6 +55,14 @@ class WebPush:
     def provider(self) -> str:
         return "webpush"
 
+    @property
+    def keeps_for(self) -> timedelta | None:
+        return None
+
+    @property
+    def tells(self) -> bool:
+        return False
+
     def deliver(self, batch: Sequence[Note]) -> list[Receipt]:
         return self._line.spread(self._deliver, batch)
 
@@ -67,6 +77,9 @@ class WebPush:
         subscription = read(address)
         if wrong := push_services.wrong(subscription.endpoint):
             return Receipt(note.message_id, Outcome.REFUSED_FINAL, f"the address {wrong}", dead=(address,))
+        if subscription.public_key != self._voice.public:
+            words = "the browser subscribed to another key of ours"
+            return Receipt(note.message_id, Outcome.REFUSED_FINAL, words, dead=(address,))
         try:
             body = push_encryption.encrypt(payload(note), p256dh=subscription.p256dh, auth=subscription.auth)
         except push_encryption.BadSubscription as error:

@@ -21,7 +21,7 @@ MOST = 100
 
 Whole = Annotated[int, Field(strict=True, ge=0, le=10**15)]
 Channel = Literal["web", "app", "store", "marketplace", "call_center"]
-MessageChannel = Literal["email", "push", "sms", "onsite", "ads"]
+MessageChannel = Literal["email", "push", "sms", "whatsapp", "onsite", "ads"]
 Purpose = Literal["marketing", "analytics", "personalization"]
 
 

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from campaigns.definitions import blocks
+from campaigns.definitions.blocks import Blocks, Text
 from campaigns.definitions.shapes import Line, Shape
 from foundation.errors import Fault
 
@@ -31,23 +33,20 @@ FIELDS = (*CUSTOMER_FIELDS, *CART_FIELDS, *PRODUCT_FIELDS, *CODE_FIELDS)
 """What a marketer may write between double braces, whatever the campaign."""
 
 
-def _shown(text: str) -> str:
-    if any(not (letter.isprintable() or letter in "\n\t") for letter in text):
-        raise ValueError("holds a character that cannot be shown")
-    return text
-
-
-Text = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_shown)]
-Subject = Annotated[str, StringConstraints(max_length=2_000, pattern=r"^[^\r\n]*$"), AfterValidator(_shown)]
+Subject = Annotated[str, StringConstraints(max_length=2_000, pattern=r"^[^\r\n]*$"), AfterValidator(blocks.shown)]
 
 
 class Words(Shape):
-    """One language's version of a message, with merge fields. An SMS is its intro, a notification heading and intro."""
+    """One language's version of a message, with merge fields. An SMS is its intro, a notification heading and intro.
+
+    `blocks` are what an e-mail shows, in order; without them, heading, intro and whatever the message is about.
+    """
 
     subject: Subject = ""
     heading: Text = ""
-    intro: Text
+    intro: Text = ""
     button: Line | None = None
+    blocks: Blocks = ()
 
 
 Versions = Annotated[Mapping[Locale, Words], Field(min_length=1)]
@@ -56,6 +55,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "email": ("subject", "heading", "intro"),
     "push": ("heading", "intro"),
     "sms": ("intro",),
+    "whatsapp": (),
     "onsite": ("heading", "intro"),
     "best": ("subject", "heading", "intro"),
 }
@@ -75,14 +75,21 @@ def lacking(versions: Mapping[Locale, Words], *, channel: str, place: str) -> li
         Fault(f"{place}/{locale}/{name}", "must be a text")
         for locale, words in versions.items()
         for name in NEEDED.get(channel, ())
-        if not getattr(words, name).strip()
+        if not getattr(words, name).strip() and not (words.blocks and channel == "email" and name != "subject")
     ]
+
+
+def stores(versions: Mapping[Locale, Words]) -> frozenset[str]:
+    """The stores any version names."""
+    return frozenset(
+        block.store for words in versions.values() for block in words.blocks if isinstance(block, blocks.Store)
+    )
 
 
 def texts(versions: Mapping[Locale, Words], *, place: str) -> Collection[tuple[str, str]]:
     """Every text with merge fields, with its place."""
-    return [
-        (f"{place}/{locale}/{name}", getattr(words, name))
-        for locale, words in versions.items()
-        for name in ("subject", "heading", "intro")
-    ]
+    found = []
+    for locale, words in versions.items():
+        found += [(f"{place}/{locale}/{name}", getattr(words, name)) for name in ("subject", "heading", "intro")]
+        found += [(f"{place}/{locale}/blocks/{where}", text) for where, text in blocks.texts(words.blocks)]
+    return found

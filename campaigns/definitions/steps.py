@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from campaigns.definitions.conditions import Condition
-from campaigns.definitions.content import Text, Versions
+from campaigns.definitions.blocks import Text
+from campaigns.definitions.content import Versions
 from campaigns.definitions.entries import Tests, TraitName, Weekday, Zone
 from campaigns.definitions.shapes import Clock, Duration, Line, Scalar, Shape, Word, like
 from foundation.errors import Invalid
@@ -14,8 +15,8 @@ from recommender import placements
 MOST = 60
 """Steps of one campaign, all branches together."""
 
-Channel = Literal["email", "push", "sms", "onsite", "audience_in", "audience_out", "best"]
-SPEAKING = ("email", "push", "sms", "onsite", "best")
+Channel = Literal["email", "push", "sms", "whatsapp", "onsite", "audience_in", "audience_out", "best"]
+SPEAKING = ("email", "push", "sms", "whatsapp", "onsite", "best")
 """Channels that say something; the others only move a customer in or out of an audience."""
 
 Id = Word
@@ -113,6 +114,13 @@ class Experiment(Shape):
     winner: Winner = Winner()
 
 
+class Template(Shape):
+    """A WhatsApp template as the gateway names it once it was approved, and what fills its places, in their order."""
+
+    name: Line
+    values: Annotated[tuple[Text, ...], Field(max_length=20)] = ()
+
+
 class Send(Shape):
     """One message. `best` is the channel she agreed to and answers most; `expires` is when it is too late to send it.
 
@@ -131,6 +139,7 @@ class Send(Shape):
     reviews: bool = False
     link: Annotated[str, like(r"(https?://|/)[^\s\x00-\x1f]{0,2000}", "must be a web address")] | None = None
     audience: Line | None = None
+    template: Template | None = None
 
 
 class Ask(Shape):
