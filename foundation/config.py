@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 import sqlalchemy as sa
 from dotenv import dotenv_values
 
+from foundation import ad_accounts, google_token
 from foundation.errors import Fault, Invalid
 
 LOCALES = ("en", "fr")
@@ -43,6 +44,8 @@ class Config:
     vapid_private_key: str = field(default="", repr=False)
     fcm_credentials: str | None = field(default=None, repr=False)
     sms_url: str | None = field(default=None, repr=False)
+    meta_ads_url: str | None = field(default=None, repr=False)
+    google_ads_url: str | None = field(default=None, repr=False)
     whatsapp_url: str | None = field(default=None, repr=False)
 
     @classmethod
@@ -69,6 +72,8 @@ class Config:
             vapid_private_key=_vapid_key(env.get("RELANCE_VAPID_PRIVATE_KEY"), var, faults),
             fcm_credentials=_credentials(env.get("RELANCE_FCM_CREDENTIALS"), faults),
             sms_url=_gateway("RELANCE_SMS_URL", env.get("RELANCE_SMS_URL"), faults),
+            meta_ads_url=_ads("meta", "RELANCE_META_ADS_URL", env.get("RELANCE_META_ADS_URL"), faults),
+            google_ads_url=_ads("google", "RELANCE_GOOGLE_ADS_URL", env.get("RELANCE_GOOGLE_ADS_URL"), faults),
             whatsapp_url=_gateway("RELANCE_WHATSAPP_URL", env.get("RELANCE_WHATSAPP_URL"), faults),
         )
         if faults:
@@ -161,6 +166,17 @@ def _credentials(text: str | None, faults: list[Fault]) -> str | None:
     except (OSError, ValueError) as error:
         faults.append(Fault("RELANCE_FCM_CREDENTIALS", f"cannot be used: {error}"))
         return None
+
+
+def _ads(kind: str, name: str, text: str | None, faults: list[Fault]) -> str | None:
+    """An account at an ad platform; what is wrong with it is told with the others."""
+    try:
+        account = ad_accounts.parse(kind, text) if text else None
+        if account and kind == "google":
+            google_token.check(account.credentials)
+    except ValueError as error:
+        faults.append(Fault(name, str(error)))
+    return text or None
 
 
 def service_account_fault(written: str) -> str | None:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 import app.tables  # noqa: F401 - all tables must be known before the metadata is used
 import campaigns.channels.tables
+import campaigns.audiences.tables  # noqa: F401
 import campaigns.tables  # noqa: F401
 import recommender.tables  # noqa: F401
 import shop.tables  # noqa: F401
