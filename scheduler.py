@@ -21,7 +21,17 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from app import pruning
 from app.parts import Parts, build
-from campaigns import conversions, crediting, enrolments, membership, messages, webhooks
+from campaigns import (
+    conversions,
+    crediting,
+    enrolments,
+    membership,
+    messages,
+    returns,
+    sendgrid_account,
+    visits,
+    webhooks,
+)
 from campaigns.evidence import winners
 from foundation import jobs, logs
 from foundation.config import Config
@@ -57,6 +67,10 @@ def timetable(parts: Parts) -> list[Job]:
         Job("sweep", every(10), lambda now: messages.sweep(db, now=now)),
         Job("segments", every(3), lambda now: membership.refresh(db, now=now)),
         Job("segments-check", nightly(hour=4, minute=40), lambda now: membership.check(db, now=now)),
+        Job("visits", every(5), lambda now: visits.judge(db, now=now)),
+        Job("returns", every(60), lambda now: returns.collect(db, parts.config.return_mailbox, parts.links, now=now)),
+        Job("provider-log", every(300), lambda now: sendgrid_account.reconcile(db, parts.email, now=now)),
+        Job("provider-lists", nightly(hour=3, minute=0), lambda now: sendgrid_account.agree(db, parts.email, now=now)),
         Job("credit", every(15), lambda now: conversions.credit_new_orders(db, now=now)),
         Job("credit-check", nightly(hour=4, minute=30), lambda now: crediting.check(db, now=now)),
         Job("winners", every(600), lambda now: winners.decide(db, now=now)),

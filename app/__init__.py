@@ -2,16 +2,18 @@
 
 from flask import Flask
 
-from app import commands, health, hooks, public, security_headers
+from app import commands, health, hooks, preferences, public, security_headers, sms_hooks, worker
 from app.api import (
     carts,
     catalogue,
     customers,
     events,
     merchandising,
+    onsite,
     openapi,
     problems,
     promotions,
+    push,
     recommendations,
     stores,
 )
@@ -26,9 +28,14 @@ ROOMS = (
     promotions,
     merchandising,
     carts,
+    push,  # write or secret key: the storefront's tracker
+    onsite,
     openapi,  # open to all
+    worker,
     public,  # open to all, behind signed links
+    preferences,  # the same
     hooks,  # providers, by their signature
+    sms_hooks,
     health,  # open to all
 )
 

@@ -53,13 +53,16 @@ class Parts:
 def build(config: Config) -> Parts:
     """Makes every part. The database is joined, or the embedded one started, when it is first used."""
     db = Database(lambda: postgres.url(config.database_url, config.var), pool_size=20)
+    signed = links.Links(
+        config.secret_keys, config.base_url, tracking_url=config.tracking_url, return_address=config.return_address
+    )
     return Parts(
         config=config,
         db=db,
         ingest=ingest_queue.IngestQueue(db),
         recommender=serving.Recommender(db, files=config.var / "models"),
-        links=links.Links(config.secret_keys, config.base_url),
-        email=connect.email_channel(config, db),
+        links=signed,
+        email=connect.email_channel(config, db, signed),
     )
 
 

@@ -1,7 +1,10 @@
-"""A code as Code 128 bars, readable by any till's scanner, drawn as a PNG."""
+"""A code as Code 128 bars, readable by any till's scanner, or as a QR square for telephones, drawn as a PNG."""
 
+import io
 import struct
 import zlib
+
+import segno
 
 # Widths of bars and spaces of the 107 symbols of Code 128, in the order of the standard (ISO/IEC 15417).
 _WIDTHS = (
@@ -13,6 +16,8 @@ _WIDTHS = (
     "111242 121142 121241 114212 124112 124211 411212 421112 421211 212141 214121 412121 111143 111341 131141 114113 "
     "114311 411113 411311 113141 114131 311141 411131 211412 211214 211232 2331112"
 ).split()
+SHOWN_HEIGHT = 66
+"""Of the bars in a message, in its own pixels: half of those drawn, for sharp screens."""
 _START_B, _STOP, _QUIET = 104, 106, 10
 
 
@@ -36,6 +41,13 @@ def png(text: str, *, module: int = 3, height: int = 132) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     chunks = _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(row * height, 9)) + _chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def square(text: str, *, module: int = 6) -> bytes:
+    """The text as a QR code with its quiet zone (ISO/IEC 18004), `module` pixels to a module."""
+    out = io.BytesIO()
+    segno.make_qr(text, error="m").save(out, kind="png", scale=module, border=4)
+    return out.getvalue()
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

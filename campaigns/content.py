@@ -2,19 +2,16 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-
-from campaigns import barcode, foretold, links, phrases, promotions, wording
+from campaigns import barcode, foretold, layouts, links, mail_blocks, phrases, promotions, wording
 from campaigns.channels import mime
+from campaigns.definitions import blocks, steps
 from campaigns.definitions import content as spoken
-from campaigns.definitions import steps
 from campaigns.definitions.steps import Ask, Send
 from campaigns.phrases import Phrases
 from campaigns.rules import Policy
@@ -24,17 +21,15 @@ from recommender.slate import SlateItem
 from shop.baskets import Cart, CartLine
 from shop.catalogue import Product
 from shop.events import Review
+from shop.stores import Store
 
 TITLE_LENGTH = 120
 CLIPPED = 100 * 1024
-"""Mail readers cut longer mails off."""
+"""Mail readers cut longer mails off: marketers are warned."""
 
-_layouts = Environment(
-    loader=FileSystemLoader(Path(__file__).resolve().parent.parent / "templates" / "messages"),
-    autoescape=select_autoescape(["html"]),
-    undefined=StrictUndefined,
-    auto_reload=False,
-)
+FOOTER = {"shown": True}
+OPEN_HOSTS = ("openstreetmap.org",)
+"""Where our own blocks lead, whatever hosts the merchant lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +67,27 @@ class Occasion:
     consented_at: datetime | None
     count_opens: bool
     now: datetime
+    count_clicks: bool = True
+    stores: Mapping[str, Store] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Tracked:
-    """The links of one mail: each http address gets a number, and the mail only ever shows the number."""
+    """The links of one mail: each http address gets a number, and the mail only ever shows the number.
+
+    Not `individual`, they lead where they lead: whose clicks are not counted must not be told by her links.
+    """
 
     links: links.Links
     message_id: UUID
-    addresses: list[str] = field(default_factory=list)
+    individual: bool = True
+    addresses: dict[str, int] = field(default_factory=dict)
 
     def to(self, url: str | None) -> str | None:
         """The address that counts the click and leads there; None for none."""
-        if url is None:
-            return None
-        if url not in self.addresses:
-            self.addresses.append(url)
-        return self.links.click(self.message_id, self.addresses.index(url))
+        if url is None or not self.individual:
+            return url
+        return self.links.click(self.message_id, self.addresses.setdefault(url, len(self.addresses)))
 
 
 def render(occasion: Occasion, signed: links.Links) -> dict[str, Any]:
@@ -98,25 +97,23 @@ def render(occasion: Occasion, signed: links.Links) -> dict[str, Any]:
     """
     locale, words = spoken.spoken(occasion.says.words or {}, occasion.locale)
     fields = merge_fields(occasion, locale)
-    texts = {
-        name: format.typeset(filled(name, source, fields).strip(), locale)
-        for name, source in (("subject", words.subject), ("heading", words.heading), ("intro", words.intro))
-    }
-    tracked = Tracked(signed, occasion.message_id)
-    page = _page(occasion, texts, tracked=tracked, locale=locale)
-    html = _layouts.get_template("email/message.html").render(page)
-    text = _layouts.get_template("email/message.txt").render(page)
-    if len(html.encode()) > CLIPPED:
-        raise wording.WordingError("the mail is longer than mail readers show (100 kB)")
+
+    def say(source: str, name: str = "blocks") -> str:
+        return format.typeset(filled(name, source, fields).strip(), locale)
+
+    subject, intro = one_line(say(words.subject, "subject")), say(words.intro, "intro")
+    tracked = Tracked(signed, occasion.message_id, individual=occasion.count_clicks)
+    page = _page(occasion, tracked=tracked, locale=locale)
+    html, text = _laid_out(occasion, words, page | {"subject": subject}, say=say, intro=intro, tracked=tracked)
     headers = mime.headers(
         occasion.message_id,
         sender=occasion.sender,
         campaign=occasion.campaign,
         list_name=occasion.policy.shop_name,
         unsubscribe=signed.unsubscribe(occasion.message_id),
+        unsubscribe_by_mail=signed.unsubscribe_by_mail(occasion.message_id),
         at=occasion.now,
     )
-    subject = one_line(texts["subject"])
     parts = (occasion.address, occasion.sender, subject, html, text, *headers.values())
     return {
         "address": occasion.address,
@@ -125,12 +122,44 @@ def render(occasion: Occasion, signed: links.Links) -> dict[str, Any]:
         "html": html,
         "text": text,
         "headers": headers,
-        "links": tracked.addresses,
+        "links": list(tracked.addresses),
         "promo_code": occasion.code.code if occasion.code else None,
         "slate_id": occasion.slate_id,
         "rendered_at": occasion.now,
         "payload_hash": hashlib.sha256("\0".join(parts).encode()).digest(),
     }
+
+
+def _laid_out(
+    occasion: Occasion,
+    words: spoken.Words,
+    page: Mapping[str, Any],
+    *,
+    say: Callable[[str], str],
+    intro: str,
+    tracked: Tracked,
+) -> tuple[str, str]:
+    """HTML and text: the blocks the marketer chose, else the usual ones, and always the footer."""
+    chosen = words.blocks or blocks.usual(heading=words.heading, body=words.intro)
+    signed, code = tracked.links, occasion.code
+    sheet = mail_blocks.Sheet(
+        page=page,
+        say=say,
+        lead=lambda url: tracked.to(
+            links.leading(url, base_url=signed.base_url, hosts=(*occasion.policy.link_hosts, *OPEN_HOSTS))
+            if occasion.policy.link_hosts
+            else links.absolute(url, signed.base_url)
+        ),
+        picture=lambda url: links.absolute(url, signed.base_url),
+        draw=lambda drawn: signed.code_image(code.code, kind="qr" if drawn == "square" else "code") if code else None,
+        stores=occasion.stores,
+    )
+    shown = mail_blocks.show(chosen, sheet)
+    written = next((one["paragraphs"] for one in shown if one and one.get("paragraphs")), None)
+    preheader = one_line(intro.split("\n\n")[0]) or (written[0] if written else page["subject"])
+    layout = layouts.layout((*(block.type for block in chosen), "footer"))
+    values = {**page, "blocks": [*shown, FOOTER], "preheader": preheader}
+    return layout.html.render(values), layout.text.render(values)
 
 
 def one_line(text: str) -> str:
@@ -225,18 +254,13 @@ def _worth(offer: promotions.Offer, locale: str, say: Phrases) -> str:
 
 
 # ------------------------------------------------------------------------------------------------ layout
-def _page(occasion: Occasion, texts: Mapping[str, str], *, tracked: Tracked, locale: str) -> dict[str, Any]:
+def _page(occasion: Occasion, *, tracked: Tracked, locale: str) -> dict[str, Any]:
     """What the layout shows. Its values are escaped by the layout; none of them is HTML."""
     say, signed, policy = phrases.of(locale), tracked.links, occasion.policy
-    paragraphs = [one_line(part) for part in texts["intro"].split("\n\n")]
     lines = occasion.cart.lines[:20] if occasion.cart else ()
     subject = about(occasion, tracked=tracked, locale=locale, say=say)
     return {
         "locale": locale,
-        "subject": texts["subject"],
-        "heading": texts["heading"],
-        "paragraphs": paragraphs,
-        "preheader": paragraphs[0],
         "say": say,
         "colon": format.typeset(" :", locale) if locale == "fr" else ":",
         "shop": policy.shop_name,
@@ -251,6 +275,8 @@ def _page(occasion: Occasion, texts: Mapping[str, str], *, tracked: Tracked, loc
         "products": [_product(item, policy, tracked=tracked, locale=locale) for item in occasion.items],
         "products_title": say.products if occasion.cart else say.products_alone,
         "why": _why(occasion, locale, say),
+        "view": signed.view(occasion.message_id),
+        "trap": signed.honeypot(occasion.message_id),
         "unsubscribe": signed.unsubscribe(occasion.message_id),
         "preferences": signed.preferences(occasion.message_id),
         "privacy": tracked.to(links.absolute(policy.privacy_url, signed.base_url)) if policy.privacy_url else None,

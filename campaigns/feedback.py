@@ -1,22 +1,27 @@
-"""What came back: providers' reports, clicks, opens, unsubscribes."""
+"""What came back: providers' reports, clicks, opens, unsubscribes. Everything is taken in as a set."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+import orjson
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
-from campaigns import own_events, tables
-from campaigns.states import Reason, State, before
+from campaigns import given, mail_tables, own_events, plans, tables
+from campaigns.states import FACTS, Reason, State, before
 from foundation import database
 from recommender import shown
 from shop import consent, customers
 from shop.vocabulary import Name
 
 messages, contents, provider_events = tables.messages, tables.message_contents, tables.provider_events
+
+SOFT_DAYS, SOFT_WITHIN = 3, timedelta(days=30)
+"""A mailbox that took nothing on so many days within so long is left alone."""
 
 
 class Kind(StrEnum):
@@ -27,12 +32,14 @@ class Kind(StrEnum):
     DROPPED = "dropped"
     BOUNCED = "bounced"
     COMPLAINED = "complained"
+    UNSUBSCRIBED = "unsubscribed"
     OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One report of a provider. `bad_address` if the address does not exist; `raw` is kept as it came."""
+    """One report of a provider. `bad_address` if the address does not exist; `ours` if the fault was not hers at all;
+    `ref` is the provider's name of the message, for reports that lack ours; `raw` is kept as it came."""
 
     event_id: str
     kind: Kind
@@ -40,68 +47,116 @@ class Report:
     message_id: UUID | None = None
     attempt: int | None = None
     bad_address: bool = False
+    ours: bool = False
     detail: str | None = None
+    ref: str | None = None
     raw: Mapping[str, Any] | None = None
 
 
 _STATES = {
-    Kind.ACCEPTED: State.ACCEPTED,
-    Kind.DELIVERED: State.DELIVERED,
-    Kind.DROPPED: State.DROPPED,
-    Kind.BOUNCED: State.BOUNCED,
-    Kind.COMPLAINED: State.COMPLAINED,
+    State.ACCEPTED: Kind.ACCEPTED,
+    State.DELIVERED: Kind.DELIVERED,
+    State.DROPPED: Kind.DROPPED,
+    State.BOUNCED: Kind.BOUNCED,
+    State.COMPLAINED: Kind.COMPLAINED,
 }
 
 
-def reported(conn: sa.Connection, provider: str, reports: Sequence[Report], *, now: datetime) -> int:
+def reported(
+    conn: sa.Connection, provider: str, reports: Sequence[Report], *, now: datetime, by: str = "webhook"
+) -> int:
     """T10: takes in reports, in any order and however often they come. Gives how many were new.
 
-    They are found by our own message id and attempt, so one may arrive before the answer to the call itself.
+    They are found by our own message id and attempt, so one may arrive before the answer to the call itself. The number
+    of statements does not grow with theirs.
     """
-    new = 0
-    for report in reports:
-        if _first_time(conn, provider, report, now):
-            new += 1
-            _apply(conn, report, now)
-    return new
+    once = {report.event_id: report for report in reports}
+    told = _with_messages(conn, provider, list(once.values()))
+    kept = _keep(conn, provider, told, now)
+    fresh = [report for report in told if report.event_id in kept]
+    for state in FACTS:  # weakest first: each takes what it may from those before it
+        _move(conn, state, [one for one in fresh if one.kind is _STATES[state] and one.message_id], by=by, now=now)
+    _consequences(conn, fresh, now=now)
+    return len(fresh)
 
 
-def _first_time(conn: sa.Connection, provider: str, report: Report, now: datetime) -> bool:
-    row = {
-        "provider": provider,
-        "event_id": report.event_id,
-        "message_id": report.message_id,
-        "attempt": report.attempt,
-        "type": report.kind,
-        "at": report.at,
-        "received_at": now,
-        "raw": report.raw or {},
+def _with_messages(conn: sa.Connection, provider: str, reports: Sequence[Report]) -> list[Report]:
+    """Complaints may come without what we sent along: an earlier report of the same mail says whose it is."""
+    lost = {report.ref for report in reports if report.message_id is None and report.ref}
+    if not lost:
+        return list(reports)
+    query = sa.select(provider_events.c.ref, provider_events.c.message_id, provider_events.c.attempt).where(
+        provider_events.c.provider == provider,
+        provider_events.c.ref == sa.any_(sa.bindparam("refs", sorted(lost), postgresql.ARRAY(sa.Text))),
+        provider_events.c.message_id.is_not(None),
+    )
+    found = {row.ref: (row.message_id, row.attempt) for row in conn.execute(query)}
+    found |= {report.ref: (report.message_id, report.attempt) for report in reports if report.message_id and report.ref}
+    return [
+        replace(report, message_id=found[report.ref][0], attempt=found[report.ref][1])
+        if report.message_id is None and report.ref in found
+        else report
+        for report in reports
+    ]
+
+
+def _keep(conn: sa.Connection, provider: str, reports: Sequence[Report], now: datetime) -> set[str]:
+    """Keeps each once; the ids of those that are new."""
+    if not reports:
+        return set()
+    table = provider_events.c
+    columns: dict[str, given.Column] = {
+        "event_id": (sa.Text(), [one.event_id for one in reports]),
+        "message_id": (table.message_id.type, [one.message_id for one in reports]),
+        "attempt": (sa.Integer(), [one.attempt for one in reports]),
+        "type": (sa.Text(), [str(one.kind) for one in reports]),
+        "at": (given.Time, [one.at for one in reports]),
+        "ref": (sa.Text(), [one.ref for one in reports]),
+        "raw": (sa.Text(), [orjson.dumps(one.raw or {}, default=str).decode() for one in reports]),
     }
-    return database.insert_once(conn, provider_events, row)
+    rows = given.rows("told", columns)
+    chosen = [rows.c[name] if name != "raw" else sa.cast(rows.c.raw, postgresql.JSONB) for name in columns]
+    fixed = [sa.literal(provider), sa.literal(now, given.Time)]
+    statement = (
+        postgresql.insert(provider_events)
+        .from_select([*columns, "provider", "received_at"], sa.select(*chosen, *fixed))
+        .on_conflict_do_nothing()
+        .returning(table.event_id)
+    )
+    return set(conn.scalars(statement))
 
 
-def _apply(conn: sa.Connection, report: Report, now: datetime) -> None:
-    target = _STATES.get(report.kind)
-    if target is None or report.message_id is None:
+def _move(conn: sa.Connection, state: State, reports: Sequence[Report], *, by: str, now: datetime) -> None:
+    if not reports:
         return
-    mine = messages.c.id == report.message_id
-    if report.attempt is not None:
-        mine &= messages.c.attempt == report.attempt
+    first = {report.message_id: report for report in reversed(reports)}
+    rows = given.rows(
+        "told",
+        {
+            "message_id": (messages.c.id.type, list(first)),
+            "attempt": (sa.Integer(), [one.attempt for one in first.values()]),
+            "at": (given.Time, [one.at for one in first.values()]),
+            "reason": (sa.Text(), [_reason(one) for one in first.values()]),
+            "detail": (sa.Text(), [one.detail for one in first.values()]),
+        },
+    )
     values: dict[str, Any] = {
-        "state": target,
-        "reason": _reason(report),
-        "detail": report.detail,
+        "state": state,
+        "reason": rows.c.reason,
+        "detail": rows.c.detail,
         "lease_until": None,
-        "accepted_at": sa.func.coalesce(messages.c.accepted_at, report.at),
+        "accepted_at": sa.func.coalesce(messages.c.accepted_at, rows.c.at),
         "resolved_at": sa.func.coalesce(messages.c.resolved_at, now),
-        "resolved_by": "webhook",
+        "resolved_by": by,
         # What was thought unsure, and settled as such, has consequences after all.
         "settled_at": sa.case((messages.c.state == State.UNCONFIRMED, None), else_=messages.c.settled_at),
     }
-    conn.execute(sa.update(messages).where(mine, messages.c.state.in_(before(target))).values(values))
-    if report.bad_address or report.kind is Kind.COMPLAINED:
-        reason = "complaint" if report.kind is Kind.COMPLAINED else "hard_bounce"
-        _suppress(conn, report.message_id, reason=reason, now=now)
+    mine = (
+        messages.c.id == rows.c.message_id,
+        messages.c.attempt == sa.func.coalesce(rows.c.attempt, messages.c.attempt),
+        messages.c.state.in_(before(state)),
+    )
+    conn.execute(sa.update(messages).where(*mine).values(values))
 
 
 def _reason(report: Report) -> Reason | None:
@@ -112,14 +167,56 @@ def _reason(report: Report) -> Reason | None:
     return None
 
 
-def _suppress(conn: sa.Connection, message_id: UUID, *, reason: str, now: datetime) -> None:
-    row = conn.execute(
-        sa.select(messages.c.channel, contents.c.address)
+def _consequences(conn: sa.Connection, reports: Sequence[Report], *, now: datetime) -> None:
+    """Addresses that must not be used any more, and mailboxes that took nothing once too often."""
+    addresses = _addresses(conn, {one.message_id for one in reports if one.message_id})
+    known = [(one, addresses[one.message_id]) for one in reports if one.message_id in addresses]
+    complained = [address for one, address in known if one.kind is Kind.COMPLAINED]
+    consent.suppress_many(conn, complained, reason="complaint", now=now)
+    consent.suppress_many(conn, [address for one, address in known if one.bad_address], reason="hard_bounce", now=now)
+    _soft(conn, [(*address, one.at) for one, address in known if _soft_bounce(one)], now=now)
+    for one in reports:
+        if one.kind is Kind.UNSUBSCRIBED and one.message_id:
+            unsubscribed(conn, one.message_id, now=now)
+
+
+def _soft_bounce(report: Report) -> bool:
+    return report.kind is Kind.BOUNCED and not report.bad_address and not report.ours
+
+
+def _addresses(conn: sa.Connection, ids: Collection[UUID]) -> dict[UUID, tuple[str, str]]:
+    """The channel and address each message went to."""
+    if not ids:
+        return {}
+    query = (
+        sa.select(messages.c.id, messages.c.channel, contents.c.address)
         .join(contents, contents.c.message_id == messages.c.id)
-        .where(messages.c.id == message_id)
-    ).one_or_none()
-    if row is not None:
-        consent.suppress(conn, channel=row.channel, address=row.address, reason=reason, now=now)
+        .where(messages.c.id == _any(ids))
+    )
+    return {row.id: (row.channel, row.address) for row in conn.execute(query)}
+
+
+def _soft(conn: sa.Connection, bounced: Sequence[tuple[str, str, datetime]], *, now: datetime) -> None:
+    if not bounced:
+        return
+    table = mail_tables.soft_bounces
+    hashed = {(channel, consent.address_hash(channel, address)): address for channel, address, _ in bounced}
+    rows = [
+        {"channel": channel, "address_hash": consent.address_hash(channel, address), "day": at.date()}
+        for channel, address, at in bounced
+    ]
+    conn.execute(postgresql.insert(table).on_conflict_do_nothing(), rows)
+    often = (
+        sa.select(table.c.channel, table.c.address_hash)
+        .where(
+            sa.tuple_(table.c.channel, table.c.address_hash).in_(list(hashed)),
+            table.c.day > (now - SOFT_WITHIN).date(),
+        )
+        .group_by(table.c.channel, table.c.address_hash)
+        .having(sa.func.count() >= SOFT_DAYS)
+    )
+    full = [(channel, hashed[channel, bytes(found)]) for channel, found in conn.execute(often)]
+    consent.suppress_many(conn, full, reason=consent.SOFT, now=now)
 
 
 # ---------------------------------------------------------------------------------------------- customers
@@ -129,61 +226,124 @@ def destination(conn: sa.Connection, message_id: UUID, n: int) -> str | None:
     return addresses[n] if addresses and 0 <= n < len(addresses) else None
 
 
-def clicked(conn: sa.Connection, message_id: UUID, n: int, *, machine: bool, now: datetime) -> None:
-    """A link was followed. What a scanner follows is told as an event, but never counts as the customer's click."""
-    row = _message(conn, message_id)
-    if row is None:
+def clicked(conn: sa.Connection, message_id: UUID, n: int, *, now: datetime) -> None:
+    """A person followed a link."""
+    clicked_many(conn, [(message_id, n, now)], now=now)
+
+
+def clicked_many(conn: sa.Connection, followed: Sequence[tuple[UUID, int, datetime]], *, now: datetime) -> None:
+    """People followed links: each a message, the number of its link, and when."""
+    if not followed:
         return
-    if not machine:
-        _touch(conn, message_id, now)
-    properties = own_events.about(row) | {"link": n, "machine": machine} | _recommended(conn, message_id, n)
-    key = f"clicked:{message_id.hex}:{n}:{now:%Y%m%d%H%M%S}"
-    told = own_events.Told(key, Name.MESSAGE_CLICKED, row["customer_id"], now, properties)
-    own_events.tell(conn, [told], now=now)
+    rows = {row["id"]: row for row in _rows(conn, {message_id for message_id, _, _ in followed})}
+    known = [(rows[message_id], n, at) for message_id, n, at in followed if message_id in rows]
+    _touch(conn, [(row["id"], at) for row, _, at in known])
+    products = _recommended(conn, {(row["id"], n) for row, n, _ in known})
+    told = [
+        own_events.Told(
+            f"clicked:{row['id'].hex}:{n}:{at:%Y%m%d%H%M%S}",
+            Name.MESSAGE_CLICKED,
+            row["customer_id"],
+            at,
+            own_events.about(row) | {"link": n} | products.get((row["id"], n), {}),
+        )
+        for row, n, at in known
+    ]
+    own_events.tell(conn, told, now=now)
 
 
-def _recommended(conn: sa.Connection, message_id: UUID, n: int) -> dict[str, str]:
-    """The slate and the product, if the link leads to a product recommended in the message."""
-    kept = sa.select(contents.c.slate_id, contents.c.links).where(contents.c.message_id == message_id)
-    row = conn.execute(kept).one_or_none()
-    if row is None or row.slate_id is None or not 0 <= n < len(row.links):
-        return {}
-    product_id = shown.product_at(conn, row.slate_id, row.links[n])
-    return {"slate_id": str(row.slate_id), "product_id": product_id} if product_id else {}
-
-
-def _touch(conn: sa.Connection, message_id: UUID, now: datetime) -> None:
-    conn.execute(
-        sa.update(messages)
-        .where(messages.c.id == message_id)
-        .values(first_clicked_at=sa.func.coalesce(messages.c.first_clicked_at, now), last_clicked_at=now)
+def _recommended(conn: sa.Connection, links: Collection[tuple[UUID, int]]) -> dict[tuple[UUID, int], dict[str, str]]:
+    """The slate and the product of each link that leads to a product recommended in its message."""
+    query = sa.select(contents.c.message_id, contents.c.slate_id, contents.c.links).where(
+        contents.c.message_id == _any({message_id for message_id, _ in links}), contents.c.slate_id.is_not(None)
     )
+    kept = {row.message_id: row for row in conn.execute(query)}
+    pages = {
+        (message_id, n): (kept[message_id].slate_id, kept[message_id].links[n])
+        for message_id, n in links
+        if message_id in kept and 0 <= n < len(kept[message_id].links)
+    }
+    products = shown.products_at(conn, set(pages.values()))
+    return {
+        link: {"slate_id": str(page[0]), "product_id": products[page]}
+        for link, page in pages.items()
+        if page in products
+    }
 
 
-def opened(conn: sa.Connection, message_id: UUID, *, machine: bool, now: datetime) -> None:
-    """The picture of a mail was fetched. Kept only while its customer lets us measure: she may have said no since."""
-    row = _message(conn, message_id)
-    if row is None or machine:
-        return
-    allowed = consent.states(conn, [row["person"]], channel="email", purpose="analytics")[row["person"]]
-    if allowed == consent.State.GRANTED:
+def _touch(conn: sa.Connection, clicks: Sequence[tuple[UUID, datetime]]) -> None:
+    columns: dict[str, given.Column] = {
+        "id": (messages.c.id.type, [message_id for message_id, _ in clicks]),
+        "at": (given.Time, [at for _, at in clicks]),
+    }
+    rows = given.rows("followed", columns)
+    times = sa.select(rows.c.id, sa.func.min(rows.c.at).label("first"), sa.func.max(rows.c.at).label("last"))
+    seen = times.group_by(rows.c.id).subquery()
+    values = {
+        "first_clicked_at": sa.func.least(messages.c.first_clicked_at, seen.c.first),
+        "last_clicked_at": sa.func.greatest(messages.c.last_clicked_at, seen.c.last),
+    }
+    conn.execute(sa.update(messages).where(messages.c.id == seen.c.id).values(values))
+
+
+def opened(conn: sa.Connection, message_id: UUID, *, now: datetime) -> None:
+    """A person opened it. Kept only while she lets us measure: she may have said no since."""
+    if measurable(conn, message_id) is consent.State.GRANTED:
         first = (messages.c.id == message_id) & messages.c.opened_at.is_(None)
         conn.execute(sa.update(messages).where(first).values(opened_at=now))
 
 
-def unsubscribed(conn: sa.Connection, message_id: UUID, *, now: datetime) -> bool:
-    """No more marketing to this person and this address, from the commit on; again is nothing. False if unknown."""
+def measurable(conn: sa.Connection, message_id: UUID) -> consent.State:
+    """What she says, now, of measuring whether she reads."""
+    person = customer_of(conn, message_id)
+    if person is None:
+        return consent.State.DENIED
+    return consent.states(conn, [person], channel="email", purpose="analytics")[person]
+
+
+def seen_on(conn: sa.Connection, message_id: UUID, *, now: datetime) -> None:
+    """The hygiene of lists alone: the day of her last open, written over the one before; nothing once she objects."""
+    person = customer_of(conn, message_id)
+    if person is not None and measurable(conn, message_id) is not consent.State.DENIED:
+        kept = {"customer_id": person, "day": now.date()}
+        database.upsert(conn, mail_tables.last_opens, [kept], key=["customer_id"])
+
+
+def unsubscribed(conn: sa.Connection, message_id: UUID, *, now: datetime, everything: bool = False) -> bool:
+    """No more of this to this person, from the commit on; again is nothing. False if unknown.
+
+    Of a campaign with a topic, no more of its topic; of any other, or if she wants `everything` to end, no more
+    marketing at all, to this address either.
+    """
     row = _message(conn, message_id)
     if row is None:
         return False
-    if consent.standing(conn, row["person"]).get((row["channel"], "marketing")) != consent.State.DENIED:
-        consent.withdraw(conn, row["person"], channel=row["channel"], source=f"unsubscribe:{message_id}", now=now)
-    _suppress(conn, message_id, reason="unsubscribed", now=now)
-    told = own_events.Told(
-        f"unsubscribed:{message_id}", Name.UNSUBSCRIBED, row["customer_id"], now, own_events.about(row)
-    )
+    topic = None if everything else topic_of(conn, row)
+    purpose = f"marketing/{topic}" if topic else "marketing"
+    if consent.standing(conn, row["person"]).get((row["channel"], purpose)) != consent.State.DENIED:
+        source = f"unsubscribe:{message_id}"
+        consent.withdraw(conn, row["person"], channel=row["channel"], purpose=purpose, source=source, now=now)
+    if topic is None:
+        addresses = _addresses(conn, [message_id]).values()
+        consent.suppress_many(conn, list(addresses), reason="unsubscribed", now=now)
+    key = f"unsubscribed:{message_id}" + (f":{topic}" if topic else "")
+    properties = own_events.about(row) | ({"topic": topic} if topic else {})
+    told = own_events.Told(key, Name.UNSUBSCRIBED, row["customer_id"], now, properties)
     own_events.tell(conn, [told], now=now)
     return True
+
+
+def topic_of(conn: sa.Connection, row: Mapping[str, Any]) -> str | None:
+    """What its campaign is about, if the merchant sorts mails by topic; `row` is a row of the ledger."""
+    key = (row["campaign_id"], row["version"], row["step"])
+    said = plans.said(conn, {key}).get(key)
+    return said.campaign.topic if said else None
+
+
+def topic_of_message(conn: sa.Connection, message_id: UUID) -> str | None:
+    """The same of a message by its id; None if it is not known."""
+    row = _message(conn, message_id)
+    return topic_of(conn, row) if row else None
 
 
 def customer_of(conn: sa.Connection, message_id: UUID) -> int | None:
@@ -193,7 +353,16 @@ def customer_of(conn: sa.Connection, message_id: UUID) -> int | None:
 
 
 def _message(conn: sa.Connection, message_id: UUID) -> dict[str, Any] | None:
-    row = conn.execute(sa.select(messages).where(messages.c.id == message_id)).mappings().one_or_none()
-    if row is None:
-        return None
-    return {**row, "person": customers.canonical(conn, [row["customer_id"]])[row["customer_id"]]}
+    found = _rows(conn, [message_id])
+    return found[0] if found else None
+
+
+def _rows(conn: sa.Connection, ids: Collection[UUID]) -> list[dict[str, Any]]:
+    """Messages, and who each is for as she is known now."""
+    found = conn.execute(sa.select(messages).where(messages.c.id == _any(ids))).mappings().all()
+    people = customers.canonical(conn, [row["customer_id"] for row in found])
+    return [{**row, "person": people[row["customer_id"]]} for row in found]
+
+
+def _any(ids: Collection[UUID]) -> sa.ColumnElement[Any]:
+    return sa.any_(sa.bindparam(None, list(ids), postgresql.ARRAY(postgresql.UUID)))

@@ -1,16 +1,22 @@
-"""Signed links: click, open, unsubscribe, preferences, restored cart, code picture; a salt for each.
+"""Signed links: click, open, unsubscribe, preferences, restored cart, code picture; a key of its own for each.
 
 A token says which message it came from, never who is at the browser: mails are forwarded. Where a click leads is
-looked up in the message itself, so no address is ever a parameter. The first secret signs; all of them are accepted.
+looked up in the message itself, so no address is ever a parameter. The first secret signs; all of them are accepted,
+and each token names the one it was signed with. 128 bits of HMAC-SHA256 stand behind every token.
 """
 
+import hashlib
+import hmac
+from base64 import b32decode, b32encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import cast
 from urllib.parse import urljoin, urlsplit
 from uuid import UUID
 
-from itsdangerous import BadSignature, URLSafeSerializer
+SIGNATURE = 16
+MOST_LINKS = 65_535
+RETURNED, UNSUBSCRIBING = "b", "u"
+"""What a mail to one of our own addresses is about: a message that came back, or a wish to get no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,46 +37,102 @@ class Restore:
 
 
 class Links:
-    """Makes and reads every signed address. Readers give None for whatever was not signed here."""
+    """Makes and reads every signed address. Readers give None for whatever was not signed here.
 
-    def __init__(self, secret_keys: Sequence[str], base_url: str) -> None:
+    :param base_url: where the installation is reached
+    :param tracking_url: the sub-domain the links of messages go by, if they have one of their own
+    :param return_address: where messages come back to, if its mailbox is read
+    """
+
+    def __init__(
+        self,
+        secret_keys: Sequence[str],
+        base_url: str,
+        *,
+        tracking_url: str | None = None,
+        return_address: str | None = None,
+    ) -> None:
         self.base_url = base_url.rstrip("/")
-        self._keys = list(reversed(secret_keys))  # itsdangerous signs with the last and accepts all
+        self.return_address = return_address
+        self.tracking_url = (tracking_url or base_url).rstrip("/")
+        self._keys = [key.encode() for key in secret_keys]
+        self._derived: dict[str, list[tuple[bytes, bytes]]] = {}
 
     def click(self, message_id: UUID, n: int) -> str:
         """The address that counts a click on link `n`, then leads where the message says."""
-        return self._address("c", [message_id.hex, n])
+        return self._address("c", message_id.bytes + n.to_bytes(2, "big"))
 
     def open(self, message_id: UUID) -> str:
         """The address of the picture that tells a message was opened."""
-        return self._address("o", message_id.hex)
+        return self._address("o", message_id.bytes)
+
+    def honeypot(self, message_id: UUID) -> str:
+        """An address nobody can see in the message: who follows it is a machine."""
+        return self._address("h", message_id.bytes)
 
     def unsubscribe(self, message_id: UUID) -> str:
         """The address that shows a page on GET and unsubscribes on POST (RFC 8058)."""
-        return self._address("u", message_id.hex)
+        return self._address("u", message_id.bytes)
+
+    def unsubscribe_by_mail(self, message_id: UUID) -> str | None:
+        """The address a mail program may write to instead, if a mailbox of ours is read."""
+        return self.mailbox(UNSUBSCRIBING, message_id, address=self.return_address) if self.return_address else None
 
     def preferences(self, message_id: UUID) -> str:
         """The page where a customer chooses what she receives."""
-        return self._address("preferences", message_id.hex)
+        return self._address("preferences", message_id.bytes)
+
+    def view(self, message_id: UUID) -> str:
+        """The message as a page, for who cannot read it where it arrived."""
+        return self._address("v", message_id.bytes)
+
+    def confirm(self, message_id: UUID) -> str:
+        """The page where who asked to be written to says yes a second time; opening it does nothing."""
+        return self._address("k", message_id.bytes)
 
     def restore(self, cart_ref: int, *, code: str | None, message_id: UUID) -> str:
         """The address that reopens a cart on any device, its code applied."""
-        return self._address("r", [cart_ref, code, message_id.hex])
+        return self._address("r", cart_ref.to_bytes(8, "big") + message_id.bytes + (code or "").encode())
 
     def survey(self, message_id: UUID, *, score: int | None = None) -> str:
         """The page with a message's question, an answer chosen if `score` is given; opening it answers nothing."""
-        return self._address("s", message_id.hex) + (f"?score={score}" if score is not None else "")
+        return self._address("s", message_id.bytes) + (f"?score={score}" if score is not None else "")
 
-    def code_image(self, code: str) -> str:
-        """The address of a code's barcode picture."""
-        return self._address("p/code", code) + ".png"
+    def code_image(self, code: str, *, kind: str = "code") -> str:
+        """The address of a code's picture: bars, or a square if `kind` is `qr`."""
+        return self._address(f"p/{kind}", code.encode()) + ".png"
+
+    def mailbox(self, purpose: str, message_id: UUID, *, address: str) -> str:
+        """An address of our own that says what a mail to it is about: `bounces@m.fr` → `bounces+b…@m.fr`.
+
+        Mail hosts change capitals and allow 64 characters before the @, so it is base32, with 80 bits of signature.
+        """
+        local, _, domain = address.rpartition("@")
+        kid, key = self._signing(f"mail.{purpose}")[0]
+        payload = kid + message_id.bytes
+        token = b32encode(payload + hmac.digest(key, payload, "sha256")[:10]).decode().rstrip("=").lower()
+        return f"{local}+{purpose}{token}@{domain}"
+
+    def read_mailbox(self, purpose: str, token: str) -> UUID | None:
+        """The message of what stands between the `+` and the `@`, the letter of its purpose taken off."""
+        try:
+            raw = b32decode(token.upper() + "=" * (-len(token) % 8))
+        except ValueError:
+            return None
+        payload, signature = raw[:17], raw[17:]
+        keys = [key for kid, key in self._signing(f"mail.{purpose}") if kid == payload[:1]]
+        good = any(hmac.compare_digest(hmac.digest(key, payload, "sha256")[:10], signature) for key in keys)
+        return UUID(bytes=payload[1:]) if good and len(raw) == 27 else None
 
     def read_click(self, token: str) -> Click | None:
         value = self._read("c", token)
-        return Click(UUID(value[0]), int(value[1])) if isinstance(value, list) else None
+        return Click(UUID(bytes=value[:16]), int.from_bytes(value[16:], "big")) if value else None
 
     def read_open(self, token: str) -> UUID | None:
         return self._message("o", token)
+
+    def read_honeypot(self, token: str) -> UUID | None:
+        return self._message("h", token)
 
     def read_unsubscribe(self, token: str) -> UUID | None:
         return self._message("u", token)
@@ -81,29 +143,52 @@ class Links:
     def read_preferences(self, token: str) -> UUID | None:
         return self._message("preferences", token)
 
+    def read_view(self, token: str) -> UUID | None:
+        return self._message("v", token)
+
+    def read_confirm(self, token: str) -> UUID | None:
+        return self._message("k", token)
+
     def read_restore(self, token: str) -> Restore | None:
         value = self._read("r", token)
-        return Restore(int(value[0]), value[1], UUID(value[2])) if isinstance(value, list) else None
+        if value is None:
+            return None
+        return Restore(int.from_bytes(value[:8], "big"), value[24:].decode() or None, UUID(bytes=value[8:24]))
 
-    def read_code(self, token: str) -> str | None:
-        value = self._read("p/code", token.removesuffix(".png"))
-        return value if isinstance(value, str) else None
+    def read_code(self, token: str, *, kind: str = "code") -> str | None:
+        value = self._read(f"p/{kind}", token.removesuffix(".png"))
+        return value.decode() if value else None
 
     def _message(self, purpose: str, token: str) -> UUID | None:
         value = self._read(purpose, token)
-        return UUID(value) if isinstance(value, str) else None
+        return UUID(bytes=value) if value else None
 
-    def _address(self, purpose: str, value: object) -> str:
-        return f"{self.base_url}/{purpose}/{self._signer(purpose).dumps(value)}"
+    def _address(self, purpose: str, value: bytes) -> str:
+        kid, key = self._signing(purpose)[0]
+        payload = kid + value
+        signed = payload + hmac.digest(key, payload, "sha256")[:SIGNATURE]
+        return f"{self.tracking_url}/{purpose}/{urlsafe_b64encode(signed).rstrip(b'=').decode()}"
 
-    def _read(self, purpose: str, token: str) -> object:
+    def _read(self, purpose: str, token: str) -> bytes | None:
+        """What was signed; None for a single bit that is another, also those base64 leaves unused."""
         try:
-            return cast("object", self._signer(purpose).loads(token))
-        except BadSignature:
+            raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        except ValueError:
             return None
+        if urlsafe_b64encode(raw).rstrip(b"=") != token.encode(errors="replace"):
+            return None
+        payload, signature = raw[:-SIGNATURE], raw[-SIGNATURE:]
+        keys = [key for kid, key in self._signing(purpose) if kid == payload[:1]]
+        good = any(hmac.compare_digest(hmac.digest(key, payload, "sha256")[:SIGNATURE], signature) for key in keys)
+        return payload[1:] if good else None
 
-    def _signer(self, purpose: str) -> URLSafeSerializer:
-        return URLSafeSerializer(self._keys, salt=f"relance.{purpose}")
+    def _signing(self, purpose: str) -> list[tuple[bytes, bytes]]:
+        """The keys of a purpose, the first of which signs, each with the one letter it is known by."""
+        if purpose not in self._derived:
+            salt = f"relance.{purpose}".encode()
+            keys = [(hashlib.sha256(key).digest()[:1], hmac.digest(key, salt, "sha256")) for key in self._keys]
+            self._derived[purpose] = keys
+        return self._derived[purpose]
 
 
 def absolute(url: str | None, base_url: str) -> str | None:

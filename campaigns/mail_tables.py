@@ -29,9 +29,7 @@ visits = sa.Table(
 last_opens = sa.Table(
     "last_opens",
     metadata,
-    sa.Column(
-        "customer_id", sa.BigInteger, sa.ForeignKey("customers.id", ondelete="CASCADE"), primary_key=True
-    ),
+    sa.Column("customer_id", sa.BigInteger, sa.ForeignKey("customers.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("day", sa.Date, nullable=False),
     comment="The day of her last open and nothing else, where only the hygiene of lists is measured",
 )

@@ -48,7 +48,7 @@ from foundation.database import Database
 from foundation.errors import RelanceError
 from recommender import serving
 from recommender.predictions import expected
-from shop import catalogue, consent, events, inbox
+from shop import catalogue, consent, events, inbox, stores
 
 log = logging.getLogger(__name__)
 
@@ -253,6 +253,7 @@ class _Gathered:
     products: Mapping[str, catalogue.Product]
     likely: Mapping[int, expected.Expected]
     opinions: Mapping[str, list[events.Review]]
+    stores: Mapping[str, stores.Store]
     now: datetime
 
 
@@ -269,6 +270,7 @@ def _gathered(
         slates=_slates(conn, cases, sending, now=now),
         products=catalogue.get_many(conn, {product for case in cases for product in case.about}),
         likely=expected.of_customers(conn, [case.customer_id for case in cases]),
+        stores=stores.get_many(conn, {store for case in cases for store in case.stores}),
         opinions=events.reviews(conn, {product for case in cases if case.reviewed for product in case.about}),
         now=now,
     )
@@ -300,6 +302,8 @@ def _occasion(case: Case, known: _Gathered) -> content.Occasion:
         code=known.held.get((offer.id, case.customer_id)) if offer else None,
         consented_at=case.consented_at,
         count_opens=case.count_opens,
+        count_clicks=case.count_clicks,
+        stores=known.stores,
         now=known.now,
     )
 

@@ -16,6 +16,9 @@ class Phrases:
     code_intro: str
     code_where: str
     barcode: str
+    square: str
+    online: str
+    map: str
     terms: str
     terms_minimum: str
     free_shipping: str
@@ -44,6 +47,9 @@ _EN = Phrases(
     code_intro="Your code, personal and valid once",
     code_where="On the site, in the app, or scanned at the till.",
     barcode="Barcode",
+    square="QR code",
+    online="View online",
+    map="See on a map",
     terms="{worth}, until {until}.",
     terms_minimum="{worth} from {minimum}, until {until}.",
     free_shipping="Free delivery",
@@ -71,6 +77,9 @@ _FR = Phrases(
     code_intro="Votre code, personnel et valable une fois",
     code_where="Sur le site, dans l’application, ou scanné en caisse.",
     barcode="Code-barres",
+    square="QR code",
+    online="Voir en ligne",
+    map="Voir sur un plan",
     terms="{worth}, jusqu’au {until}.",
     terms_minimum="{worth} dès {minimum}, jusqu’au {until}.",
     free_shipping="Livraison offerte",

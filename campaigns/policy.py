@@ -8,6 +8,8 @@ from campaigns import rules, tables
 from campaigns.rules import Policy
 from foundation import database
 
+Topics = rules.Topics
+
 
 def load(conn: sa.Connection) -> Policy:
     """The policy in force; the defaults until one is saved."""

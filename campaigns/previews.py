@@ -18,7 +18,7 @@ from campaigns.plans import Plan
 from foundation.errors import Conflict
 from recommender import serving
 from recommender.predictions import expected
-from shop import baskets, carts, catalogue, customers, events
+from shop import baskets, carts, catalogue, customers, events, stores
 from shop.baskets import Cart, CartLine
 
 NOBODY = UUID(int=0)
@@ -96,6 +96,7 @@ def _occasion(
         code=_dummy(shown.offer, now) if shown.offer else None,
         consented_at=None,
         count_opens=False,
+        stores=stores.get_many(conn, spoken.stores(says.words or {})),
         now=now,
     )
 

@@ -1,13 +1,21 @@
 """The merchant's rules for every campaign as one value: caps, quiet hours, sender, links, attribution window."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import time
+from datetime import date, time
 from email.utils import parseaddr
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from campaigns import domains
+from campaigns.domains import WarmUp
 from foundation.errors import Fault, Invalid
+from shop.consent import State
+
+Topics = Mapping[str, str]
+OPENS = ("off", "hygiene", "consent")
+CLICKS = ("everyone", "consent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +24,12 @@ class Policy:
     `sms_stop` is the number people send STOP to; empty when they answer the message itself.
 
     `margin_percent` is what the shop keeps of a product whose cost it does not tell; `message_prices` is what a message
-    costs, in cents, by channel: what is not named costs nothing by the piece.
+    costs, in cents, by channel: what is not named costs nothing by the piece. A campaign that sends more than
+    `approval_above` messages in a day needs a second person's yes; 0: none does.
+
+    `opens` are measured of nobody (`off`), as the day of the last one alone (`hygiene`), or of who agreed (`consent`);
+    `track_clicks` of `everyone` or of who agreed (`consent`). `topics` are what mails can be about, a short word and
+    its title. `rates` are the most mails a second to a group of mailbox hosts; `warm_up` limits each day's.
     """
 
     shop_name: str = "Maison Aubier"
@@ -29,10 +42,28 @@ class Policy:
     quiet_from: time | None = time(22, 0)
     quiet_until: time | None = time(8, 0)
     attribution_days: int = 5
+    approval_above: int = 0
     sms_stop: str = ""
     margin_percent: int = 40
     message_prices: Mapping[str, float] = field(default_factory=lambda: {"sms": 5.0})
     link_hosts: tuple[str, ...] = ()
+    opens: str = "consent"
+    track_clicks: str = "everyone"
+    topics: Topics = field(default_factory=dict)
+    rates: Mapping[str, float] = field(default_factory=dict)
+    warm_up: WarmUp | None = None
+
+
+def counts_opens(policy: Policy, said: State) -> bool:
+    """Whether her mails carry a picture: the same is asked again when it is fetched."""
+    if policy.opens == "hygiene":
+        return said is not State.DENIED
+    return policy.opens == "consent" and said is State.GRANTED
+
+
+def counts_clicks(policy: Policy, said: State) -> bool:
+    """Whether the links of her mails are her own."""
+    return policy.track_clicks == "everyone" or said is State.GRANTED
 
 
 def dump(policy: Policy) -> dict[str, Any]:
@@ -40,6 +71,8 @@ def dump(policy: Policy) -> dict[str, Any]:
     values = asdict(policy)
     for name in ("quiet_from", "quiet_until"):
         values[name] = values[name].strftime("%H:%M") if values[name] is not None else None
+    if policy.warm_up is not None:
+        values["warm_up"] = {**asdict(policy.warm_up), "begins": policy.warm_up.begins.isoformat()}
     return values | {"link_hosts": list(policy.link_hosts)}
 
 
@@ -119,6 +152,50 @@ def _prices(value: object) -> dict[str, float]:
     return {channel: float(price) for channel, price in prices.items()}
 
 
+def _one_of(*words: str) -> Any:
+    def reader(value: object) -> str:
+        if value not in words:
+            raise ValueError(f"must be one of: {', '.join(words)}")
+        return str(value)
+
+    return reader
+
+
+def _topics(value: object) -> dict[str, str]:
+    if not isinstance(value, Mapping) or len(value) > 20:
+        raise ValueError("must hold at most 20 titles by a short word")
+    if not all(re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,40}", str(name)) for name in value):
+        raise ValueError("names each topic by a short word of small letters, digits and dashes")
+    return {str(name): _line(title) for name, title in value.items()}
+
+
+def _rates(value: object) -> dict[str, float]:
+    if not isinstance(value, Mapping) or not set(value) <= set(domains.GROUPS):
+        raise ValueError(f"must hold mails a second by group of hosts: {', '.join(domains.GROUPS)}")
+    good = [
+        isinstance(rate, int | float) and not isinstance(rate, bool) and 0 < rate <= 10_000 for rate in value.values()
+    ]
+    if not all(good):
+        raise ValueError("must hold numbers above 0, at most 10000")
+    return {str(group): float(rate) for group, rate in value.items()}
+
+
+def _warm_up(value: object) -> WarmUp | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, Mapping) or not set(value) <= {"begins", "first_day", "factor"}:
+        raise ValueError("must hold begins, first_day and factor")
+    try:
+        plan = WarmUp(
+            date.fromisoformat(str(value.get("begins"))), value.get("first_day", 500), value.get("factor", 2.0)
+        )
+    except ValueError as error:
+        raise ValueError("must begin on a day such as 2026-11-22") from error
+    if not isinstance(plan.first_day, int) or not 1 <= plan.first_day <= 1_000_000 or not 1.1 <= plan.factor <= 4:
+        raise ValueError("must have a first_day from 1 to 1000000 and a factor from 1.1 to 4")
+    return plan
+
+
 _READERS = {
     "shop_name": _line,
     "sender": _sender,
@@ -130,8 +207,14 @@ _READERS = {
     "quiet_from": _clock,
     "quiet_until": _clock,
     "attribution_days": _whole(1, 90),
+    "approval_above": _whole(0, 10_000_000),
     "sms_stop": _line,
     "margin_percent": _whole(0, 100),
     "message_prices": _prices,
     "link_hosts": _hosts,
+    "opens": _one_of(*OPENS),
+    "track_clicks": _one_of(*CLICKS),
+    "topics": _topics,
+    "rates": _rates,
+    "warm_up": _warm_up,
 }

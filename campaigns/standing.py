@@ -12,8 +12,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from email_validator import EmailNotValidError, validate_email
 
-from campaigns import eligibility, plans, tables
+from campaigns import eligibility, plans, rules, tables
 from campaigns.content import Subject
+from campaigns.definitions import content as words
 from campaigns.definitions import shapes
 from campaigns.definitions.entries import CartAbandoned
 from campaigns.definitions.steps import Send
@@ -44,12 +45,18 @@ class Case:
     subject: Subject | None
     consented_at: datetime | None
     count_opens: bool
+    count_clicks: bool
     standing: eligibility.Standing
 
     @property
     def offer(self) -> str | None:
         """The offer its code is of, if it carries one."""
         return self.said.step.offer if isinstance(self.said.step, Send) else None
+
+    @property
+    def stores(self) -> frozenset[str]:
+        """The stores it names."""
+        return words.stores(self.said.step.words or {})
 
     @property
     def reviewed(self) -> bool:
@@ -133,7 +140,8 @@ def _case(message: Claimed, row: sa.RowMapping, known: _Known, *, policy: Policy
         cart=_cart(row),
         subject=_subject(row["context"] or {}),
         consented_at=known.consented.get(customer),
-        count_opens=known.opens[customer] == consent.State.GRANTED,
+        count_opens=rules.counts_opens(policy, known.opens[customer]),
+        count_clicks=rules.counts_clicks(policy, known.opens[customer]),
         standing=standing,
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import sqlalchemy as sa
 from dotenv import dotenv_values
@@ -41,6 +41,11 @@ class Config:
     port: int
     demo: bool
     sendgrid_webhook_key: str | None = field(default=None, repr=False)
+    tracking_url: str | None = None
+    dkim_key: Path | None = None
+    dkim_selector: str = "relance"
+    return_address: str | None = None
+    return_mailbox: str | None = field(default=None, repr=False)
     vapid_private_key: str = field(default="", repr=False)
     fcm_credentials: str | None = field(default=None, repr=False)
     sms_url: str | None = field(default=None, repr=False)
@@ -69,6 +74,11 @@ class Config:
             port=port,
             demo=_one_of("RELANCE_DEMO", env.get("RELANCE_DEMO") or "0", ("0", "1"), faults) == "1",
             sendgrid_webhook_key=_public_key(env.get("RELANCE_SENDGRID_WEBHOOK_KEY"), faults),
+            tracking_url=_tracking_url(env.get("RELANCE_TRACKING_URL"), faults),
+            dkim_key=_file("RELANCE_DKIM_KEY", env.get("RELANCE_DKIM_KEY"), faults),
+            dkim_selector=_selector(env.get("RELANCE_DKIM_SELECTOR") or "relance", faults),
+            return_address=_return_address(env.get("RELANCE_RETURN_ADDRESS"), faults),
+            return_mailbox=_return_mailbox(env.get("RELANCE_RETURN_MAILBOX"), faults),
             vapid_private_key=_vapid_key(env.get("RELANCE_VAPID_PRIVATE_KEY"), var, faults),
             fcm_credentials=_credentials(env.get("RELANCE_FCM_CREDENTIALS"), faults),
             sms_url=_gateway("RELANCE_SMS_URL", env.get("RELANCE_SMS_URL"), faults),
@@ -168,17 +178,6 @@ def _credentials(text: str | None, faults: list[Fault]) -> str | None:
         return None
 
 
-def _ads(kind: str, name: str, text: str | None, faults: list[Fault]) -> str | None:
-    """An account at an ad platform; what is wrong with it is told with the others."""
-    try:
-        account = ad_accounts.parse(kind, text) if text else None
-        if account and kind == "google":
-            google_token.check(account.credentials)
-    except ValueError as error:
-        faults.append(Fault(name, str(error)))
-    return text or None
-
-
 def service_account_fault(written: str) -> str | None:
     """What a service account's JSON lacks, if anything."""
     try:
@@ -236,16 +235,89 @@ def _base_url(text: str, faults: list[Fault]) -> str:
     return text.rstrip("/")
 
 
+EMAIL_OPTIONS = {
+    "smtp": {"connections": r"[1-9]|[1-4]\d", "starttls": "required"},
+    "sendgrid": {"recipients": r"[1-9]\d{0,2}|1000", "ip_pool": r"[\w .-]{2,64}", "sandbox": "1"},
+}
+"""What may follow the address of an e-mail host after a question mark, and how each is written."""
+
+
 def _email_url(text: str, faults: list[Fault]) -> str:
-    parts = _split(text)
-    if parts and parts.scheme in ("smtp", "smtps") or text == "outbox:":
+    address, _, options = text.partition("?")
+    parts = _split(address)
+    if parts and parts.scheme in ("smtp", "smtps"):
+        return _with_options(text, options, EMAIL_OPTIONS["smtp"], faults)
+    if text == "outbox:":
         return text
-    key, at, host = text.removeprefix("sendgrid:").partition("@")
+    key, at, host = address.removeprefix("sendgrid:").partition("@")
     if text.startswith("sendgrid:") and key and (not at or _is_web(host)):
-        return text
+        return _with_options(text, options, EMAIL_OPTIONS["sendgrid"], faults)
     forms = "outbox:, smtp://user:password@host:port, smtps://…, sendgrid:API_KEY or sendgrid:API_KEY@https://host"
     faults.append(Fault("RELANCE_EMAIL_URL", f"give {forms}"))
     return "outbox:"
+
+
+def _with_options(text: str, options: str, known: Mapping[str, str], faults: list[Fault]) -> str:
+    for name, value in parse_qsl(options, keep_blank_values=True):
+        if name not in known:
+            faults.append(Fault("RELANCE_EMAIL_URL", f"does not know {name}; there are: {', '.join(known)}"))
+        elif not re.fullmatch(known[name], value):
+            faults.append(Fault("RELANCE_EMAIL_URL", f"{name} cannot be {value!r}"))
+    return text
+
+
+def _tracking_url(text: str | None, faults: list[Fault]) -> str | None:
+    """A shared tracking domain is blocked for what others send: this one is the merchant's own."""
+    if not text:
+        return None
+    if not _is_web(text) or urlsplit(text).path not in ("", "/"):
+        faults.append(Fault("RELANCE_TRACKING_URL", "give a sub-domain of yours, such as https://news.shop.example"))
+    return text.rstrip("/")
+
+
+def _file(name: str, text: str | None, faults: list[Fault]) -> Path | None:
+    if not text:
+        return None
+    if not Path(text).is_file():
+        faults.append(Fault(name, f"is {text!r}, where there is no file"))
+    return Path(text)
+
+
+def _selector(text: str, faults: list[Fault]) -> str:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?", text):
+        faults.append(Fault("RELANCE_DKIM_SELECTOR", f"is {text!r}; give a short word, as in WORD._domainkey"))
+    return text
+
+
+def _return_address(text: str | None, faults: list[Fault]) -> str | None:
+    """Its local part leaves room for what says which message came back."""
+    if not text:
+        return None
+    if not re.fullmatch(r"[a-z0-9._-]{1,18}@[a-z0-9.-]+\.[a-z0-9-]+", text):
+        form = "bounces@mail.shop.example, at most 18 small letters before the @"
+        faults.append(Fault("RELANCE_RETURN_ADDRESS", f"is {text!r}; give an address such as {form}"))
+    return text
+
+
+def _return_mailbox(text: str | None, faults: list[Fault]) -> str | None:
+    if not text:
+        return None
+    parts = _split(text)
+    if not text.startswith("maildir:/") and not (parts and parts.scheme in ("imap", "imaps")):
+        forms = "imaps://user:password@host/FOLDER, imap://… or maildir:/path"
+        faults.append(Fault("RELANCE_RETURN_MAILBOX", f"give {forms}"))
+    return text
+
+
+def _ads(kind: str, name: str, text: str | None, faults: list[Fault]) -> str | None:
+    """Read once here so that a wrong one is told at start; whoever uses it reads it again."""
+    if not text:
+        return None
+    try:
+        ad_accounts.parse(kind, text)
+    except ValueError as error:
+        faults.append(Fault(name, str(error)))
+    return text
 
 
 def _is_web(text: str) -> bool:

@@ -8,7 +8,7 @@ import atexit
 import logging
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -148,15 +148,18 @@ def latest(
     return {row.customer_id: frozenset(row.product_ids) for row in conn.execute(_LATEST, asked)}
 
 
-def product_at(conn: sa.Connection, slate_id: UUID, url: str) -> str | None:
-    """The product of a slate whose page this is."""
-    asked = {"slate": slate_id, "url": url}
-    found: str | None = conn.scalar(_PRODUCT_AT, asked)
-    return found
+def products_at(conn: sa.Connection, pages: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], str]:
+    """The product of a slate whose page each is; what is no such page is missing."""
+    if not pages:
+        return {}
+    asked = {"slates": [slate_id for slate_id, _ in pages], "urls": [url for _, url in pages]}
+    return {(row.slate, row.url): row.product_id for row in conn.execute(_PRODUCTS_AT, asked)}
 
 
-_PRODUCT_AT = sa.text("""
-SELECT products.product_id FROM slates, jsonb_array_elements(items) AS item
-JOIN products ON products.product_id = item ->> 'product_id'
-WHERE slates.id = :slate AND products.url = :url LIMIT 1
+_PRODUCTS_AT = sa.text("""
+SELECT DISTINCT ON (slate, asked.url) slate, asked.url, products.product_id
+FROM unnest(CAST(:slates AS uuid[]), CAST(:urls AS text[])) AS asked (slate, url)
+JOIN slates ON slates.id = asked.slate CROSS JOIN jsonb_array_elements(items) AS item
+JOIN products ON products.product_id = item ->> 'product_id' AND products.url = asked.url
+ORDER BY slate, asked.url, products.product_id
 """)

@@ -4,9 +4,10 @@ The log is only ever added to; `consents` holds what it says now. A suppressed a
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -20,8 +21,11 @@ from shop import changes, handles
 from shop.changes import What
 from shop.tables import consent_log, consents, customers, suppressions
 
-CHANNELS = ("email", "push", "sms", "onsite", "ads", "any")
+CHANNELS = ("email", "push", "sms", "whatsapp", "onsite", "ads", "any")
 PURPOSES = ("marketing", "analytics", "personalization", "any")
+"""Beside these, `marketing/news` is marketing about one topic: a no to marketing covers it, a yes does too."""
+SOFT, SOFT_KEPT = "soft_bounces", timedelta(days=90)
+"""The one reason to leave an address alone that passes with time."""
 
 
 class State(StrEnum):
@@ -99,7 +103,11 @@ def record_many(conn: sa.Connection, said: Sequence[Said], *, now: datetime) -> 
 
 def _welcome_back(conn: sa.Connection, granted: Sequence[Said]) -> None:
     """Who unsubscribed and later says yes again may be written to: only that block ends, no complaint or bounce."""
-    asked = {one.customer_id: one for one in granted if one.channel == "email" and one.purpose in ("marketing", "any")}
+    asked = {
+        one.customer_id: one
+        for one in granted
+        if one.channel == "email" and one.purpose.partition("/")[0] in ("marketing", "any")
+    }
     if not asked:
         return
     emails = sa.select(customers.c.id, customers.c.email).where(
@@ -157,10 +165,13 @@ def _columns(said: Sequence[Said], now: datetime) -> list[object]:
     ]
 
 
+_TOPIC = re.compile(r"marketing/[a-z0-9][a-z0-9_-]{0,40}")
+
+
 def _faults(said: Said, where: str) -> Iterable[Fault]:
     if said.channel not in CHANNELS:
         yield Fault(f"{where}/channel", f"must be one of: {', '.join(CHANNELS)}")
-    if said.purpose not in PURPOSES:
+    if said.purpose not in PURPOSES and not _TOPIC.fullmatch(said.purpose):
         yield Fault(f"{where}/purpose", f"must be one of: {', '.join(PURPOSES)}")
     if said.state not in (State.GRANTED, State.DENIED):
         yield Fault(f"{where}/state", "must be granted or denied")
@@ -191,7 +202,7 @@ def states(
     query = sa.select(consents.c.customer_id, sa.func.bool_or(consents.c.state == State.DENIED)).where(
         consents.c.customer_id == sa.any_(sa.bindparam("ids", list(customer_ids), postgresql.ARRAY(sa.BigInteger))),
         consents.c.channel.in_([channel, "any"]),
-        consents.c.purpose.in_([purpose, "any"]),
+        consents.c.purpose.in_({purpose, purpose.partition("/")[0], "any"}),
     )
     denied = {customer: no for customer, no in conn.execute(query.group_by(consents.c.customer_id))}
     return {
@@ -250,7 +261,7 @@ def address_hash(channel: str, address: str) -> bytes:
     """One-way, of the address in its one form: enough to recognise it, not to write to it."""
     if channel == "email":
         address = handles.email(address) or address.strip().lower()
-    elif channel == "sms":
+    elif channel in ("sms", "whatsapp"):
         address = handles.phone(address) or address
     return hashlib.sha256(f"relance address\0{channel}\0{address}".encode(errors="replace")).digest()
 
@@ -262,6 +273,17 @@ def suppress(conn: sa.Connection, *, channel: str, address: str, reason: str, no
         suppressions,
         {"channel": channel, "address_hash": address_hash(channel, address), "reason": reason, "since": now},
     )
+
+
+def suppress_many(conn: sa.Connection, addresses: Sequence[tuple[str, str]], *, reason: str, now: datetime) -> None:
+    """The same for many, each a channel and an address."""
+    if not addresses:
+        return
+    hashed = {(channel, address_hash(channel, address)) for channel, address in addresses}
+    rows = [
+        {"channel": channel, "address_hash": found, "reason": reason, "since": now} for channel, found in sorted(hashed)
+    ]
+    conn.execute(postgresql.insert(suppressions).on_conflict_do_nothing(), rows)
 
 
 def suppressed(conn: sa.Connection, channel: str, hashes: Iterable[bytes]) -> set[bytes]:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 import app.tables  # noqa: F401 - all tables must be known before the metadata is used
 import campaigns.channels.tables
+import campaigns.mail_tables  # noqa: F401
 import campaigns.audiences.tables  # noqa: F401
 import campaigns.tables  # noqa: F401
 import recommender.tables  # noqa: F401

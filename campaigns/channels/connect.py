@@ -1,25 +1,45 @@
-"""Which channel the settings ask for."""
+"""Which e-mail channel the settings ask for."""
 
-from urllib.parse import unquote, urlsplit
+from functools import partial
+from urllib.parse import parse_qsl, unquote, urlsplit
 
-from campaigns.channels import base, outbox, sendgrid, smtp
+from campaigns.channels import base, dkim_signing, mime, outbox, sendgrid, smtp
+from campaigns.links import RETURNED, Links
 from foundation.config import Config
 from foundation.database import Database
 
 
-def email_channel(config: Config, db: Database) -> base.Channel:
+def email_channel(config: Config, db: Database, links: Links) -> base.Channel:
     """The e-mail channel of `RELANCE_EMAIL_URL`, already checked by `Config`."""
-    url = config.email_url
-    if url.startswith("sendgrid:"):
-        key, _, host = url.removeprefix("sendgrid:").partition("@")
-        return sendgrid.SendgridChannel(key, host=host or sendgrid.HOST)
-    if url.startswith(("smtp:", "smtps:")):
-        return smtp.SmtpChannel(_host(url))
+    address, _, more = config.email_url.partition("?")
+    options = dict(parse_qsl(more))
+    if address.startswith("sendgrid:"):
+        return _sendgrid(address, options)
+    if address.startswith(("smtp:", "smtps:")):
+        sign = None
+        if config.dkim_key is not None:
+            domain = mime.sender_domain(config.email_from)
+            sign = dkim_signing.signer(config.dkim_key, selector=config.dkim_selector, domain=domain)
+        returns = config.return_address
+        path = partial(links.mailbox, RETURNED, address=returns) if returns else None
+        host = _host(address, options, greeting=urlsplit(config.base_url).hostname or "localhost")
+        return smtp.SmtpChannel(host, sign=sign, return_path=path)
     return outbox.OutboxChannel(db)
 
 
-def _host(url: str) -> smtp.Host:
-    parts = urlsplit(url)
+def _sendgrid(address: str, options: dict[str, str]) -> sendgrid.SendgridChannel:
+    key, _, host = address.removeprefix("sendgrid:").partition("@")
+    return sendgrid.SendgridChannel(
+        key,
+        host=host or sendgrid.HOST,
+        recipients=int(options.get("recipients", sendgrid.RECIPIENTS)),
+        ip_pool=options.get("ip_pool"),
+        sandbox="sandbox" in options,
+    )
+
+
+def _host(address: str, options: dict[str, str], *, greeting: str) -> smtp.Host:
+    parts = urlsplit(address)
     secure = parts.scheme == "smtps"
     return smtp.Host(
         name=parts.hostname or "localhost",
@@ -27,4 +47,7 @@ def _host(url: str) -> smtp.Host:
         user=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
         tls=secure,
+        starttls="starttls" in options,
+        connections=int(options.get("connections", smtp.CONNECTIONS)),
+        greeting=greeting,
     )

@@ -14,30 +14,65 @@ from campaigns.channels.base import Mail
 
 
 class Unsendable(ValueError):
-    """A header or address that would break out of its line."""
+    """A header or address that would break out of its line, or that nobody could carry."""
 
 
 def headers(
-    message_id: UUID, *, sender: str, campaign: str, list_name: str, unsubscribe: str, at: datetime
+    message_id: UUID,
+    *,
+    sender: str,
+    campaign: str,
+    list_name: str,
+    unsubscribe: str,
+    at: datetime,
+    unsubscribe_by_mail: str | None = None,
 ) -> dict[str, str]:
-    """The headers of a marketing mail beside sender, address and subject (RFC 2369, 2919, 8058)."""
+    """The headers of a marketing mail beside sender, address and subject (RFC 2369, 2919, 8058).
+
+    :param unsubscribe: the https address that unsubscribes on POST
+    :param unsubscribe_by_mail: an address whose mailbox is read, and that unsubscribes whoever writes to it
+    """
     domain = sender_domain(sender)
+    ways = [f"<{unsubscribe}>", *([f"<mailto:{unsubscribe_by_mail}>"] if unsubscribe_by_mail else [])]
     return {
         "Message-ID": f"<{message_id}@{domain}>",
         "Date": format_datetime(at),
-        "List-Unsubscribe": f"<{unsubscribe}>",
+        "List-Unsubscribe": ", ".join(ways),
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         "List-Id": f"{_encoded(list_name)} <{campaign}.{domain}>",
     }
 
 
 def sender_domain(sender: str) -> str:
-    """The part after the @ of the sender's address."""
-    return parseaddr(sender)[1].rpartition("@")[2] or "localhost"
+    """The part after the @ of the sender's address, as the network writes it."""
+    return ascii_domain(parseaddr(sender)[1]).rpartition("@")[2] or "localhost"
+
+
+def ascii_domain(address: str) -> str:
+    """The address with its domain as the network writes it (IDNA): `é@café.fr` → `é@xn--caf-dma.fr`."""
+    local, at, domain = address.rpartition("@")
+    if domain.isascii():
+        return address
+    try:
+        return f"{local}{at}{domain.encode('idna').decode()}"
+    except UnicodeError as error:
+        raise Unsendable("the domain of an address is no domain") from error
+
+
+def envelope(address: str) -> str:
+    """The bare address for the envelope. Its local part may be of any script, which only some hosts carry (RFC 6531).
+
+    Raises `Unsendable` for what is no address.
+    """
+    refuse_line_breaks({"an address": address})
+    bare = ascii_domain(parseaddr(address)[1])
+    if "@" not in bare[1:] or any(letter in bare for letter in "<> \t") or not bare.isprintable():
+        raise Unsendable("an address is not one")
+    return bare
 
 
 def encode(mail: Mail) -> bytes:
-    """The whole message as it goes over the wire, lines ending in CR LF."""
+    """The whole message as it goes over the wire, lines ending in CR LF; ASCII but for addresses that are not."""
     top = {
         "From": _address(mail.sender),
         "To": _address(mail.address),
@@ -53,7 +88,7 @@ def encode(mail: Mail) -> bytes:
         lines += ["", f"--={mail.message_id.hex}", f"Content-Type: text/{kind}; charset=utf-8"]
         lines += ["Content-Transfer-Encoding: base64", "", body.rstrip()]
     lines += [f"--={mail.message_id.hex}--", ""]
-    return "\r\n".join(lines).encode("ascii")
+    return "\r\n".join(lines).encode()
 
 
 def refuse_line_breaks(values: Mapping[str, str]) -> None:
@@ -64,15 +99,11 @@ def refuse_line_breaks(values: Mapping[str, str]) -> None:
 
 
 def _address(text: str) -> str:
-    refuse_line_breaks({"an address": text})
-    name, address = parseaddr(text)
-    if not address.isascii() or "@" not in address:
-        raise Unsendable("an address is not one")
-    return formataddr((_encoded(name), address)) if name and name.isascii() else _named(name, address)
-
-
-def _named(name: str, address: str) -> str:
-    return f"{_encoded(name)} <{address}>" if name else address
+    bare = envelope(text)
+    name = parseaddr(text)[0]
+    if not bare.isascii():
+        return f"{_encoded(name)} <{bare}>" if name else bare
+    return formataddr((name, bare)) if name.isascii() else f"{_encoded(name)} <{bare}>"
 
 
 def _encoded(text: str) -> str:

@@ -1,93 +1,215 @@
-"""E-mail by SendGrid's HTTP API, one recipient a call, over a kept connection; its signed reports read back."""
+"""E-mail by SendGrid's HTTP API over kept connections: one recipient a call, or many where many get the same campaign."""
 
+import itertools
 import time
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from email.utils import parseaddr
-from typing import Any
+from functools import cached_property
+from uuid import UUID
 
 import httpx2
-from sendgrid.helpers.eventwebhook import EventWebhook
+import orjson
+from sendgrid.helpers import mail as sg
 
-from campaigns.channels import mime
+from campaigns.channels import mime, sharing
 from campaigns.channels.base import Mail, Outcome, Receipt
 
 HOST = "https://api.sendgrid.com"
+RECIPIENTS = 50
+"""Of one call, for campaigns that go to many at once: what a crash leaves in doubt grows with it."""
+CONNECTIONS = 4
 FINAL = (400, 413, 422)
 OURS = (401, 403, 404, 405)
 NOTHING_LEFT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 
 
-class SendgridChannel:
-    """SendGrid has no idempotency key, so a call without an answer is never repeated."""
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """Mails that travel in one request, what they share, and what is each one's own."""
 
-    def __init__(self, key: str, *, host: str = HOST, read_seconds: float = 15.0) -> None:
-        self._client = httpx2.Client(
+    mails: Sequence[Mail]
+    shared: sharing.Shared
+
+
+class SendgridChannel:
+    """SendGrid has no idempotency key, so a call without an answer is never repeated.
+
+    :param recipients: the most of one call, for mails of a broadcast; any other goes alone
+    :param ip_pool: the addresses to send from, by SendGrid's name for them
+    :param sandbox: SendGrid checks every call and sends nothing
+    """
+
+    def __init__(
+        self,
+        key: str,
+        *,
+        host: str = HOST,
+        read_seconds: float = 15.0,
+        recipients: int = RECIPIENTS,
+        ip_pool: str | None = None,
+        sandbox: bool = False,
+    ) -> None:
+        self._recipients, self._ip_pool, self._sandbox = recipients, ip_pool, sandbox
+        self.client = httpx2.Client(
             base_url=host,
-            headers={"Authorization": f"Bearer {key}"},
+            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
             timeout=httpx2.Timeout(read_seconds, connect=3.0),
             # An idle connection the other side closes looks like a lost answer, so ours is closed first.
-            limits=httpx2.Limits(max_keepalive_connections=4, keepalive_expiry=4.0),
+            limits=httpx2.Limits(max_keepalive_connections=CONNECTIONS, keepalive_expiry=4.0),
         )
 
     @property
     def provider(self) -> str:
         return "sendgrid"
 
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="sendgrid")
+
     def deliver(self, batch: Sequence[Mail]) -> list[Receipt]:
-        return [self._deliver(mail) for mail in batch]
+        receipts = {mail.message_id: said for mail in batch if (said := _unsendable(mail))}
+        calls = list(self._calls([mail for mail in batch if mail.message_id not in receipts]))
+        answered = map(self._deliver, calls) if len(calls) == 1 else self._threads.map(self._deliver, calls)
+        for receipt in itertools.chain.from_iterable(answered):
+            receipts[receipt.message_id] = receipt
+        return [receipts[mail.message_id] for mail in batch]
 
     def close(self) -> None:
-        """Closes the kept connections."""
-        self._client.close()
+        """Closes the kept connections, and ends the threads."""
+        threads = self.__dict__.pop("_threads", None)
+        if threads is not None:
+            threads.shutdown()
+        self.client.close()
 
-    def _deliver(self, mail: Mail) -> Receipt:
+    def _calls(self, mails: Sequence[Mail]) -> Iterator[_Call]:
+        """Which mails travel together: those of one campaign and one shape, each address once."""
+        alike: dict[tuple[object, ...], dict[str, Mail]] = {}
+        for mail in mails:
+            group = alike.setdefault((mail.campaign, mail.sender, *sharing.shape(mail.html, mail.text)), {})
+            fits = mail.broadcast and self._recipients > 1 and sharing.shareable(mail.html, mail.text)
+            if not fits or mail.address.lower() in group:
+                yield _alone(mail)
+            else:
+                group[mail.address.lower()] = mail
+        for group in alike.values():
+            together = list(group.values())
+            for start in range(0, len(together), self._recipients):
+                yield from _together(together[start : start + self._recipients])
+
+    def _deliver(self, call: _Call) -> list[Receipt]:
+        mails = call.mails
+        if any(time.monotonic() > mail.deadline for mail in mails):
+            return _each(mails, Outcome.UNSENT, "the time for this attempt was over")
+        body = orjson.dumps(payload(call.mails, call.shared, ip_pool=self._ip_pool, sandbox=self._sandbox))
         try:
-            payload = _payload(mail)
-        except mime.Unsendable as error:
-            return Receipt(mail.message_id, Outcome.REFUSED_FINAL, str(error))
-        if time.monotonic() > mail.deadline:
-            return Receipt(mail.message_id, Outcome.UNSENT, "the time for this attempt was over")
-        try:
-            response = self._client.post("/v3/mail/send", json=payload)
+            response = self.client.post("/v3/mail/send", content=body)
         except NOTHING_LEFT as error:
-            return Receipt(mail.message_id, Outcome.UNSENT, _words(error), retry_after=10, busy=True)
+            return _each(mails, Outcome.UNSENT, _words(error), retry_after=10, busy=True)
         except httpx2.HTTPError as error:
-            return Receipt(mail.message_id, Outcome.AMBIGUOUS, _words(error))
-        return _receipt(mail, response)
+            return _each(mails, Outcome.AMBIGUOUS, _words(error))
+        if response.status_code in FINAL and len(mails) > 1:
+            # Refused as a whole for what may be the fault of one: nothing of it was taken, so each is asked for alone.
+            return [receipt for mail in mails for receipt in self._deliver(_alone(mail))]
+        return _answer(mails, response, sandbox=self._sandbox)
 
 
-def _payload(mail: Mail) -> dict[str, Any]:
-    """The mail in SendGrid's words. Only opaque ids go into `custom_args`: SendGrid keeps those in the clear."""
-    mime.refuse_line_breaks({"sender": mail.sender, "address": mail.address, "subject": mail.subject, **mail.headers})
-    name, address = parseaddr(mail.sender)
-    return {
-        "personalizations": [
-            {
-                "to": [{"email": parseaddr(mail.address)[1]}],
-                "custom_args": {"mid": str(mail.message_id), "attempt": str(mail.attempt)},
-            }
-        ],
-        "from": {"email": address, "name": name} if name else {"email": address},
-        "subject": mail.subject,
-        "content": [{"type": "text/plain", "value": mail.text}, {"type": "text/html", "value": mail.html}],
-        "headers": dict(mail.headers),
-        "tracking_settings": {"click_tracking": {"enable": False}, "open_tracking": {"enable": False}},
-    }
+def _unsendable(mail: Mail) -> Receipt | None:
+    parts = {"sender": mail.sender, "address": mail.address, "subject": mail.subject, **mail.headers}
+    try:
+        mime.refuse_line_breaks(parts)
+        if not (mime.envelope(mail.address) + mime.envelope(mail.sender)).isascii():
+            raise mime.Unsendable("SendGrid carries no address that is not ASCII before the @")
+    except mime.Unsendable as error:
+        return Receipt(mail.message_id, Outcome.REFUSED_FINAL, str(error))
+    return None
 
 
-def _receipt(mail: Mail, response: httpx2.Response) -> Receipt:
+def _alone(mail: Mail) -> _Call:
+    return _Call([mail], sharing.Shared(mail.html, mail.text, [{}]))
+
+
+def _together(mails: Sequence[Mail]) -> Iterable[_Call]:
+    """One call for all; whose own part is larger than SendGrid takes goes alone."""
+    shared = sharing.share([(mail.html, mail.text) for mail in mails])
+    heavy = [sharing.weight(values) > sharing.MOST_BYTES for values in shared.values]
+    if not any(heavy):
+        return [_Call(mails, shared)]
+    light = [mail for mail, too_much in zip(mails, heavy, strict=True) if not too_much]
+    alone = [_alone(mail) for mail, too_much in zip(mails, heavy, strict=True) if too_much]
+    return [*alone, *(_together(light) if light else ())]
+
+
+def payload(
+    mails: Sequence[Mail], shared: sharing.Shared, *, ip_pool: str | None = None, sandbox: bool = False
+) -> dict[str, object]:
+    """The body of one call. Only opaque ids go into `custom_args`: SendGrid keeps those in the clear."""
+    name, address = parseaddr(mails[0].sender)
+    whole = sg.Mail()
+    whole.from_email = sg.From(mime.ascii_domain(address), name or None)
+    whole.subject = mails[0].subject
+    common = dict(set.intersection(*(set(mail.headers.items()) for mail in mails)))
+    for mail, values in zip(mails, shared.values, strict=True):
+        whole.add_personalization(_personalization(mail, values, common))
+    whole.add_content(sg.Content(sg.MimeType.text, shared.text))
+    whole.add_content(sg.Content(sg.MimeType.html, shared.html))
+    for header, value in common.items():
+        whole.add_header(sg.Header(header, value))
+    if mails[0].campaign:
+        whole.add_category(sg.Category(mails[0].campaign[:255]))
+    if ip_pool:
+        whole.ip_pool_name = sg.IpPoolName(ip_pool)
+    if sandbox:
+        whole.mail_settings = sg.MailSettings(sandbox_mode=sg.SandBoxMode(True))
+    ours = sg.TrackingSettings(click_tracking=sg.ClickTracking(False, False), open_tracking=sg.OpenTracking(False))
+    whole.tracking_settings = ours
+    return dict(whole.get())
+
+
+def _personalization(mail: Mail, values: dict[str, str], common: Mapping[str, str]) -> sg.Personalization:
+    one = sg.Personalization()
+    one.add_to(sg.To(mime.envelope(mail.address)))
+    one.subject = mail.subject
+    one.add_custom_arg(sg.CustomArg("mid", str(mail.message_id)))
+    one.add_custom_arg(sg.CustomArg("attempt", str(mail.attempt)))
+    for header, value in mail.headers.items():
+        if header not in common:
+            one.add_header(sg.Header(header, value))
+    one.substitutions = [values] if values else []
+    return one
+
+
+def _answer(mails: Sequence[Mail], response: httpx2.Response, *, sandbox: bool) -> list[Receipt]:
     status, detail = response.status_code, f"{response.status_code} {response.text[:300]}"
     if response.is_success:
-        return Receipt(mail.message_id, Outcome.ACCEPTED, detail, provider_ref=response.headers.get("X-Message-Id"))
+        # SendGrid answers 202, nothing else, and an id. Whoever says 200 in HTML is somebody in between.
+        taken = status == 202 and "X-Message-Id" in response.headers or sandbox and status == 200
+        if not taken or "html" in response.headers.get("Content-Type", ""):
+            return _each(mails, Outcome.AMBIGUOUS, f"no answer of SendGrid's: {detail}")
+        return _each(mails, Outcome.ACCEPTED, detail, provider_ref=response.headers.get("X-Message-Id"))
     if status == 429:
-        wait = _wait(response.headers)
-        return Receipt(mail.message_id, Outcome.REFUSED_RETRY, detail, retry_after=wait, busy=True)
+        return _each(mails, Outcome.REFUSED_RETRY, detail, retry_after=_wait(response.headers), busy=True)
     if status in OURS:
-        return Receipt(mail.message_id, Outcome.MISCONFIGURED, detail)
-    if status in FINAL or 400 <= status < 500:
-        return Receipt(mail.message_id, Outcome.REFUSED_FINAL, detail)
-    return Receipt(mail.message_id, Outcome.AMBIGUOUS, detail)
+        return _each(mails, Outcome.MISCONFIGURED, detail)
+    if 400 <= status < 500:
+        return _each(mails, Outcome.REFUSED_FINAL, detail)
+    return _each(mails, Outcome.AMBIGUOUS, detail)
+
+
+def _each(
+    mails: Sequence[Mail],
+    outcome: Outcome,
+    detail: str,
+    *,
+    provider_ref: str | None = None,
+    retry_after: float | None = None,
+    busy: bool = False,
+) -> list[Receipt]:
+    def one(message_id: UUID) -> Receipt:
+        return Receipt(message_id, outcome, detail, provider_ref=provider_ref, retry_after=retry_after, busy=busy)
+
+    return [one(mail.message_id) for mail in mails]
 
 
 def _wait(headers: Mapping[str, str]) -> float | None:
@@ -100,15 +222,3 @@ def _wait(headers: Mapping[str, str]) -> float | None:
 
 def _words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:300]
-
-
-def signed(body: bytes, *, signature: str, timestamp: str, public_key: str, now: datetime) -> bool:
-    """Whether SendGrid signed these very bytes, at most ten minutes ago."""
-    try:
-        if abs(now.timestamp() - int(timestamp)) > 600:
-            return False
-        hook = EventWebhook()
-        key = hook.convert_public_key_to_ecdsa(public_key)
-        return bool(hook.verify_signature(body.decode(), signature, timestamp, key))
-    except ValueError:
-        return False

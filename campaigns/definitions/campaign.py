@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field
 from campaigns import wording
 from campaigns.definitions import conditions, content, entries, flow, shapes, steps
 from campaigns.definitions.entries import DateEntry, Entry, EventEntry, Reentry, Schedule, Watch
-from campaigns.definitions.shapes import Duration, Line, Shape
+from campaigns.definitions.shapes import Duration, Line, Shape, like
 from campaigns.definitions.steps import Ask, Exit, Experiment, Send, SetTrait, Split, Step, Wait
 from foundation.errors import Fault, Invalid
 
@@ -25,8 +25,11 @@ class Goal(Watch):
     within: Duration | None = None
 
 
+Topic = Annotated[str, like(r"[a-z0-9][a-z0-9_-]{0,40}", "must be a short word, as among the topics of the settings")]
+
+
 class Campaign(Shape):
-    """Who enters and when, what happens to them, and when it is over."""
+    """Who enters and when, what happens to them, and when it is over. `topic` is what it is about, for preferences."""
 
     title: Line
     entry: Entry
@@ -39,6 +42,7 @@ class Campaign(Shape):
     holdout_percent: Annotated[float, Field(ge=0, le=50)] = 0.0
     priority: Annotated[int, Field(ge=0, le=100)] = 50
     purpose: Literal["marketing", "transactional"] = "marketing"
+    topic: Topic | None = None
 
 
 def parse(value: object) -> Campaign:
@@ -143,12 +147,23 @@ def _send(campaign: Campaign, step: Send, place: str) -> Iterator[Fault]:
         return
     if step.audience:
         yield Fault(f"{place}/audience", "is for audience_in and audience_out only")
+    yield from _template(campaign, step, place)
     if step.words is None:
-        yield Fault(f"{place}/words", "must hold at least one language")
+        if step.channel != "whatsapp":
+            yield Fault(f"{place}/words", "must hold at least one language")
         return
     yield from _words(campaign, step, place)
     if step.reviews and entries.keyed(campaign.entry) not in ("cart", "product"):
         yield Fault(f"{place}/reviews", "needs an entry about a cart or a product")
+
+
+def _template(campaign: Campaign, step: Send, place: str) -> Iterator[Fault]:
+    """WhatsApp carries approved templates alone, and nothing else does."""
+    if (step.channel == "whatsapp") != (step.template is not None):
+        yield Fault(f"{place}/template", "is needed for whatsapp, and for it alone")
+    for number, value in enumerate(step.template.values if step.template else ()):
+        for sentence in wording.check(value, fields=fields(campaign, step)):
+            yield Fault(f"{place}/template/values/{number}", sentence)
 
 
 def _ask(campaign: Campaign, step: Ask, place: str) -> Iterator[Fault]:

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from campaigns.definitions.conditions import Condition
 from campaigns.definitions.blocks import Text
+from campaigns.definitions.conditions import Condition
 from campaigns.definitions.content import Versions
 from campaigns.definitions.entries import Tests, TraitName, Weekday, Zone
 from campaigns.definitions.shapes import Clock, Duration, Line, Scalar, Shape, Word, like

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,8 +15,8 @@ from babel import support
 from flask.testing import FlaskClient
 
 import app as front
-from app import i18n, parts, public, robots
-from campaigns import policy, tables
+from app import i18n, parts, preferences, robots
+from campaigns import policy, tables, visits
 from foundation.database import Database, new_id
 from shop import consent
 from shop import tables as shop_tables
@@ -102,10 +102,11 @@ def test_a_click_is_counted_and_leads_where_the_mail_said(
     assert parse_qs(target.query) == {"a": ["b"], "mt": [link.removeprefix("/c/")]}
     assert answer.headers["Referrer-Policy"] == "no-referrer" and "no-store" in answer.headers["Cache-Control"]
     assert "Set-Cookie" not in answer.headers
+    visits.judge(db, now=datetime.now(UTC) + timedelta(seconds=11))
     assert names(db) == ["Message Clicked"]
 
 
-@pytest.mark.parametrize("n", [1, 2, 4, -1, 10**12])
+@pytest.mark.parametrize("n", [1, 2, 4, 65_535])
 def test_a_click_never_leads_to_a_site_that_is_not_the_shop_s(
     client: FlaskClient, mail: Mail, path: Callable[..., str], n: int
 ) -> None:
@@ -309,7 +310,7 @@ def test_every_word_of_these_pages_is_said_in_french() -> None:
         french = support.Translations(compiled)
     pages = Path(i18n.__file__).parent.parent / "templates" / "public"
     said = {word for page in pages.glob("*.html") for word in re.findall(r'_\("([^"]+)"\)', page.read_text())}
-    said |= {word for words in public.CHOICES.values() for word in words} - {"Notifications", "E-mails"}
+    said |= {word for words in preferences.CHOICES.values() for word in words} - {"Notifications", "E-mails"}
     assert {word for word in said if french.ugettext(word) == word} == set()
 
 

@@ -5,7 +5,19 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from campaigns import conversions, enrolments, feedback, files, messages, plans, policy, promotions, reports, tables
+from campaigns import (
+    conversions,
+    enrolments,
+    feedback,
+    files,
+    messages,
+    plans,
+    policy,
+    promotions,
+    reports,
+    tables,
+    visits,
+)
 from foundation.database import Database
 from tests.campaigns import world
 from tests.campaigns.test_delivery import Carrier
@@ -40,7 +52,7 @@ def test_only_orders_after_a_click_and_within_the_window_are_credited_and_only_o
 ) -> None:
     with db.begin() as conn:
         world.order(conn, "camille", at=now + HOUR, order_id="before")
-        feedback.clicked(conn, sent, 0, machine=False, now=now + 2 * HOUR)
+        feedback.clicked(conn, sent, 0, now=now + 2 * HOUR)
         world.order(conn, "camille", at=now + 3 * HOUR, order_id="after", channel="store")
         world.order(conn, "camille", at=now + 8 * DAY, order_id="late")
         world.make_customer(conn, "someone", at=now)
@@ -52,16 +64,17 @@ def test_only_orders_after_a_click_and_within_the_window_are_credited_and_only_o
 
 def test_an_open_or_a_scanner_earns_nothing(db: Database, sent: UUID, now: datetime) -> None:
     with db.begin() as conn:
-        feedback.opened(conn, sent, machine=False, now=now + 2 * HOUR)
-        feedback.clicked(conn, sent, 0, machine=True, now=now + 2 * HOUR)
+        feedback.opened(conn, sent, now=now + 2 * HOUR)
+        visits.followed(conn, sent, 0, machine=True, now=now + 2 * HOUR)
         world.order(conn, "camille", at=now + 3 * HOUR, order_id="o")
+    visits.judge(db, now=now + 3 * HOUR)
     conversions.credit_new_orders(db, now=now + 4 * HOUR)
     assert credited(db) == []
 
 
 def test_a_cancelled_order_gives_its_code_back_and_earns_nothing(db: Database, sent: UUID, now: datetime) -> None:
     with db.begin() as conn:
-        feedback.clicked(conn, sent, 0, machine=False, now=now + 2 * HOUR)
+        feedback.clicked(conn, sent, 0, now=now + 2 * HOUR)
         code = conn.scalar(sa.select(tables.promo_codes.c.code)) or ""
         world.order(conn, "camille", at=now + 3 * HOUR, order_id="o", coupon=code.lower())
     assert conversions.credit_new_orders(db, now=now + 4 * HOUR) == "1 credits moved, 1 codes used"

@@ -102,14 +102,11 @@ def test_a_late_report_confirms_what_was_given_up_and_issues_its_code(db: Databa
     assert row(db, sent)["state"] == "delivered"
 
 
-def test_a_scanner_is_not_the_customer_and_clicks_keep_first_and_last(db: Database, sent: UUID, now: datetime) -> None:
+def test_clicks_keep_first_and_last(db: Database, sent: UUID, now: datetime) -> None:
     with db.begin() as conn:
-        feedback.clicked(conn, sent, 0, machine=True, now=now + HOUR)
-    assert row(db, sent)["first_clicked_at"] is None
-    with db.begin() as conn:
-        feedback.clicked(conn, sent, 0, machine=False, now=now + 2 * HOUR)
-        feedback.clicked(conn, sent, 1, machine=False, now=now + 3 * HOUR)
-        feedback.clicked(conn, uuid4(), 1, machine=False, now=now)
+        feedback.clicked(conn, sent, 0, now=now + 2 * HOUR)
+        feedback.clicked(conn, sent, 1, now=now + 3 * HOUR)
+        feedback.clicked(conn, uuid4(), 1, now=now)
         assert feedback.destination(conn, sent, 99) is None and feedback.destination(conn, sent, -1) is None
     found = row(db, sent)
     assert (found["first_clicked_at"], found["last_clicked_at"]) == (now + 2 * HOUR, now + 3 * HOUR)
@@ -127,8 +124,8 @@ def test_a_click_on_a_product_recommended_names_its_slate(db: Database, sent: UU
     items = [{"product_id": "other", "source": "als", "score": 1.0}]
     shown.write(db, [Shown(slate_id, now, None, "email", None, items)])
     with db.begin() as conn:
-        feedback.clicked(conn, sent, len(links) - 1, machine=False, now=now)
-        feedback.clicked(conn, sent, 0, machine=False, now=now)
+        feedback.clicked(conn, sent, len(links) - 1, now=now)
+        feedback.clicked(conn, sent, 0, now=now)
         clicked = sa.select(event_rows.c.product_id, event_rows.c.properties["slate_id"].astext)
         found = conn.execute(
             clicked.where(event_rows.c.name == "Message Clicked").order_by(event_rows.c.product_id)
@@ -139,13 +136,13 @@ def test_a_click_on_a_product_recommended_names_its_slate(db: Database, sent: UU
 
 def test_an_open_counts_only_while_the_customer_lets_us_measure(db: Database, sent: UUID, now: datetime) -> None:
     with db.begin() as conn:
-        feedback.opened(conn, sent, machine=False, now=now)
+        feedback.opened(conn, sent, now=now)
     assert row(db, sent)["opened_at"] is None
     with db.begin() as conn:
         customer = feedback.customer_of(conn, sent) or 0
         said = {"customer_id": customer, "channel": "email", "purpose": "analytics", "source": "form"}
         consent.record(conn, **said, state="granted", at=now, now=now)
-        feedback.opened(conn, sent, machine=False, now=now + HOUR)
+        feedback.opened(conn, sent, now=now + HOUR)
     assert row(db, sent)["opened_at"] == now + HOUR
 
 

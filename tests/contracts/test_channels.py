@@ -256,7 +256,7 @@ def test_sendgrid_gets_opaque_ids_alone_over_one_kept_connection(db: Database) -
     with sendgrid_api() as api:
         channel = SendgridChannel("SG.key", host=f"http://127.0.0.1:{api.server_port}")
         mail = a_mail(db)
-        receipts = channel.deliver([mail, a_mail(db)])
+        receipts = [channel.deliver([one])[0] for one in (mail, a_mail(db))]
         api.status, api.headers_sent = 429, {"Retry-After": "7"}
         refused = channel.deliver([a_mail(db)])[0]
         channel.close()
@@ -285,7 +285,7 @@ def test_the_same_mail_is_always_the_same_bytes(db: Database) -> None:
 def test_the_settings_choose_the_channel(db: Database) -> None:
     def provider(url: str) -> str:
         config = Config.from_env({"RELANCE_EMAIL_URL": url, "RELANCE_SECRET_KEY": "k" * 20})
-        return connect.email_channel(config, db).provider
+        return connect.email_channel(config, db, world.LINKS).provider
 
     assert provider("outbox:") == "outbox"
     assert provider("smtp://user:p%40ss@mail.example:2525") == "smtp:mail.example"

@@ -1,0 +1,73 @@
+"""Mailbox hosts by group, and how many mails each group may get on a day while a new sender becomes known. Pure.
+
+A host judges a sender it has never seen by its first days: few mails, to people who read them, then twice as many each
+day as long as hardly any comes back. Groups are who decides, not names: hotmail.fr is Microsoft's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+GROUPS = ("gmail", "outlook", "yahoo", "apple", "orange", "free", "sfr", "laposte", "other")
+
+_GROUP_OF = {
+    **dict.fromkeys(("gmail.com", "googlemail.com"), "gmail"),
+    **dict.fromkeys(("icloud.com", "me.com", "mac.com"), "apple"),
+    **dict.fromkeys(("orange.fr", "wanadoo.fr", "voila.fr"), "orange"),
+    **dict.fromkeys(("free.fr", "online.fr", "aliceadsl.fr", "libertysurf.fr"), "free"),
+    **dict.fromkeys(("sfr.fr", "neuf.fr", "cegetel.net", "club-internet.fr", "numericable.fr", "9online.fr"), "sfr"),
+    **dict.fromkeys(("laposte.net",), "laposte"),
+}
+_BRANDS = {
+    **dict.fromkeys(("outlook", "hotmail", "live", "msn"), "outlook"),
+    **dict.fromkeys(("yahoo", "ymail", "rocketmail", "aol"), "yahoo"),
+}
+"""Hosts with a name in every country."""
+
+MOST_BOUNCED, MOST_COMPLAINED = 0.02, 0.001
+"""Above either, the plan stands still for a day."""
+
+
+def group_of(address: str) -> str:
+    """Which group of hosts an address is with."""
+    domain = address.rpartition("@")[2].strip().lower()
+    return _GROUP_OF.get(domain) or _BRANDS.get(domain.partition(".")[0], "other")
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What came of one day's mails to a group."""
+
+    sent: int = 0
+    bounced: int = 0
+    complained: int = 0
+
+    @property
+    def bad(self) -> bool:
+        """Too much of it came back."""
+        return self.bounced > MOST_BOUNCED * self.sent or self.complained > MOST_COMPLAINED * self.sent
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUp:
+    """A plan: so many to each group on the first day, `factor` times as many on each day that follows a good one."""
+
+    begins: date
+    first_day: int = 500
+    factor: float = 2.0
+    ends_at: int = 1_000_000
+    """From this many a day on, the sender is known and nothing limits it."""
+
+    def ceiling(self, today: date, past: Mapping[date, Day]) -> int | None:
+        """The most mails to one group today, given what came of its days since the beginning; None without limit.
+
+        A day after one that went badly has the same ceiling again.
+        """
+        if today < self.begins:
+            return self.first_day
+        most, day = float(self.first_day), self.begins
+        while day < today and most < self.ends_at:
+            went = past.get(day, Day())
+            most = most if went.bad or not went.sent else most * self.factor
+            day += timedelta(days=1)
+        return None if most >= self.ends_at else int(most)

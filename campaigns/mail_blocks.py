@@ -1,0 +1,121 @@
+"""What each block of an e-mail shows to one reader; a block that has nothing to show is None, and left out. Pure."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from campaigns import barcode
+from campaigns.definitions import blocks
+from campaigns.definitions.blocks import Block
+from shop.stores import Store
+
+COLUMNS = 3
+MAPS = "https://www.openstreetmap.org/"
+_GAPS = ("0 8px 14px 0", "0 4px 14px 4px", "0 0 14px 8px")
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What blocks are filled from: the values of the page, and how words, links and pictures are made.
+
+    `say` fills a marketer's text; `lead` makes the tracked address of a page; `picture` the address of an image;
+    `draw` the picture of the code, by how it is drawn.
+    """
+
+    page: Mapping[str, Any]
+    say: Callable[[str], str]
+    lead: Callable[[str | None], str | None]
+    picture: Callable[[str | None], str | None]
+    draw: Callable[[str], str | None]
+    stores: Mapping[str, Store]
+
+
+def show(chosen: Sequence[Block], sheet: Sheet) -> list[dict[str, Any] | None]:
+    """The values of each block, in order."""
+    return [_MAKERS[type(block)](block, sheet) for block in chosen]
+
+
+def _header(block: blocks.Header, sheet: Sheet) -> dict[str, Any]:
+    return {"online": block.online}
+
+
+def _written(block: blocks.Written, sheet: Sheet) -> dict[str, Any] | None:
+    heading = sheet.say(block.heading)
+    paragraphs = [line for part in sheet.say(block.body).split("\n\n") if (line := " ".join(part.split(" ")).strip())]
+    return {"heading": heading, "paragraphs": paragraphs} if heading or paragraphs else None
+
+
+def _image(block: blocks.Image, sheet: Sheet) -> dict[str, Any] | None:
+    image = sheet.picture(block.url)
+    return {"image": image, "alt": block.alt, "url": sheet.lead(block.link)} if image else None
+
+
+def _button(block: blocks.Button, sheet: Sheet) -> dict[str, Any] | None:
+    usual = sheet.page["button"]
+    url = sheet.lead(block.link) if block.link else usual["url"] if usual else None
+    label = sheet.say(block.label) if block.label else usual["label"] if usual else sheet.page["say"].visit
+    return {"url": url, "label": label} if url else None
+
+
+def _products(block: blocks.Products, sheet: Sheet) -> dict[str, Any] | None:
+    """Three in a row; what is missing in the last row leaves its place empty."""
+    shown = sheet.page["products"][block.first - 1 : block.first - 1 + block.most]
+    if not shown:
+        return None
+    placed = [{**one, "padding": _GAPS[index % COLUMNS]} for index, one in enumerate(shown)]
+    rows = [placed[start : start + COLUMNS] for start in range(0, len(placed), COLUMNS)]
+    rows[-1] += [{**_NOTHING, "padding": "0"}] * (COLUMNS - len(rows[-1]))
+    return {"title": sheet.say(block.title) if block.title else sheet.page["products_title"], "rows": rows}
+
+
+_NOTHING = {"title": "", "reason": "", "price": "", "url": None, "image": None}
+
+
+def _code(block: blocks.Code, sheet: Sheet) -> dict[str, Any] | None:
+    code = sheet.page["code"]
+    if not code:
+        return None
+    square = block.drawn == "square"
+    return {
+        "image": sheet.draw(block.drawn) if block.drawn != "letters" else None,
+        "width": 132 if square else code["width"],
+        "height": 132 if square else barcode.SHOWN_HEIGHT,
+        "alt": sheet.page["say"].square if square else sheet.page["say"].barcode,
+    }
+
+
+def _store(block: blocks.Store, sheet: Sheet) -> dict[str, Any] | None:
+    store = sheet.stores.get(block.store)
+    if store is None:
+        return None
+    where = None
+    if store.latitude is not None and store.longitude is not None:
+        marked = urlencode({"mlat": store.latitude, "mlon": store.longitude})
+        where = f"{MAPS}?{marked}#map=17/{store.latitude}/{store.longitude}"
+    return {
+        "name": store.name or store.store_id,
+        "address": store.address or "",
+        "hours": store.hours,
+        "map": sheet.lead(where),
+    }
+
+
+def _if_any(name: str) -> Callable[[Block, Sheet], dict[str, Any] | None]:
+    """A block that shows a part of the page as it is."""
+    return lambda block, sheet: {"shown": True} if sheet.page[name] else None
+
+
+_MAKERS: Mapping[type, Callable[..., dict[str, Any] | None]] = {
+    blocks.Header: _header,
+    blocks.Written: _written,
+    blocks.Image: _image,
+    blocks.Button: _button,
+    blocks.Question: _if_any("question"),
+    blocks.Product: _if_any("about"),
+    blocks.Basket: _if_any("lines"),
+    blocks.Products: _products,
+    blocks.Code: _code,
+    blocks.Reviews: _if_any("reviews"),
+    blocks.Store: _store,
+}
