@@ -26,7 +26,7 @@ from foundation.database import Database
 from recommender import ahead, training
 from recommender.serving import Recommender, Request
 from recommender.tables import rankings
-from shop.tables import customers
+from shop.tables import customers, products
 
 CONNECTIONS = 8
 ROUNDS = 3
@@ -80,9 +80,9 @@ def _measured(db: Database, directory: Path, shop: str, *, asked: int) -> list[d
     rows: list[dict[str, object]] = [
         {"shop": shop, "what": "training", "seconds": time.monotonic() - began, "state": trained.state}
     ]
-    key, names = _callers(db)
+    key, names, goods = _callers(db)
     with web.server(db.url, directory) as port:
-        asking = _Asking(shop, port, key)
+        asking = _Asking(shop, port, key, goods)
         asking.warm_up(names[-500:])
         rows.append(asking.row("now", names[:asked]))
         rows.append(asking.row("now, paced", names[asked : 2 * asked] or names, rate=RATE))
@@ -94,27 +94,29 @@ def _measured(db: Database, directory: Path, shop: str, *, asked: int) -> list[d
         rows.append(asking.row("ahead", names[:asked]))
         rows.append(asking.row("ahead, paced", names[asked : 2 * asked] or names, rate=RATE))
         rows.append(asking.row("again", list(itertools.islice(itertools.cycle(names[:1_000]), 4_000))))
-        rows.append(asking.row("ahead, in a store", names[-asked // 2 :], more="&store=store-1"))
-        rows.append(asking.row("beside a product", names[-asked // 2 :], more="&product=product-1"))
+        rows.append(asking.row("in a store", names[-asked // 2 :], more="&store=store-1"))
+        rows.append(asking.row("beside a product", names[-asked // 2 :], more=f"&product={goods[0]}"))
         rows.append(asking.seen(shop))
     return rows
 
 
-def _callers(db: Database) -> tuple[str, list[str]]:
-    """A key, and the customers' ids by lot."""
+def _callers(db: Database) -> tuple[str, list[str], list[str]]:
+    """A key, the customers' ids by lot, and products to look at."""
     with db.begin() as conn:
         key = security.create_key(conn, kind="secret", name="bench", now=datetime.now(UTC))
         names = conn.scalars(sa.select(customers.c.user_id).where(customers.c.user_id.is_not(None))).all()
-    return key, [names[place] for place in np.random.default_rng(1).permutation(len(names)).tolist()]
+        goods = conn.scalars(sa.select(products.c.product_id).order_by(products.c.product_id).limit(VISITORS)).all()
+    return key, [names[place] for place in np.random.default_rng(1).permutation(len(names)).tolist()], list(goods)
 
 
 class _Asking:
     """Asks one server and gives rows of figures."""
 
-    def __init__(self, shop: str, port: int, key: str) -> None:
+    def __init__(self, shop: str, port: int, key: str, goods: Sequence[str]) -> None:
         self._shop = shop
         self._port = port
         self._key = key
+        self._goods = goods
 
     def warm_up(self, names: Sequence[str]) -> None:
         for _ in range(2):
@@ -140,7 +142,7 @@ class _Asking:
         """How long after the 200 of an event the next answers show it: a first view, by visitors never seen before."""
         waits = []
         for number in range(VISITORS):
-            visitor, product = f"visitor-{number}", f"product-{number + 1}"
+            visitor, product = f"visitor-{number}", self._goods[number]
             properties = {"product_id": product}
             event = {"anonymousId": visitor, "event": "Product Added", "properties": properties}
             asked = f"/v1/recommendations?anonymous={visitor}&placement=store&n=12"

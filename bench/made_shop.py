@@ -189,8 +189,8 @@ def _products(conn: sa.Connection, shop: MadeShop, *, until: datetime) -> None:
         sa.text("""
         INSERT INTO products (product_id, title, category, brand, price, currency, url, created_at, updated_at)
         SELECT 'product-' || number, 'Product ' || number, named.category, 'Brand ' || number % 500, price, 'EUR',
-            'https://shop.example/' || number, CAST(:until AS timestamptz) - make_interval(days => (number % 1500)::int),
-            :until
+            'https://shop.example/' || number,
+            CAST(:until AS timestamptz) - make_interval(days => CAST(number % 1500 AS int4)), :until
         FROM goods JOIN named ON named.code = goods.category"""),
         {"until": until},
     )
