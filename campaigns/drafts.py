@@ -59,7 +59,8 @@ class Stale(Conflict):
 
 def of(conn: sa.Connection, plan: Plan) -> Draft:
     """The draft of a campaign; if nobody writes one, what its version says."""
-    last = sa.select(sa.func.max(kept.c.number)).where(kept.c.campaign_id == drafts.c.campaign_id)
+    every = kept.alias()
+    last = sa.select(sa.func.max(every.c.number)).where(every.c.campaign_id == drafts.c.campaign_id)
     query = (
         sa.select(drafts, kept.c.definition, kept.c.what, kept.c.step, last.scalar_subquery().label("last"))
         .join(kept, (kept.c.campaign_id == drafts.c.campaign_id) & (kept.c.number == drafts.c.shown))

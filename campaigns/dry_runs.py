@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +12,7 @@ from campaigns import drafts, dry_run, plans, tables
 from campaigns.definitions import campaign as definitions
 from campaigns.definitions import shapes
 from campaigns.definitions.campaign import Campaign
+from campaigns.definitions.entries import Schedule
 from campaigns.dry_run import Outcome
 from foundation import database
 from foundation.database import Database
@@ -172,7 +173,8 @@ def _taken(conn: sa.Connection, *, now: datetime) -> DryRun | None:
 def _made(db: Database, due: DryRun, *, now: datetime) -> dict[str, Any]:
     with db.begin() as conn:
         name = conn.scalar(sa.select(tables.campaigns.c.name).where(tables.campaigns.c.id == due.campaign_id))
-        plan = replace(plans.get(conn, name or ""), definition=shapes.read(Campaign, due.definition))
+        definition = _as_if_past(shapes.read(Campaign, due.definition), now=now)
+        plan = replace(plans.get(conn, name or ""), definition=definition)
         if due.customer_id is not None:
             found = dry_run.person(conn, plan, due.customer_id, days=due.days, now=now)
             return {
@@ -184,6 +186,15 @@ def _made(db: Database, due: DryRun, *, now: datetime) -> dict[str, Any]:
             conn, plan, days=due.days, now=now, note=lambda done, of: _note(db, due.id, done=done, of=of)
         )
     return _told(outcome)
+
+
+def _as_if_past(definition: Campaign, *, now: datetime) -> Campaign:
+    """A moment still to come is tried as if it had been yesterday."""
+    entry = definition.entry
+    if not isinstance(entry, Schedule) or date.fromisoformat(entry.on) < now.date():
+        return definition
+    yesterday = (now - timedelta(days=1)).date().isoformat()
+    return definition.model_copy(update={"entry": entry.model_copy(update={"on": yesterday})})
 
 
 def _told(outcome: Outcome) -> dict[str, Any]:

@@ -9,10 +9,12 @@ from werkzeug.exceptions import HTTPException
 
 from app import filters, i18n, security
 from app.console import (
+    builder,
     campaigns,
     customers,
     frame,
     health,
+    launches,
     mailbox,
     messages,
     model,
@@ -21,6 +23,7 @@ from app.console import (
     predictions,
     promotions,
     rehearsals,
+    reports,
     roles,
     rules,
     segments,
@@ -35,7 +38,7 @@ log = logging.getLogger(__name__)
 
 ROOMS = (
     *(session, overview, customers, segments, campaigns, messages, mailbox, sources, promotions, health),
-    *(model, placements, rules, predictions, rehearsals, styleguide),
+    *(model, placements, rules, predictions, rehearsals, reports, styleguide, builder, launches),
 )
 
 POLICY = "; ".join(

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STATIC = ROOT / "app/static"
 TEMPLATES = sorted((ROOT / "templates/console").rglob("*.html"))
 CODE = sorted((ROOT / "app/console").glob("*.py"))
-SHEETS = ("base", "frame", "components", "charts", "pages", "styleguide")
+SHEETS = ("base", "frame", "components", "charts", "pages", "styleguide", "journeys")
 WRITTEN = "\n".join(path.read_text() for path in (*TEMPLATES, *CODE))
 
 

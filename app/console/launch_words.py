@@ -1,0 +1,82 @@
+"""What the list before launching says, and what was done to a draft, in the reader's language."""
+
+from datetime import UTC, datetime, time
+
+from app import filters, i18n
+from app.console import journey_words
+from app.i18n import N_
+from campaigns.drafts import Draft
+from campaigns.launching import Check
+from foundation import format
+
+ICON = {"ok": "circle-check", "todo": "circle-dashed", "warn": "triangle-alert", "bad": "circle-alert"}
+
+SAID = {
+    "based": N_("This draft began from version %(old)s; version %(new)s was published since"),
+    "words_lacking": N_("A message is not written in %(locale)s"),
+    "sender": N_("From %(sender)s"),
+    "not_connected": N_("Nothing carries %(channel)s yet: these messages will not leave"),
+    "offer_over": N_("The offer %(offer)s is over"),
+    "codes": N_("About %(n)s codes of %(offer)s over %(days)s days"),
+    "codes_unknown": N_("How many codes of %(offer)s it needs: a dry run says"),
+    "consent": N_("Only those who agreed are written to, asked again as each message leaves"),
+    "service": N_("A service message: it needs no consent, and may promote nothing"),
+    "holdout": N_("%(percent)s %% are left alone, to compare with"),
+    "holdout_none": N_("Nobody is left alone, so what it causes cannot be said"),
+    "quiet": N_("Quiet hours from %(start)s to %(end)s, where the customer lives"),
+    "quiet_none": N_("No quiet hours are kept"),
+    "late": N_("Too late after %(expires)s, which quiet hours alone may outlast"),
+    "dry_run": N_("Dry run: %(entered)s come in over %(days)s days, %(a_day)s messages a day"),
+    "dry_run_none": N_("No dry run of what is written now"),
+    "dry_run_pending": N_("The dry run is being made"),
+    "tested": N_("Test sent to %(to)s, %(at)s"),
+    "tested_none": N_("No test sent to yourself"),
+    "size_unknown": N_("More than %(above)s messages in a day need a second yes: make a dry run first, to know"),
+    "approval": N_("%(n)s messages in a day: a second person must approve, as for every campaign above %(above)s"),
+    "approval_asked": N_("A second person was asked to approve: %(n)s messages in a day"),
+    "approved": N_("Approved by %(by)s: %(n)s messages in a day"),
+}
+
+DID = {
+    "inserted": N_("%(who)s put in the step %(step)s"),
+    "moved": N_("%(who)s moved the step %(step)s"),
+    "copied": N_("%(who)s copied the step %(step)s"),
+    "removed": N_("%(who)s took out the step %(step)s"),
+    "changed": N_("%(who)s changed the step %(step)s"),
+    "settings": N_("%(who)s changed the settings"),
+    "began": N_("%(who)s went back to the beginning"),
+}
+
+
+def check(of: Check) -> str:
+    """A line of the list."""
+    if of.word == "faults":
+        n = of.values["n"]
+        return i18n.ngettext("%(n)s fault to correct", "%(n)s faults to correct", n) if n else i18n.gettext("No fault")
+    if of.word == "words":
+        return i18n.ngettext(
+            "%(n)s message, in French and English", "%(n)s messages, in French and English", of.values["n"]
+        )
+    return i18n.gettext(SAID[of.word], **{name: _shown(name, value) for name, value in of.values.items()})
+
+
+def _shown(name: str, value: object) -> str:
+    if isinstance(value, time):
+        return format.time(datetime(2000, 1, 1, value.hour, value.minute, tzinfo=UTC), i18n.locale(), zone=UTC)
+    if isinstance(value, datetime):
+        return filters.moment(value)
+    if name == "expires":
+        return journey_words.lasting(value)
+    if name == "channel":
+        return journey_words.channel(str(value))
+    if name == "locale":
+        return str({"fr": i18n.gettext("French"), "en": i18n.gettext("English")}.get(str(value), value))
+    if name == "percent":
+        return f"{value:g}"
+    return filters.number(value) if isinstance(value, int | float) else str(value)
+
+
+def edit_said(draft: Draft) -> str:
+    """The last thing that was done to a draft, and by whom."""
+    who = draft.edited_by or i18n.gettext("Somebody")
+    return i18n.gettext(DID.get(draft.what, DID["changed"]), who=who, step=draft.step)

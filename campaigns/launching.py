@@ -1,0 +1,240 @@
+"""Before a campaign is launched: what speaks against it, how many it reaches, and a second person's yes to many."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from campaigns import drafts, dry_runs, messages, plans, policy, promotions, tables
+from campaigns.definitions import content, edits, shapes, steps
+from campaigns.drafts import Draft
+from campaigns.dry_runs import DryRun
+from campaigns.plans import Plan
+from campaigns.rules import Policy
+from foundation import database
+from foundation.errors import Conflict, Fault
+
+approvals, tests = tables.campaign_approvals, tables.campaign_tests
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Who asked for a second yes to a definition, and who gave it."""
+
+    asked_by: str
+    asked_at: datetime
+    approved_by: str | None
+    approved_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the list before launching. `word` names it, `state` is ok, todo, warn or bad: only bad prevents the
+    launch. `values` fill its sentence, `step` is the step it is about."""
+
+    word: str
+    state: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Everything known before launching."""
+
+    faults: list[Fault]
+    checks: list[Check]
+    run: DryRun | None
+    approval: Approval | None
+
+    @property
+    def ready(self) -> bool:
+        """Whether nothing prevents it."""
+        return all(check.state != "bad" for check in self.checks)
+
+
+def readiness(conn: sa.Connection, plan: Plan, draft: Draft, *, sender: str, now: datetime) -> Readiness:
+    """The list before launching, the worst first asked for: faults, then approval, then what is worth knowing."""
+    faults = drafts.faults(conn, plan, draft.definition)
+    run = dry_runs.last(conn, plan)
+    mine = run if run and run.fingerprint == drafts.fingerprint(draft.definition) else None
+    rules = policy.load(conn)
+    approval = approved(conn, plan.id, draft.definition)
+    checks = [
+        Check("faults", "bad" if faults else "ok", {"n": len(faults)}),
+        *_based(plan, draft),
+        *_said(draft.definition),
+        *_channels(draft.definition, rules.sender or sender),
+        *_offers(conn, draft.definition, mine, now=now),
+        *_rules(draft.definition, rules),
+        _tried(mine),
+        _tested(conn, plan.id),
+        *_approval(mine, approval, rules),
+    ]
+    return Readiness(faults, checks, mine, approval)
+
+
+def launch(
+    conn: sa.Connection, plan: Plan, *, revision: int | None = None, sender: str, now: datetime
+) -> tuple[Plan, bool]:
+    """Publishes the draft (if `revision` names one) and starts the campaign unless it runs; whether it was started.
+
+    Raises `Invalid` with faults, `Conflict` while something prevents it, `drafts.Stale` if the draft was changed.
+    """
+    draft = drafts.of(conn, plan)
+    if revision is not None and draft.revision != revision:
+        raise drafts.Stale(draft)
+    said = draft if revision is not None else _published(plan)
+    prevents = [
+        check.word for check in readiness(conn, plan, said, sender=sender, now=now).checks if check.state == "bad"
+    ]
+    if "faults" not in prevents and prevents:
+        raise Conflict("not_ready", f"{plan.name} cannot be launched yet: {', '.join(prevents)}")
+    if revision is not None:
+        plan = drafts.publish(conn, plan, revision=revision, now=now)
+    if plan.state == "sending":
+        return plan, False
+    return plans.launch(conn, plan.name, now=now), True
+
+
+def _published(plan: Plan) -> Draft:
+    from_version = edits.trimmed(plan.definition.model_dump(mode="json", exclude_defaults=True))
+    return Draft(plan.id, from_version, plan.version, 0, 1, 1, "began", "", None, "")
+
+
+# -------------------------------------------------------------------------------------------------- checks
+def _based(plan: Plan, draft: Draft) -> Iterator[Check]:
+    """Somebody published another version since the draft began."""
+    if draft.based_on != plan.version:
+        yield Check("based", "warn", {"old": draft.based_on, "new": plan.version})
+
+
+def _sends(definition: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for found in edits.walk(edits.trimmed(definition)):
+        step = found.step
+        if step.get("type") == "ask" or step.get("type") == "send" and step.get("channel", "email") in steps.SPEAKING:
+            yield step["id"], step
+
+
+def _said(definition: Mapping[str, Any]) -> Iterator[Check]:
+    """Every message in every language."""
+    sends = list(_sends(definition))
+    lacking = [
+        (name, locale) for name, step in sends for locale in content.LOCALES if locale not in (step.get("words") or {})
+    ]
+    yield (
+        Check("words", "ok", {"n": len(sends)})
+        if not lacking
+        else Check("words_lacking", "warn", {"n": len(lacking), "locale": lacking[0][1]}, lacking[0][0])
+    )
+
+
+def _channels(definition: Mapping[str, Any], sender: str) -> Iterator[Check]:
+    """Who it is from, and channels that nobody carries."""
+    yield Check("sender", "warn" if "localhost" in sender else "ok", {"sender": sender})
+    for name, step in _sends(definition):
+        channel = step.get("channel", "email")
+        if channel not in (*messages.CONNECTED, "best"):
+            yield Check("not_connected", "warn", {"channel": channel}, name)
+
+
+def _offers(
+    conn: sa.Connection, definition: Mapping[str, Any], run: DryRun | None, *, now: datetime
+) -> Iterator[Check]:
+    """Offers that are over before it begins, and how many codes will be asked for."""
+    wanted = dry_runs.codes_wanted(run)
+    for name, step in _sends(definition):
+        offer = promotions.find_offer(conn, step["offer"]) if step.get("offer") else None
+        if offer is None:
+            continue
+        if offer.ends_at and offer.ends_at <= now:
+            yield Check("offer_over", "bad", {"offer": offer.name}, name)
+        elif run and wanted.get(offer.name):
+            yield Check("codes", "ok", {"offer": offer.name, "n": wanted[offer.name], "days": run.days}, name)
+        else:
+            yield Check("codes_unknown", "todo", {"offer": offer.name}, name)
+
+
+def _rules(definition: Mapping[str, Any], rules: Policy) -> Iterator[Check]:
+    """Consent, holdout, quiet hours, and messages that would be too late after them."""
+    purpose = definition.get("purpose", "marketing")
+    yield Check("consent" if purpose == "marketing" else "service", "ok")
+    held = definition.get("holdout_percent", 0)
+    yield Check("holdout", "ok", {"percent": held}) if held else Check("holdout_none", "todo")
+    if rules.quiet_from is None or rules.quiet_until is None:
+        yield Check("quiet_none", "todo")
+        return
+    yield Check("quiet", "ok", {"start": rules.quiet_from, "end": rules.quiet_until})
+    quiet = timedelta(
+        hours=(rules.quiet_until.hour - rules.quiet_from.hour) % 24,
+        minutes=rules.quiet_until.minute - rules.quiet_from.minute,
+    )
+    for name, step in _sends(definition):
+        expires = step.get("expires", "48h")
+        if _readable(expires) and shapes.length(expires) <= quiet:
+            yield Check("late", "warn", {"expires": expires}, name)
+
+
+def _readable(text: object) -> bool:
+    return isinstance(text, str) and text[:-1].isdecimal() and text[-1:] in ("m", "h", "d", "w")
+
+
+def _tried(run: DryRun | None) -> Check:
+    if run is None:
+        return Check("dry_run_none", "todo")
+    if run.outcome is None:
+        return Check("dry_run_pending", "todo")
+    a_day = round(sum(number for _, _, number in run.hours) / run.days)
+    return Check("dry_run", "ok", {"entered": run.outcome["entered"], "days": run.days, "a_day": a_day})
+
+
+def _tested(conn: sa.Connection, campaign_id: int) -> Check:
+    sent = conn.execute(
+        sa.select(tests.c.sent_at, tests.c.sent_to)
+        .where(tests.c.campaign_id == campaign_id)
+        .order_by(tests.c.sent_at.desc())
+        .limit(1)
+    ).one_or_none()
+    return Check("tested", "ok", {"at": sent.sent_at, "to": sent.sent_to}) if sent else Check("tested_none", "todo")
+
+
+def _approval(run: DryRun | None, approval: Approval | None, rules: Policy) -> Iterator[Check]:
+    """A second yes, where it reaches more people in a day than one person may decide on."""
+    if not rules.approval_above:
+        return
+    values: dict[str, Any] = {"above": rules.approval_above}
+    if run is None or run.outcome is None:
+        yield Check("size_unknown", "bad", values)
+    elif run.most_in_a_day > rules.approval_above:
+        values |= {"n": run.most_in_a_day, "by": approval.approved_by if approval else None}
+        state = "ok" if approval and approval.approved_by else "bad"
+        yield Check("approved" if state == "ok" else "approval_asked" if approval else "approval", state, values)
+
+
+# ------------------------------------------------------------------------------------------------ approval
+def approved(conn: sa.Connection, campaign_id: int, definition: Mapping[str, Any]) -> Approval | None:
+    """What was asked and answered about this very definition."""
+    query = sa.select(approvals.c.asked_by, approvals.c.asked_at, approvals.c.approved_by, approvals.c.approved_at)
+    mine = approvals.c.fingerprint == drafts.fingerprint(definition)
+    found = database.read(conn, query.where(approvals.c.campaign_id == campaign_id, mine), Approval)
+    return found[0] if found else None
+
+
+def ask(conn: sa.Connection, plan: Plan, definition: Mapping[str, Any], *, by: str, now: datetime) -> None:
+    """Asks for a second yes to what is written; asking again changes nothing."""
+    row = {"campaign_id": plan.id, "fingerprint": drafts.fingerprint(definition), "asked_by": by, "asked_at": now}
+    conn.execute(postgresql.insert(approvals).values(row).on_conflict_do_nothing())
+
+
+def approve(conn: sa.Connection, plan: Plan, definition: Mapping[str, Any], *, by: str, now: datetime) -> None:
+    """The second yes; raises `Conflict` if nobody asked, or if who asks answers."""
+    asked = approved(conn, plan.id, definition)
+    if asked is None:
+        raise Conflict("not_asked", "nobody asked for approval of what is written now")
+    if asked.asked_by == by:
+        raise Conflict("same_person", "whoever asks for approval cannot give it")
+    mine = (approvals.c.campaign_id == plan.id) & (approvals.c.fingerprint == drafts.fingerprint(definition))
+    conn.execute(sa.update(approvals).where(mine).values(approved_by=by, approved_at=now))
