@@ -32,6 +32,8 @@ from campaigns import (
     visits,
     webhooks,
 )
+from campaigns.audiences import conversions as ad_orders
+from campaigns.audiences import syncing
 from campaigns.evidence import winners
 from foundation import jobs, logs
 from foundation.config import Config
@@ -64,6 +66,8 @@ def timetable(parts: Parts) -> list[Job]:
         Job("call", every(5), lambda now: webhooks.deliver_due(db, parts.caller(), now=now)),
         Job("deliver", every(2), lambda now: messages.deliver_due(db, sending, now=now)),
         Job("inbox", every(2), lambda now: taken_in(db)),
+        Job("audiences", every(15), lambda now: syncing.sync_due(db, parts.platforms, now=now)),
+        Job("ad-orders", every(60), lambda now: ad_orders.tell_due(db, parts.platforms, now=now)),
         Job("sweep", every(10), lambda now: messages.sweep(db, now=now)),
         Job("segments", every(3), lambda now: membership.refresh(db, now=now)),
         Job("segments-check", nightly(hour=4, minute=40), lambda now: membership.check(db, now=now)),

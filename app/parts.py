@@ -6,6 +6,8 @@ from typing import cast
 from flask import current_app
 
 from campaigns import links, messages, webhooks
+from campaigns.audiences import connect as ad_platforms
+from campaigns.audiences.platforms.base import Platform
 from campaigns.channels import base, connect
 from campaigns.journal import Journal
 from foundation import postgres
@@ -26,6 +28,7 @@ class Parts:
     recommender: serving.Recommender
     links: links.Links
     email: base.Channel
+    platforms: dict[str, Platform]
 
     def sending(self) -> messages.Sending:
         """What the sender needs beside the database."""
@@ -40,13 +43,15 @@ class Parts:
 
     def caller(self) -> webhooks.Caller:
         """How other programs are told what journeys ask for."""
-        return webhooks.Caller(Outward(), self.config.secret_keys[0])
+        return webhooks.Caller(Outward(), self.config.secret_keys)
 
     def close(self) -> None:
         """Writes what still waits in memory and closes every connection."""
         self.recommender.close()
         self.ingest.close()
         self.email.close()
+        for platform in self.platforms.values():
+            platform.close()
         self.db.dispose()
 
 
@@ -61,6 +66,7 @@ def build(config: Config) -> Parts:
         db=db,
         ingest=ingest_queue.IngestQueue(db),
         recommender=serving.Recommender(db, files=config.var / "models"),
+        platforms=ad_platforms.platforms(config),
         links=signed,
         email=connect.email_channel(config, db, signed),
     )

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from app import tables
 from campaigns import tables as campaign_tables
+from campaigns.audiences import tables as audience_tables
 from foundation.database import Database
 from recommender import tables as recommender_tables
 from shop import tables as shop_tables
@@ -19,6 +20,8 @@ KEPT: tuple[tuple[sa.Table, "sa.Column[datetime]", timedelta], ...] = (
     (recommender_tables.slate_clicks, recommender_tables.slate_clicks.c.shown_at, timedelta(days=180)),
     (shop_tables.event_counts, shop_tables.event_counts.c.minute, timedelta(days=30)),
     (campaign_tables.segment_moves, campaign_tables.segment_moves.c.at, timedelta(days=400)),
+    (campaign_tables.webhook_attempts, campaign_tables.webhook_attempts.c.at, timedelta(days=400)),
+    (audience_tables.audience_syncs, audience_tables.audience_syncs.c.started_at, timedelta(days=400)),
 )
 """Each table, the time its rows are judged by, and how long they are kept."""
 

@@ -1,5 +1,7 @@
-"""What steps do when a customer passes them, in her turn's transaction: queue messages and calls, write traits."""
+"""What steps do when a customer passes them, in her turn's transaction: queue messages and calls, write traits, ask
+for her in an audience."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from campaigns import connections, given, messages, own_events, reachable, tables
+from campaigns.audiences import asking
 from campaigns.definitions import shapes
 from campaigns.definitions.steps import Ask, Send, SetTrait, Webhook
 from campaigns.messages import Wanted
@@ -22,22 +25,25 @@ Passed = Sequence[tuple[sa.RowMapping, Sequence[str]]]
 
 SPOKEN = ("email", "push", "sms", "onsite")
 RESPONSE = timedelta(days=180)
-_AUDIENCE = {"audience_in": "ads", "audience_out": "ads"}
 
 
 def act(conn: sa.Connection, followed: Followed, passed: Passed, *, now: datetime) -> None:
     """Everything these steps do. Nothing leaves here: what is to leave is a row somebody delivers later."""
     doing = [(row, followed.flow.nodes[name].step) for row, names in passed for name in names]
-    saying = [(row, step) for row, step in doing if isinstance(step, Send | Ask)]
+    moving = [(row, step) for row, step in doing if isinstance(step, Send) and step.audience]
+    saying = [
+        (row, step) for row, step in doing if isinstance(step, Ask) or isinstance(step, Send) and not step.audience
+    ]
     undecided = {row["person"] for row, step in saying if step.channel == "best"}
     best = best_channels(conn, undecided, purpose=followed.definition.purpose, now=now)
     messages.queue(conn, [_wanted(followed, row, step, best, now=now) for row, step in saying], now=now)
     own_events.write(conn, [_written(row, step, now) for row, step in doing if isinstance(step, SetTrait)], now=now)
     _call(conn, followed, [(row, step) for row, step in doing if isinstance(step, Webhook)], now=now)
+    _move(conn, moving, now=now)
 
 
 def _wanted(followed: Followed, row: sa.RowMapping, step: Send | Ask, best: dict[int, str], *, now: datetime) -> Wanted:
-    channel = best[row["person"]] if step.channel == "best" else _AUDIENCE.get(step.channel, step.channel)
+    channel = best[row["person"]] if step.channel == "best" else step.channel
     return Wanted(
         campaign_id=followed.campaign_id,
         version=followed.version,
@@ -91,6 +97,14 @@ def _answered(conn: sa.Connection, ids: Sequence[int], *, since: datetime) -> di
         .group_by(person, ledger.c.channel)
     )
     return {(customer, channel): number for customer, channel, number in conn.execute(query)}
+
+
+def _move(conn: sa.Connection, moving: Sequence[tuple[sa.RowMapping, Send]], *, now: datetime) -> None:
+    """Asks for each of them in an audience, or out of it."""
+    wishes: dict[tuple[str, bool], list[int]] = defaultdict(list)
+    for row, step in moving:
+        wishes[step.audience or "", step.channel == "audience_in"].append(row["person"])
+    asking.ask(conn, wishes, now=now)
 
 
 def _written(row: sa.RowMapping, step: SetTrait, now: datetime) -> Written:

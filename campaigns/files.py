@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from pydantic import Field, StringConstraints
 
 from campaigns import plans, policy, promotions, rules, segments, tables
+from campaigns.audiences import kept
 from campaigns.definitions import campaign as definitions
 from campaigns.definitions import shapes
 from campaigns.definitions.campaign import Campaign
@@ -36,6 +37,7 @@ class File(Shape):
 
     offers: Annotated[tuple[Offer, ...], Field(max_length=100)] = ()
     segments: Annotated[tuple[Definition, ...], Field(max_length=100)] = ()
+    audiences: Annotated[tuple[kept.Definition, ...], Field(max_length=100)] = ()
     campaigns: Annotated[tuple[Named, ...], Field(max_length=100)] = ()
 
 
@@ -58,6 +60,7 @@ def apply(conn: sa.Connection, file: File, *, now: datetime) -> list[str]:
     parts: list[tuple[str, Callable[[], str | None]]] = [
         *((f"/offers/{n}", partial(_offer, conn, offer, now=now)) for n, offer in enumerate(file.offers)),
         *((f"/segments/{n}", partial(_segment, conn, segment, now=now)) for n, segment in enumerate(file.segments)),
+        *((f"/audiences/{n}", partial(_audience, conn, one, now=now)) for n, one in enumerate(file.audiences)),
         *((f"/campaigns/{n}", partial(_campaign, conn, one, now=now)) for n, one in enumerate(file.campaigns)),
     ]
     changed: list[str] = []
@@ -87,6 +90,10 @@ def _offer(conn: sa.Connection, offer: Offer, *, now: datetime) -> str | None:
 
 def _segment(conn: sa.Connection, segment: Definition, *, now: datetime) -> str | None:
     return f"segment {segment.name} changed" if segments.apply(conn, segment, now=now) else None
+
+
+def _audience(conn: sa.Connection, audience: kept.Definition, *, now: datetime) -> str | None:
+    return f"audience {audience.name} changed" if kept.apply(conn, kept.checked(audience), now=now) else None
 
 
 def _campaign(conn: sa.Connection, campaign: Named, *, now: datetime) -> str | None:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from campaigns import membership, promotions, segments, tables
+from campaigns.audiences import kept as audiences
 from campaigns.definitions import campaign as definitions
 from campaigns.definitions import flow, shapes
 from campaigns.definitions.campaign import Campaign
@@ -359,6 +360,8 @@ def _unknown(conn: sa.Connection, definition: Campaign) -> Iterator[Fault]:
     for place, step in flow.walk(definition.steps):
         if isinstance(step, Send) and step.offer and promotions.find_offer(conn, step.offer) is None:
             yield Fault(f"{place}/offer", f"is not the name of an offer: {step.offer}")
+        if isinstance(step, Send) and step.audience and audiences.find(conn, step.audience) is None:
+            yield Fault(f"{place}/audience", f"is not the name of an audience: {step.audience}")
         if isinstance(step, Webhook) and (wrong := outward.wrong(step.url)):
             yield Fault(f"{place}/url", wrong)
     for place, condition in definitions.ruled(definition):

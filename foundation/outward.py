@@ -22,11 +22,15 @@ Resolve = Callable[[str, int], Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: the HTTP status, or None and why there is none. `hopeless`: trying again would change nothing."""
+    """What came back: the HTTP status, or None and why there is none. `hopeless`: trying again would change nothing.
+
+    `retry_after` seconds were asked for.
+    """
 
     status: int | None
     detail: str
     hopeless: bool = False
+    retry_after: float | None = None
 
     @property
     def good(self) -> bool:
@@ -119,7 +123,9 @@ class Outward:
         if 300 <= response.status < 400:
             return Answer(response.status, "redirects are not followed", hopeless=True)
         gone = response.status in (400, 401, 403, 404, 405, 410, 413, 415, 422)
-        return Answer(response.status, response.reason, hopeless=gone)
+        after = response.getheader("Retry-After") or ""
+        wait = float(after) if after.isdecimal() and len(after) < 7 else None
+        return Answer(response.status, response.reason, hopeless=gone, retry_after=wait)
 
 
 class _Pinned(http.client.HTTPSConnection):

@@ -142,6 +142,8 @@ JOB = {
     "calendar": N_("Takes in the audiences whose moment has come"),
     "shelf": N_("Looks for products back in stock and prices that dropped"),
     "call": N_("Tells other programs what journeys ask for"),
+    "audiences": N_("Keeps audiences in step with ad platforms"),
+    "ad-orders": N_("Tells ad platforms of orders, where customers agreed"),
     "slates": N_("Counts what recommendations earned"),
     "train": N_("Trains the recommender, every night"),
     "train-asked": N_("Trains the recommender when someone asks for it"),

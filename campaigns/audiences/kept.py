@@ -58,13 +58,16 @@ class Audience:
 
 def parse(value: object) -> Definition:
     """Reads an audience as it stands in a file; raises `Invalid` with every fault and its place."""
-    found = shapes.read(Definition, value)
-    if (found.platform == "csv") == (found.external_id is not None):
-        has = (
-            "has no id: it is a file" if found.platform == "csv" else "is needed: the platform's own id of the audience"
-        )
-        raise Invalid(Fault("/external_id", has))
-    return found
+    return checked(shapes.read(Definition, value))
+
+
+def checked(definition: Definition) -> Definition:
+    """The same, when it says where it is held; raises `Invalid`."""
+    if (definition.platform == "csv") == (definition.external_id is not None):
+        no = "has no id: it is a file"
+        detail = no if definition.platform == "csv" else "is needed: the platform's own id of the audience"
+        raise Invalid(Fault("/external_id", detail))
+    return definition
 
 
 def apply(conn: sa.Connection, definition: Definition, *, now: datetime) -> bool:

@@ -8,11 +8,15 @@ import re
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
+
+from campaigns.audiences.platforms import csv, google, meta
+from campaigns.audiences.platforms.base import Platform
+from foundation.google_token import Tokens
 
 TOKEN = "a-token-of-these-tests"
 AUDIENCE, DATASET, ACCOUNT, CONVERSION = "120330001", "990001", "1234567890", "555"
@@ -216,3 +220,24 @@ def serve(peer: Peer) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+Peers = tuple[dict[str, Platform], MetaPeer, GooglePeer]
+
+
+@contextmanager
+def both() -> Iterator[Peers]:
+    """Every platform connected, each to its peer."""
+    with ExitStack() as stack:
+        one, other = MetaPeer(), GooglePeer()
+        first, second = (stack.enter_context(serve(peer)) for peer in (one, other))
+        held = {"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "refresh"}
+        tokens = Tokens(held | {"token_uri": f"{second}/token"}, google.SCOPE)
+        platforms: dict[str, Platform] = {
+            "meta": meta.Meta(TOKEN, host=first, dataset=DATASET),
+            "google": google.Google(tokens, google.Account(ACCOUNT, conversion=CONVERSION), host=second),
+            "csv": csv.Csv(),
+        }
+        for platform in platforms.values():
+            stack.callback(platform.close)
+        yield platforms, one, other

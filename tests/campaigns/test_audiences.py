@@ -1,22 +1,20 @@
 """Audiences: whoever should be in is in, whoever should not be is out, and nothing is lost when it is cut short."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import datetime, timedelta
 
+import orjson
 import pytest
 import sqlalchemy as sa
 
-from campaigns import membership, segments
+from campaigns import files, membership, segments
 from campaigns.audiences import asking, gates, kept, normalising, syncing, tables
-from campaigns.audiences.platforms import csv, google, meta
-from campaigns.audiences.platforms.base import Platform
+from campaigns.audiences.platforms import meta
 from foundation.database import Database
 from foundation.errors import Conflict, Invalid
-from foundation.google_token import Tokens
 from shop import consent, privacy
-from tests.campaigns import ad_platforms, world
-from tests.campaigns.ad_platforms import AUDIENCE, GooglePeer, MetaPeer, google_error, meta_error
+from tests.campaigns import ad_platforms, journey, world
+from tests.campaigns.ad_platforms import AUDIENCE, Peers, google_error, meta_error
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -24,24 +22,9 @@ PURPOSES = ("marketing", "personalization")
 
 
 @pytest.fixture
-def peers() -> Iterator[tuple[dict[str, Platform], MetaPeer, GooglePeer]]:
-    with ExitStack() as stack:
-        one, other = MetaPeer(), GooglePeer()
-        first, second = (stack.enter_context(ad_platforms.serve(peer)) for peer in (one, other))
-        held = {"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "refresh"}
-        tokens = Tokens(held | {"token_uri": f"{second}/token"}, google.SCOPE)
-        account = google.Account(ad_platforms.ACCOUNT, conversion=ad_platforms.CONVERSION)
-        platforms: dict[str, Platform] = {
-            "meta": meta.Meta(ad_platforms.TOKEN, host=first, dataset=ad_platforms.DATASET),
-            "google": google.Google(tokens, account, host=second),
-            "csv": csv.Csv(),
-        }
-        yield platforms, one, other
-        for platform in platforms.values():
-            platform.close()
-
-
-Peers = tuple[dict[str, Platform], MetaPeer, GooglePeer]
+def peers() -> Iterator[Peers]:
+    with ad_platforms.both() as connected:
+        yield connected
 
 
 def person(db: Database, user: str, *, at: datetime, agreed: tuple[str, ...] = PURPOSES, **traits: object) -> int:
@@ -242,6 +225,45 @@ def test_whom_a_journey_asked_in_goes_when_she_buys(db: Database, now: datetime,
     with db.begin() as conn:
         asking.ask(conn, {("gold-meta", True): [ada]}, now=now + 2 * HOUR)
     assert run(db, peers, now + 2 * HOUR) == "gold-meta +1 -0"
+
+
+def test_the_steps_of_a_journey_take_in_and_out(db: Database, now: datetime, peers: Peers) -> None:
+    person(db, "ada", at=now, tier="none")
+    gold(db, now=now, segment=None, until_purchase=False)
+    steps = [
+        {"type": "send", "id": "in", "channel": "audience_in", "audience": "gold-meta"},
+        journey.wait("later", "1d"),
+        {"type": "send", "id": "out", "channel": "audience_out", "audience": "gold-meta"},
+    ]
+    journey.launch(db, {"type": "event", "event": "Product Viewed", "key": "product"}, steps, now=now)
+    with db.begin() as conn:
+        world.say(conn, "ada", "Product Viewed", at=now, product_id="cocotte")
+    journey.tick(db, now)
+    assert run(db, peers, now) == "gold-meta +1 -0" and journey.queued(db) == []
+    journey.tick(db, now + 25 * HOUR)
+    assert run(db, peers, now + 25 * HOUR) == "gold-meta +0 -1"
+    with db.begin() as conn, pytest.raises(Conflict, match="journey"):
+        kept.end(conn, "gold-meta", now=now)
+
+
+def test_a_journey_cannot_name_an_audience_there_is_not(db: Database, now: datetime) -> None:
+    step = {"type": "send", "id": "in", "channel": "audience_in", "audience": "nobody"}
+    with pytest.raises(Invalid) as refused:
+        journey.launch(db, {"type": "event", "event": "Product Viewed"}, [step], now=now)
+    assert [fault.pointer for fault in refused.value.faults] == ["/steps/0/audience"]
+
+
+def test_a_file_brings_its_audiences_with_it_and_a_second_time_nothing(db: Database, now: datetime) -> None:
+    rule = {"type": "trait", "name": "tier", "value": "gold"}
+    audience = {"name": "best", "title": "Best", "platform": "csv", "segment": "gold"}
+    text = orjson.dumps({"segments": [{"name": "gold", "title": "Gold", "rule": rule}], "audiences": [audience]})
+    with db.begin() as conn:
+        assert files.apply(conn, files.read(text), now=now) == ["segment gold changed", "audience best changed"]
+        assert files.apply(conn, files.read(text), now=now) == []
+        wrong = orjson.dumps({"audiences": [audience | {"platform": "meta"}]})
+        with pytest.raises(Invalid) as refused:
+            files.apply(conn, files.read(wrong), now=now)
+    assert [fault.pointer for fault in refused.value.faults] == ["/audiences/0/external_id"]
 
 
 # ----------------------------------------------------------------------------------------------- what fails
