@@ -8,9 +8,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from app import tables, users
-from app.demo import account, purchases, storefront
+from app.demo import account, blocks, purchases, storefront
 from app.parts import Parts
-from campaigns import files, policy
+from campaigns import connections, files, policy
 from recommender import training
 from recommender.predictions import nightly
 
@@ -33,8 +33,11 @@ def prepare(parts: Parts, *, track: Track) -> None:
         _load_shop(parts, track)
         _train(parts, track)
         _open(parts)
+    now = datetime.now(UTC)
     with parts.db.begin() as conn:
         purchases.rehome(conn, parts.config.base_url)
+        connections.ensure_demo(conn, keys=parts.config.secret_keys, now=now)
+        blocks.ensure(conn, now=now)
 
 
 def _is_ready(parts: Parts) -> bool:

@@ -32,6 +32,11 @@ _SAID = {
     "account.of": ("{name}, your account", "{name}, votre compte"),
     "close": ("Close", "Fermer"),
     "cookies.choose": ("Your cookies", "Vos cookies"),
+    "notify": ("Notify me", "Me prévenir"),
+    "notify.text": (
+        "Notify me on this device of offers and of my basket. I can stop it at any time.",
+        "Me prévenir sur cet appareil des offres et de mon panier. Je peux arrêter quand je veux.",
+    ),
     "till": ("The till", "La caisse"),
     "fictional": (
         "Maison Aubier does not exist. It shows Relance at work.",

@@ -149,6 +149,13 @@ def behind() -> str:
     return render_template("demo/behind.html", customer_id=customer_id, moments=moments)
 
 
+@bp.get("/relance-worker.js")
+def worker() -> Response:
+    """The one file notifications need on a shop's own host, at the scope they are for."""
+    line = f'importScripts("{url_for("worker.push_worker")}");\n'
+    return Response(line, mimetype="text/javascript", headers={"Cache-Control": "no-cache"})
+
+
 @bp.get("/<path:anything>")
 def nowhere(anything: str) -> NoReturn:
     """An address of the shop that leads nowhere is answered in the shop's look."""

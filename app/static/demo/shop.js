@@ -22,6 +22,16 @@
     button.addEventListener("click", function () { banner.hidden = false; banner.querySelector("button").focus(); });
   });
 
+  // ---------------------------------------------------------------- notifications
+  each("[data-notify]", function (button) {
+    function look(state) { button.hidden = state !== "default" || tracker.consent() !== "granted"; }
+    tracker.push.state().then(look);
+    addEventListener("relance:consent", function () { tracker.push.state().then(look); });
+    button.addEventListener("click", function () {
+      tracker.push.ask({ text: button.dataset.notify, form: "demo footer, version 1" }).then(look).catch(function () { button.hidden = true; });
+    });
+  });
+
   // ---------------------------------------------------------------- what happened
   function tell(element) {
     tracker.track(element.dataset.track, JSON.parse(element.dataset.properties || "{}"));

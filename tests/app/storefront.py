@@ -1,0 +1,76 @@
+"""A real browser in the demo shop, and the server it visits."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from flask import Flask
+from playwright.sync_api import BrowserContext, sync_playwright
+from werkzeug.serving import make_server
+
+import app as front
+from app import parts
+from app.demo import storefront as shop
+from foundation.config import Config
+from foundation.database import Database
+from shop import catalogue, stores
+from tests import browser
+from tests.app.conftest import NOW
+
+PRODUCTS = (
+    ("1001", "Onion soup 11 oz", "Grocery > Soup", "24.90", "soup"),
+    ("1002", "Rye bread 20 oz", "Grocery > Bread", "3.50", "bread"),
+    ("1003", "Carrots 2 lb", "Fruit and vegetables > Carrots", "1.99", "vegetables"),
+)
+
+
+@contextmanager
+def opened(config: Config, db: Database) -> Iterator[tuple[parts.Parts, str]]:
+    """The shop with three products, served at an address of its own until the end of the block."""
+    holder: dict[str, Flask] = {}
+    server = make_server("localhost", 0, lambda environ, start: holder["app"](environ, start), threaded=True)
+    address = f"http://localhost:{server.server_port}"
+    built = parts.build(replace(config, demo=True, base_url=address))
+    with db.begin() as conn:
+        shop.ensure(conn, config.var, now=NOW)
+        feed = [
+            {
+                "product_id": one,
+                "title": title,
+                "category": category,
+                "price": price,
+                "url": f"{address}/demo/product/{one}",
+            }
+            | {"image_url": f"{address}/demo/images/{picture}.png", "currency": "EUR"}
+            for one, title, category, price, picture in PRODUCTS
+        ]
+        catalogue.put(conn, feed, now=NOW)
+        stores.put(conn, [{"store_id": "367", "name": "Nantes Crébillon"}], now=NOW)
+    holder["app"] = front.create_app(built)
+    serving = threading.Thread(target=server.serve_forever)
+    serving.start()
+    try:
+        yield built, address
+    finally:
+        server.shutdown()
+        serving.join()
+        server.server_close()
+        built.close()
+
+
+@contextmanager
+def visiting(folder: Path, **options: object) -> Iterator[BrowserContext]:
+    """A browser with a profile of its own: notifications are refused to those that keep nothing."""
+    hosts = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost"
+    with sync_playwright() as play:
+        context = play.chromium.launch_persistent_context(
+            str(folder),
+            executable_path=browser.executable(),
+            args=["--no-sandbox", hosts],
+            **{"locale": "en-GB", **options},  # type: ignore[arg-type]
+        )
+        context.set_default_timeout(10_000)
+        yield context
+        context.close()
