@@ -21,6 +21,11 @@ SHOWN_HEIGHT = 66
 _START_B, _STOP, _QUIET = 104, 106, 10
 
 
+def width(text: str) -> int:
+    """How many modules the bars of a text take, quiet zones included: eleven a symbol, thirteen for the last."""
+    return 11 * (len(text) + 2) + 13 + 2 * _QUIET
+
+
 def bars(text: str) -> str:
     """One character a module, `1` black and `0` white, quiet zones included; printable ASCII only."""
     if not text or not all(32 <= ord(letter) < 127 for letter in text):

@@ -47,7 +47,8 @@ _WORDS = (
         r"(unknown|not found|(does ?n.t|does not) (exist|have)|inconnu|no longer|invalid|disabled)"
         r"|no such (user|recipient|mailbox|person|address)|unknown (user|recipient|mailbox|local part|address)"
         r"|invalid (recipient|mailbox|address|user)|recipient (address )?rejected: (access denied|undeliverable)"
-        r"|no mailbox here|host( or domain name)? not found|domain (does not exist|not found)|null mx|OFR_416|LPN105_410",
+        r"|no mailbox here|host( or domain name)? not found|domain (does not exist|not found)|null mx"
+        r"|OFR_416|LPN105_410",
     ),
     (Fault.AUTHENTICATION, r"\b(dmarc|spf|dkim)\b|unauthenticated|not authenticated|reverse dns|\bptr\b"),
     (Fault.VOLUME, r"too many|rate limit|throttl|try again later.*(rate|limit)|frequency|OFR00[45]_104|LPN007_405"),

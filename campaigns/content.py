@@ -405,7 +405,7 @@ def _code(occasion: Occasion, signed: links.Links, *, locale: str, say: Phrases)
     return {
         "text": code.shown,
         "image": signed.code_image(code.code),
-        "width": len(barcode.bars(code.code)) * 3 // 2,
+        "width": barcode.width(code.code) * 3 // 2,
         "terms": format.typeset(written, locale),
     }
 

@@ -10,6 +10,7 @@ import hmac
 from base64 import b32decode, b32encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urljoin, urlsplit
 from uuid import UUID
 
@@ -191,6 +192,7 @@ class Links:
         return self._derived[purpose]
 
 
+@lru_cache(maxsize=16_384)
 def absolute(url: str | None, base_url: str) -> str | None:
     """The full http address, else None: nothing but http leads out of a mail."""
     if not url or any(ord(letter) < 33 for letter in url):

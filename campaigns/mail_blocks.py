@@ -10,9 +10,8 @@ from campaigns.definitions import blocks
 from campaigns.definitions.blocks import Block
 from shop.stores import Store
 
-COLUMNS = 3
 MAPS = "https://www.openstreetmap.org/"
-_GAPS = ("0 8px 14px 0", "0 4px 14px 4px", "0 0 14px 8px")
+_GAPS = {2: ("0 6px 14px 0", "0 0 14px 6px"), 3: ("0 8px 14px 0", "0 4px 14px 4px", "0 0 14px 8px")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +58,19 @@ def _button(block: blocks.Button, sheet: Sheet) -> dict[str, Any] | None:
 
 
 def _products(block: blocks.Products, sheet: Sheet) -> dict[str, Any] | None:
-    """Three in a row; what is missing in the last row leaves its place empty."""
+    """Three in a row, or two where that leaves none alone; what the last row lacks leaves its place empty."""
     shown = sheet.page["products"][block.first - 1 : block.first - 1 + block.most]
     if not shown:
         return None
-    placed = [{**one, "padding": _GAPS[index % COLUMNS]} for index, one in enumerate(shown)]
-    rows = [placed[start : start + COLUMNS] for start in range(0, len(placed), COLUMNS)]
-    rows[-1] += [{**_NOTHING, "padding": "0"}] * (COLUMNS - len(rows[-1]))
+    columns = 2 if len(shown) in (2, 4) else 3
+    places = [{"padding": gap, "width": f"{100 // columns}%"} for gap in _GAPS[columns]]
+    placed = [one | places[index % columns] for index, one in enumerate(shown)]
+    rows = [placed[start : start + columns] for start in range(0, len(placed), columns)]
+    rows[-1] += [_NOTHING | place for place in places[len(rows[-1]) :]]
     return {"title": sheet.say(block.title) if block.title else sheet.page["products_title"], "rows": rows}
 
 
-_NOTHING = {"title": "", "reason": "", "price": "", "url": None, "image": None}
+_NOTHING: dict[str, Any] = {"title": "", "reason": "", "price": "", "url": None, "image": None}
 
 
 def _code(block: blocks.Code, sheet: Sheet) -> dict[str, Any] | None:

@@ -76,6 +76,8 @@ def check(source: str, *, fields: Collection[str]) -> list[str]:
 
 def render(source: str, values: Mapping[str, object]) -> str:
     """The text with its fields filled in; raises `WordingError` if one of them is missing."""
+    if "{" not in source:
+        return source
     try:
         pieces, size = [], 0
         for piece in _compiled(source).generate(dict(values)):

@@ -1,13 +1,15 @@
 """How money, numbers, shares, dates and sentences are written for people, in French and in English.
 
 Spaces in the results are the typographer's: U+202F before `: ; ! ? % €` and between thousands in French, U+00A0
-between a number and its unit; a minus is a real minus. Callers write plain text and never add them by hand.
+between a number and its unit; a minus is a real minus. Callers write plain text and never add them by hand. What was
+written once is remembered: a campaign writes the same few prices and days a million times.
 """
 
 import re
 from datetime import date as Date
 from datetime import datetime, tzinfo
 from decimal import Decimal
+from functools import lru_cache
 
 from babel import dates, numbers
 
@@ -30,6 +32,7 @@ _DATES = {
 }
 
 
+@lru_cache(maxsize=16_384)
 def money(minor: int, currency: str | None, locale: str) -> str:
     """`123450, EUR` → `1 234,50 €` or `€1,234.50`. Without a currency, euros are meant."""
     code = currency or "EUR"
@@ -39,6 +42,7 @@ def money(minor: int, currency: str | None, locale: str) -> str:
     return _signed(_spaced(text, locale), negative=minor < 0)
 
 
+@lru_cache(maxsize=16_384)
 def number(value: int | float | Decimal, locale: str, *, digits: int = 0) -> str:
     """`12480` → `12 480` or `12,480`."""
     pattern = "#,##0" + ("." + "0" * digits if digits else "")
@@ -58,7 +62,11 @@ def date(value: Date | datetime, locale: str, *, style: str = "short", zone: tzi
 
     `weekday` is `samedi`; `weekday_long` is `samedi 21 novembre`.
     """
-    day = value.astimezone(zone).date() if isinstance(value, datetime) else value
+    return _day(value.astimezone(zone).date() if isinstance(value, datetime) else value, locale, style)
+
+
+@lru_cache(maxsize=4_096)
+def _day(day: Date, locale: str, style: str) -> str:
     text = dates.format_date(day, _DATES[style], locale=_locale(locale))
     first = day.day == 1 and locale.startswith("fr")
     return re.sub(r"\b1 ", "1er ", text, count=1) if first else text
@@ -77,6 +85,7 @@ def moment(value: datetime, locale: str, *, zone: tzinfo | None = None) -> str:
     return f"{date(value, locale, zone=zone)}, {time(value, locale, zone=zone)}"
 
 
+@lru_cache(maxsize=16_384)
 def typeset(text: str, locale: str) -> str:
     """A sentence with the spaces and apostrophes its language wants; other languages are left as they are."""
     if not locale.startswith("fr"):

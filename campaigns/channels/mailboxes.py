@@ -1,4 +1,4 @@
-"""Reading our own return mailbox, in a directory or by IMAP: mails are given out, and put away once they are dealt with."""
+"""Reading our own return mailbox, a directory or IMAP: mails are given out, and put away once they are dealt with."""
 
 import imaplib
 import ssl

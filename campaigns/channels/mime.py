@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime, formataddr, parseaddr
+from functools import lru_cache
 from uuid import UUID
 
 from campaigns.channels.base import Mail
@@ -43,6 +44,7 @@ def headers(
     }
 
 
+@lru_cache(maxsize=256)
 def sender_domain(sender: str) -> str:
     """The part after the @ of the sender's address, as the network writes it."""
     return ascii_domain(parseaddr(sender)[1]).rpartition("@")[2] or "localhost"
@@ -106,6 +108,7 @@ def _address(text: str) -> str:
     return formataddr((name, bare)) if name.isascii() else f"{_encoded(name)} <{bare}>"
 
 
+@lru_cache(maxsize=4_096)
 def _encoded(text: str) -> str:
     refuse_line_breaks({"a header": text})
     return text if text.isascii() else Header(text, "utf-8").encode(linesep="\r\n")

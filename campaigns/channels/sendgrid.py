@@ -1,4 +1,4 @@
-"""E-mail by SendGrid's HTTP API over kept connections: one recipient a call, or many where many get the same campaign."""
+"""E-mail by SendGrid's HTTP API over kept connections: one recipient a call, or many where many get the same."""
 
 import itertools
 import time

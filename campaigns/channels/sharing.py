@@ -1,7 +1,7 @@
 """What like mails have in common, so that one call carries many: one body with tags, and each mail's own values. Pure.
 
-Mails of one campaign differ in a name, some links, a few prices. Line by line, what they share stays and what is between
-becomes a tag; putting a mail's values back in gives its body to the letter. SendGrid calls these substitutions.
+Mails of one campaign differ in a name, some links, a few prices. Line by line, what they share stays and what is in
+between becomes a tag; putting a mail's values back in gives its body to the letter. SendGrid calls these substitutions.
 """
 
 import itertools

@@ -1,6 +1,7 @@
 """The blocks an e-mail is made of, as marketers write them: typed data, never HTML. The footer is always there."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -118,6 +119,7 @@ USUAL: tuple[Block, ...] = (
 """What follows the header and the text of a message whose blocks nobody chose; what has nothing to show is left out."""
 
 
+@lru_cache(maxsize=1_024)
 def usual(*, heading: str, body: str) -> tuple[Block, ...]:
     """The blocks of a message whose words alone were written."""
     return (Header(type="header"), Written(type="text", heading=heading, body=body), *USUAL)
