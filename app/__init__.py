@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from app import commands, health, hooks, preferences, public, security_headers, sms_hooks, worker
+from app import commands, health, hooks, preferences, product_feeds, public, security_headers, sms_hooks, worker
 from app.api import (
     carts,
     catalogue,
@@ -37,6 +37,7 @@ ROOMS = (
     hooks,  # providers, by their signature
     sms_hooks,
     health,  # open to all
+    product_feeds,  # ad platforms, by an address nobody guesses
 )
 
 

@@ -12,7 +12,7 @@ import orjson
 from flask import Flask, current_app
 from flask.cli import AppGroup
 
-from app import campaign_commands, doctor, security, segment_commands, telling, users
+from app import ad_commands, campaign_commands, doctor, security, segment_commands, telling, users
 from app.parts import current_parts
 from campaigns import policy
 from recommender import ahead, registry, training, trial
@@ -28,6 +28,8 @@ def register(app: Flask) -> None:
         app.cli.add_command(command)
     app.cli.add_command(campaign_commands.group)
     app.cli.add_command(segment_commands.group)
+    app.cli.add_command(ad_commands.audience)
+    app.cli.add_command(ad_commands.webhook)
 
 
 def _now() -> datetime:

@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 
 from app import filters, i18n, security
 from app.console import (
+    audiences,
     builder,
     campaigns,
     customers,
@@ -31,12 +32,14 @@ from app.console import (
     session,
     sources,
     styleguide,
+    webhooks,
 )
 from foundation.errors import Conflict, Invalid, NotFound
 
 log = logging.getLogger(__name__)
 
 ROOMS = (
+    *(audiences, webhooks),
     *(session, overview, customers, segments, campaigns, messages, mailbox, sources, promotions, health),
     *(model, placements, rules, predictions, rehearsals, reports, styleguide, builder, launches),
 )

@@ -45,11 +45,13 @@ NAVIGATION = (
         ("messages.index", "mail", N_("Messages")),
         ("mailbox.index", "inbox", N_("Mailbox")),
         ("promotions.index", "ticket-percent", N_("Promotions")),
+        ("audiences.index", "target", N_("Audiences")),
         ("model.index", "compass", N_("Recommendations")),
         ("predictions.index", "calendar-days", N_("Predictions")),
     ),
     (
         ("sources.index", "plug", N_("Sources")),
+        ("webhooks.index", "send", N_("Webhooks")),
         ("health.index", "activity", N_("Health")),
     ),
 )

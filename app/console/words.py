@@ -130,6 +130,13 @@ EVENT = {
     "Aliased": Word(N_("Signed in"), "log-in"),
     "Grouped": Word(N_("Joined a group"), "users"),
 }
+CALL = {
+    "pending": Word(N_("Waiting"), "clock"),
+    "calling": Word(N_("Being made"), "send", "info"),
+    "delivered": Word(N_("Delivered"), "check-check", "ok"),
+    "dead": Word(N_("Given up"), "x", "bad"),
+    "cancelled": Word(N_("Cancelled"), "ban"),
+}
 JOB = {
     "admit": N_("Takes up baskets left behind"),
     "advance": N_("Moves customers to their next step"),

@@ -33,6 +33,8 @@ PAGES = (
     "/console/model/try",
     "/console/model/products",
     "/console/promotions",
+    "/console/audiences",
+    "/console/webhooks",
     "/console/health",
 )
 Post = Callable[..., TestResponse]

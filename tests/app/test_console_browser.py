@@ -102,6 +102,8 @@ def _addresses(day: Day) -> list[str]:
         "/console/placements",
         "/console/placements/home",
         "/console/promotions",
+        "/console/audiences",
+        "/console/webhooks",
         "/console/health",
         "/console/styleguide",
     ]
