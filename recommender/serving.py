@@ -16,10 +16,10 @@ import threadpoolctl
 
 from foundation import database
 from foundation.database import Database
+from foundation.gathering import Gathering
 from recommender import ahead, choosing, past, placements, ranked
 from recommender.algorithms import base
 from recommender.choosing import Job, LeftOut
-from recommender.gathering import Gathering
 from recommender.live import Keeper, Live
 from recommender.memory import Memory
 from recommender.past import Handle, Version, Who
@@ -34,6 +34,8 @@ UNFITTED = "popular"
 
 TOGETHER = 32
 """Requests of one process answered as one batch."""
+GATHER_SECONDS = 0.004
+"""How long a batch is put off until as many wait as came of late: four together cost what two cost apart."""
 
 MANY = 512
 """Requests of a long list worked on at a time: the arrays of so many fit a processor's cache and a little memory."""
@@ -89,7 +91,9 @@ class Recommender:
         self._shelf = Shelf(db)
         self._memory: Memory[_Kept] = Memory()
         self._keeper = Keeper(db, files=files)
-        self._gathering: Gathering[tuple[Request, datetime], Slate] = Gathering(self._together, most=TOGETHER)
+        self._gathering: Gathering[tuple[Request, datetime], Slate] = Gathering(
+            self._together, most=TOGETHER, patience=GATHER_SECONDS
+        )
 
     def answer(self, request: Request, *, now: datetime) -> Slate:
         """The slate for one request, answered together with those that other threads ask for at this moment. Manages

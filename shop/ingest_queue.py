@@ -10,10 +10,11 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from foundation.database import Database
+from foundation.gathering import Gathering
 from shop import inbox
 from shop.inbox import Parcel
 from shop.vocabulary import Event, Refusal
@@ -25,8 +26,9 @@ EVENTS_BEHIND = 4_000
 SLOWED_SECONDS = 1.0
 EVENTS_WAITING = 50_000
 """...and turned away when, whatever the reason, this many do: some seconds' work."""
+REQUESTS_TOGETHER = 1_000
 GATHER_SECONDS = 0.002
-"""How long a row is put off until as many requests wait as came of late; who comes alone never waits."""
+"""A row holds so many requests at most, and is put off so long until as many wait as came of late."""
 PAUSE_SECONDS = 0.05
 BUSY_PAUSE_SECONDS = 0.25
 BUSY_EVENTS = 50
@@ -43,16 +45,13 @@ class Overloaded(Exception):
     seconds = 2
 
 
-@dataclass(slots=True)
-class _Turn:
-    """What one request brought, and what became of it."""
+@dataclass(frozen=True, slots=True)
+class _Brought:
+    """What one request brought, and when."""
 
     parcel: Parcel
     packed: bytes
-    done: threading.Lock = field(default_factory=threading.Lock)
-    leads: bool = False
-    durable: bool = False
-    error: BaseException | None = None
+    at: datetime
 
 
 class IngestQueue:
@@ -60,13 +59,9 @@ class IngestQueue:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._turns: list[_Turn] = []
-        self._lock = threading.Lock()
-        self._leading = False
+        self._gathering = Gathering(self._append, most=REQUESTS_TOGETHER, patience=GATHER_SECONDS, apart=False)
         self._line: inbox.Line | None = None
-        self._company = 1
-        self._gathering = False
-        self._gathered = threading.Semaphore(0)
+        self._lock = threading.Lock()
         self._behind = _Behind()
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -75,25 +70,11 @@ class IngestQueue:
     def put(self, events: Sequence[Event], *, refused: Sequence[Refusal] = (), now: datetime) -> None:
         """Returns once everything is durable. Raises `Overloaded` if nothing was taken."""
         parcel = Parcel(events, refused)
-        turn = _Turn(parcel, inbox.packed(parcel))
-        turn.done.acquire()
+        brought = _Brought(parcel, inbox.packed(parcel), now)
         self._behind.make_room()
-        with self._lock:
-            self._turns.append(turn)
-            turn.leads = not self._leading
-            self._leading = True
-            if self._gathering and len(self._turns) >= self._company:
-                self._gathering = False
-                self._gathered.release()
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._take_in, name="inbox", daemon=True)
-                self._thread.start()
-        if not turn.leads:
-            turn.done.acquire()
-        if turn.leads:
-            self._lead(now)
-        if not turn.durable:
-            raise turn.error or RuntimeError("the writer was interrupted")
+        if self._thread is None or not self._thread.is_alive():
+            self._start()
+        self._gathering.ask(brought)
 
     def drain(self) -> None:
         """Takes in everything put before this call."""
@@ -117,51 +98,14 @@ class IngestQueue:
             line.close()
 
     # ------------------------------------------------------------------------------------------ putting in
-    def _lead(self, now: datetime) -> None:
-        """Makes durable what is waiting, this request's events among it, then lets the next in line do the rest."""
-        self._gather()
-        with self._lock:
-            together, self._turns = self._turns, []
-        try:
-            self._append(together, now)
-        finally:
-            with self._lock:
-                self._company = len(together) + len(self._turns)
-                following = self._turns[0] if self._turns else None
-                self._leading = following is not None
-                if following is not None:
-                    following.leads = True
-            if following is not None:
-                following.done.release()
-            for turn in together:
-                if not turn.leads:
-                    turn.done.release()
-
-    def _gather(self) -> None:
-        """Those just answered are about to ask again: together they cost half as much as in two rows."""
-        with self._lock:
-            self._gathering = len(self._turns) < self._company
-            if not self._gathering:
-                return
-        if not self._gathered.acquire(timeout=GATHER_SECONDS):
-            with self._lock:
-                if self._gathering:
-                    self._gathering = False
-                else:
-                    self._gathered.acquire()
-
-    def _append(self, together: Sequence[_Turn], now: datetime) -> None:
-        try:
-            whole = inbox.together([turn.parcel for turn in together])
-            number = self._written([turn.packed for turn in together], events=len(whole), now=now)
-        except Exception as error:
-            for turn in together:
-                turn.error = error
-        else:
-            self._behind.appended(number, whole)
-            self._wake.set()
-            for turn in together:
-                turn.durable = True
+    def _append(self, together: Sequence[_Brought]) -> Sequence[None]:
+        """Makes durable what is waiting, in one row. Nobody knows whether a row that failed was kept: all are told."""
+        whole = inbox.together([one.parcel for one in together])
+        now = max(one.at for one in together)
+        number = self._written([one.packed for one in together], events=len(whole), now=now)
+        self._behind.appended(number, whole)
+        self._wake.set()
+        return [None] * len(together)
 
     def _written(self, parcels: Sequence[bytes], *, events: int, now: datetime) -> int:
         """The number of the row. Only who leads is here. A line that failed once is not used again."""
@@ -175,6 +119,12 @@ class IngestQueue:
         return number
 
     # ------------------------------------------------------------------------------------------- taking in
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._take_in, name="inbox", daemon=True)
+                self._thread.start()
+
     def _take_in(self) -> None:
         """The thread: takes in what is in the inbox, whoever put it there, as long as there is any."""
         untidy = 0

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from recommender.gathering import Gathering
+from foundation.gathering import Gathering
 
 
 class Doubling:
@@ -34,9 +34,9 @@ def test_who_comes_alone_is_answered_alone() -> None:
     assert doubling.batches == [[1], [2], [3]]
 
 
-def _asked(doubling: Doubling, numbers: Sequence[int], *, most: int) -> list[object]:
+def _asked(doubling: Doubling, numbers: Sequence[int], *, most: int, apart: bool = True) -> list[object]:
     """The first number alone, the others while it is being answered."""
-    together = Gathering(doubling, most=most)
+    together = Gathering(doubling, most=most, apart=apart)
 
     def ask(number: int) -> object:
         try:
@@ -70,11 +70,40 @@ def test_the_trouble_of_one_is_nobody_elses() -> None:
     assert _asked(Doubling(), [1, 12, 13, 14], most=10) == [2, 24, "thirteen", 28]
 
 
-@pytest.mark.parametrize("batches", [1, 2])
-def test_everyone_is_answered_under_load(batches: int) -> None:
+def test_without_a_second_try_the_error_is_everybodys() -> None:
+    assert _asked(Doubling(), [1, 12, 13, 14], most=10, apart=False) == [2, "thirteen", "thirteen", "thirteen"]
+
+
+@pytest.mark.parametrize("patience", [0.0, 0.002])
+def test_everyone_is_answered_under_load(patience: float) -> None:
     def double(numbers: Sequence[int]) -> list[int]:
         return [2 * number for number in numbers]
 
-    together = Gathering(double, most=4, batches=batches)
+    together = Gathering(double, most=4, patience=patience)
     with ThreadPoolExecutor(16) as pool:
         assert list(pool.map(together.ask, range(3_000))) == [2 * number for number in range(3_000)]
+
+
+def test_those_who_came_together_are_waited_for() -> None:
+    doubling = Doubling()
+    together = Gathering(doubling, most=10, patience=10.0)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(together.ask, 0)
+        doubling.began.wait(10)
+        others = [pool.submit(together.ask, number) for number in (1, 2)]
+        while len(together._waiting) < 2:
+            time.sleep(0.001)
+        doubling.go.set()
+        assert first.result(10) == 0
+        again = pool.submit(together.ask, 3)
+        assert [each.result(5) for each in (*others, again)] == [2, 4, 6]
+    assert [sorted(batch) for batch in doubling.batches] == [[0], [1, 2, 3]]
+
+
+def test_who_is_left_alone_waits_no_longer_than_agreed() -> None:
+    doubling = Doubling()
+    doubling.go.set()
+    together = Gathering(doubling, most=10, patience=0.01)
+    together._company = 5
+    assert [together.ask(1), together.ask(2)] == [2, 4]
+    assert doubling.batches == [[1], [2]]
