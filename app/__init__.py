@@ -9,6 +9,7 @@ from app.api import (
     customers,
     events,
     merchandising,
+    offers,
     onsite,
     openapi,
     problems,
@@ -26,6 +27,7 @@ ROOMS = (
     catalogue,
     stores,
     promotions,
+    offers,
     merchandising,
     carts,
     push,  # write or secret key: the storefront's tracker

@@ -2,8 +2,7 @@
 
 import getpass
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import orjson
 from flask import Flask, current_app
 from flask.cli import AppGroup
 
-from app import ad_commands, campaign_commands, doctor, security, segment_commands, telling, users
+from app import ad_commands, campaign_commands, doctor, promo_commands, security, segment_commands, telling, users
 from app.parts import current_parts
 from campaigns import policy
 from recommender import ahead, registry, training, trial
@@ -28,23 +27,13 @@ def register(app: Flask) -> None:
         app.cli.add_command(command)
     app.cli.add_command(campaign_commands.group)
     app.cli.add_command(segment_commands.group)
+    app.cli.add_command(promo_commands.group)
     app.cli.add_command(ad_commands.audience)
     app.cli.add_command(ad_commands.webhook)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-@contextmanager
-def _bar(label: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A progress bar on standard error, moved by (done, total)."""
-    with click.progressbar(length=100, label=label, file=sys.stderr) as bar:
-
-        def move(done: int, total: int | None) -> None:
-            bar.update(int(100 * done / total) - bar.pos if total else 0)
-
-        yield move
 
 
 # ------------------------------------------------------------------------------------ schema, users, keys
@@ -104,7 +93,7 @@ def _tell_ignored(columns: Sequence[str]) -> None:
 @telling.told
 def import_file(kind: str, file: Path) -> None:
     """Load a CSV, JSON lines or Parquet file; running it twice adds nothing."""
-    with _bar(f"Importing {kind}") as progress:
+    with telling.bar(f"Importing {kind}") as progress:
         report = imports.run(current_parts().db, kind, path=file, now=_now(), progress=progress)
     click.echo(f"{report.accepted:,} accepted, {report.repeated:,} repeated, {report.refused:,} refused")
     _tell_ignored(report.unknown_columns)
@@ -126,7 +115,7 @@ BUDGET = click.option(
 @telling.told
 def train(budget: float) -> None:
     """Train once; prints the evaluation, and whether the model was published and why."""
-    with _bar("Training") as progress:
+    with telling.bar("Training") as progress:
         run = training.run(current_parts().db, now=_now(), progress=progress, budget=budget)
     click.echo(training.told(run))
 
@@ -146,7 +135,7 @@ def predict() -> None:
 def prepare() -> None:
     """Rank ahead for every customer for whom it is due, so that asking for her costs little."""
     parts = current_parts()
-    with _bar("Ranking ahead") as progress:
+    with telling.bar("Ranking ahead") as progress:
         count = ahead.run(parts.db, files=parts.config.var / "models", now=_now(), progress=progress)
     click.echo(f"{count:,} rankings made ahead")
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from app import tables
 from app.parts import Parts
+from campaigns import offer_figures
 from foundation import jobs
 
 
@@ -26,7 +27,7 @@ def examine(parts: Parts, *, now: datetime) -> list[Finding]:
     settings = Finding("settings", True, f"public address {parts.config.base_url}")
     try:
         with parts.db.begin() as conn:
-            asked = [*_database(conn), _scheduler(conn, now), _model(conn, parts, now), _keys(conn)]
+            asked = [*_database(conn), _scheduler(conn, now), _model(conn, parts, now), _keys(conn), _pools(conn, now)]
             return [settings, *asked, _channel(parts), _domain(parts)]
     except sa.exc.OperationalError as down:
         return [settings, Finding("database", False, f"does not answer: {down.orig}")]
@@ -64,6 +65,12 @@ def _keys(conn: sa.Connection) -> Finding:
     count = conn.scalar(live) or 0
     advice = "none: make one with flask key create --kind write --name site"
     return Finding("write keys", count > 0, str(count) if count else advice)
+
+
+def _pools(conn: sa.Connection, now: datetime) -> Finding:
+    """Pools of promo codes that are about to run out."""
+    low = [f"{one.offer} has {one.free}" for one in offer_figures.low(conn, now=now)]
+    return Finding("promo codes", not low, f"running out: {'; '.join(low)}" if low else "enough in every pool")
 
 
 def _channel(parts: Parts) -> Finding:

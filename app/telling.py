@@ -1,7 +1,8 @@
 """What a person got wrong on the command line is said in red, a line each; a bug still shows its traceback."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -28,3 +29,14 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
             sys.exit(1)
 
     return telling
+
+
+@contextmanager
+def bar(label: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A progress bar on standard error, moved by (done, total)."""
+    with click.progressbar(length=100, label=label, file=sys.stderr) as drawn:
+
+        def move(done: int, total: int | None) -> None:
+            drawn.update(int(100 * done / total) - drawn.pos if total else 0)
+
+        yield move

@@ -1,6 +1,6 @@
 """`make bench`: runs every benchmark, prints a table of ratios and writes `var/bench.json`.
 
-python -m bench [tracking import training recommendations quality slates predictions segments start]
+python -m bench [tracking import training recommendations quality slates predictions segments promotions start]
 """
 
 import os
@@ -14,6 +14,7 @@ import orjson
 from bench import (
     bench_import,
     bench_predictions,
+    bench_promotions,
     bench_quality,
     bench_recommendations,
     bench_segments,
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "slates": bench_slates.run,
     "predictions": bench_predictions.run,
     "segments": bench_segments.run,
+    "promotions": bench_promotions.run,
     "start": bench_start.run,
 }
 ROOT = Path(__file__).resolve().parent.parent

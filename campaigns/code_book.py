@@ -1,86 +1,168 @@
-"""Reading promo codes: how many of each offer stand where, and which moved last."""
+"""Reading promo codes: those that moved last, a customer's own, and what went wrong with them at tills."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
-from campaigns import tables
+from campaigns import promo_tables, tables
 from foundation import database
 from shop.tables import customers
 
 offers, promo_codes = tables.offers, tables.promo_codes
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """The codes of one offer by where they stand, and what the used ones took off."""
-
-    offer_id: int
-    reserved: int
-    issued: int
-    redeemed: int
-    released: int
-    expired: int
-    discount: int
+redemptions, refusals = promo_tables.promo_redemptions, promo_tables.promo_refusals
 
 
 @dataclass(frozen=True, slots=True)
 class CodeLine:
-    """One code as a list shows it."""
+    """One code as a list shows it, with the order that used it if one did."""
 
     code: str
-    prefix: str
+    shown: str
     offer: str
     currency: str
-    customer_id: int
+    customer_id: int | None
     customer: str | None
     state: str
-    expires_at: datetime
+    expires_at: datetime | None
     moved_at: datetime
     order_id: str | None
     channel: str | None
+    store_id: str | None
     discount: int | None
 
 
-def counts(conn: sa.Connection, *, now: datetime) -> dict[int, Counts]:
-    """By offer. A code in someone's hands whose time is over counts as expired."""
-    over = promo_codes.c.state.in_(("reserved", "issued")) & (promo_codes.c.expires_at <= now)
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """A code used by somebody it was not given to."""
 
-    def number(state: str) -> "sa.Label[int]":
-        return sa.func.count().filter((promo_codes.c.state == state) & ~over).label(state)
+    shown: str
+    holder_id: int | None
+    holder: str | None
+    payer_id: int | None
+    payer: str | None
+    order_id: str
+    channel: str
+    store_id: str | None
+    discount: int
+    at: datetime
 
-    states = [number(state) for state in ("reserved", "issued", "redeemed", "released")]
-    taken_off = sa.cast(sa.func.coalesce(sa.func.sum(promo_codes.c.discount), 0), sa.BigInteger).label("discount")
-    counted = sa.select(promo_codes.c.offer_id, *states, sa.func.count().filter(over).label("expired"), taken_off)
-    found = database.read(conn, counted.group_by(promo_codes.c.offer_id), Counts)
-    return {one.offer_id: one for one in found}
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A code somebody tried to use and could not. `given`: the shop took the discount off all the same."""
+
+    shown: str
+    reason: str
+    order_id: str
+    channel: str
+    store_id: str | None
+    customer_id: int | None
+    customer: str | None
+    times: int
+    given: bool
+    last_at: datetime
 
 
-def latest(conn: sa.Connection, *, limit: int) -> Sequence[CodeLine]:
-    """The codes that moved last, newest first."""
-    name = sa.func.nullif(sa.func.concat_ws(" ", customers.c.first_name, customers.c.last_name), "")
-    moved = sa.func.coalesce(promo_codes.c.redeemed_at, promo_codes.c.issued_at, promo_codes.c.reserved_at)
+def _name(person: "sa.FromClause") -> "sa.ColumnElement[str]":
+    full = sa.func.nullif(sa.func.concat_ws(" ", person.c.first_name, person.c.last_name), "")
+    return sa.func.coalesce(full, person.c.email, person.c.user_id)
+
+
+def latest(conn: sa.Connection, offer_id: int, *, limit: int) -> Sequence[CodeLine]:
+    """An offer's codes that moved last, newest first; what lies in the pool does not count as moved."""
+    moving = sa.select(promo_codes).where(promo_codes.c.offer_id == offer_id, sa.text(tables.IN_HANDS))
+    some = moving.order_by(promo_codes.c.moved_at.desc(), promo_codes.c.code).limit(limit).subquery("some")
+    used = (redemptions.c.code == some.c.code) & redemptions.c.undone_at.is_(None)
     wanted = (
         sa.select(
-            promo_codes.c.code,
-            offers.c.prefix,
+            some.c.code,
+            some.c.shown,
             offers.c.name.label("offer"),
             offers.c.currency,
-            promo_codes.c.customer_id,
-            sa.func.coalesce(name, customers.c.email, customers.c.user_id).label("customer"),
-            promo_codes.c.state,
-            promo_codes.c.expires_at,
-            moved.label("moved_at"),
-            promo_codes.c.order_id,
-            promo_codes.c.channel,
-            promo_codes.c.discount,
+            some.c.customer_id,
+            _name(customers).label("customer"),
+            some.c.state,
+            some.c.expires_at,
+            some.c.moved_at,
+            redemptions.c.order_id,
+            redemptions.c.channel,
+            redemptions.c.store_id,
+            redemptions.c.discount,
         )
-        .join(offers, offers.c.id == promo_codes.c.offer_id)
-        .join(customers, customers.c.id == promo_codes.c.customer_id)
-        .where(promo_codes.c.state != "released")
-        .order_by(moved.desc(), promo_codes.c.code)
-        .limit(limit)
+        .join(offers, offers.c.id == some.c.offer_id)
+        .outerjoin(customers, customers.c.id == some.c.customer_id)
+        .outerjoin(redemptions, used)
+        .order_by(some.c.moved_at.desc(), some.c.code)
     )
     return database.read(conn, wanted, CodeLine)
+
+
+def of_customer(conn: sa.Connection, customer_id: int) -> Sequence[sa.RowMapping]:
+    """Every code a customer was given, the youngest first; those of records merged into hers too."""
+    holder = customers.alias("holder")
+    query = (
+        sa.select(promo_codes, offers.c.name.label("offer"))
+        .join(offers, offers.c.id == promo_codes.c.offer_id)
+        .join(holder, holder.c.id == promo_codes.c.customer_id)
+        .where(sa.or_(holder.c.id == customer_id, holder.c.merged_into == customer_id))
+        .where(promo_codes.c.state != "released")
+        .order_by(promo_codes.c.reserved_at.desc())
+    )
+    return conn.execute(query).mappings().all()
+
+
+def find(conn: sa.Connection, plain: str) -> "sa.Row[Any] | None":
+    """A code there is, with its `holder` as they are today; shared ones have none. What nobody holds is none."""
+    query = (
+        sa.select(promo_codes.c.shown, sa.func.coalesce(customers.c.merged_into, customers.c.id).label("holder"))
+        .outerjoin(customers, promo_codes.c.customer_id == customers.c.id)
+        .where(promo_codes.c.code == plain, promo_codes.c.state.not_in(("free", "released")))
+    )
+    return conn.execute(query).one_or_none()
+
+
+def leaks(conn: sa.Connection, offer_id: int, *, limit: int) -> Sequence[Leak]:
+    """The latest uses of an offer's codes by somebody else than their holders."""
+    holder, payer = customers.alias("holder"), customers.alias("payer")
+    wanted = (
+        sa.select(
+            promo_codes.c.shown,
+            holder.c.id.label("holder_id"),
+            _name(holder).label("holder"),
+            payer.c.id.label("payer_id"),
+            _name(payer).label("payer"),
+            redemptions.c.order_id,
+            redemptions.c.channel,
+            redemptions.c.store_id,
+            redemptions.c.discount,
+            redemptions.c.at,
+        )
+        .join(promo_codes, promo_codes.c.code == redemptions.c.code)
+        .outerjoin(holder, holder.c.id == promo_codes.c.customer_id)
+        .outerjoin(payer, payer.c.id == redemptions.c.customer_id)
+        .where(redemptions.c.offer_id == offer_id, redemptions.c.leaked, redemptions.c.undone_at.is_(None))
+        .order_by(redemptions.c.at.desc())
+        .limit(limit)
+    )
+    return database.read(conn, wanted, Leak)
+
+
+def refused(conn: sa.Connection, offer_id: int, *, limit: int) -> Sequence[Refusal]:
+    """The latest refusals of an offer's codes."""
+    wanted = (
+        sa.select(
+            promo_codes.c.shown,
+            *(refusals.c[name] for name in ("reason", "order_id", "channel", "store_id", "customer_id")),
+            _name(customers).label("customer"),
+            *(refusals.c[name] for name in ("times", "given", "last_at")),
+        )
+        .join(promo_codes, promo_codes.c.code == refusals.c.code)
+        .outerjoin(customers, customers.c.id == refusals.c.customer_id)
+        .where(refusals.c.offer_id == offer_id)
+        .order_by(refusals.c.last_at.desc(), refusals.c.code)
+        .limit(limit)
+    )
+    return database.read(conn, wanted, Refusal)

@@ -1,4 +1,4 @@
-"""A promo code as text: made at random, written for people, read back however a till types it; what it is worth."""
+"""A promo code as text: made at random, written for people, read back however a till types it. Pure."""
 
 import re
 import secrets
@@ -7,6 +7,8 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's: no I, L, O or U, so nothing is mistaken for something else."""
 BODY = 10
 """Ten of 32 letters are 50 bits: a million guesses at a million live codes hit one in a thousand times."""
+LONGEST = 40
+"""Letters of a code of the shop's own: as many as a till's scanner reads off a screen."""
 
 _LOOK_ALIKES = str.maketrans("OIL", "011")
 
@@ -26,3 +28,8 @@ def shown(code: str, prefix: str) -> str:
     body = code[-BODY:]
     groups = (body[:4], body[4:8], body[8:])
     return "-".join((prefix.upper(), *groups) if prefix else groups)
+
+
+def dummy(prefix: str) -> str:
+    """What previews and tests show; no till knows it."""
+    return normalise(prefix) + "0" * BODY

@@ -2,19 +2,21 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any
 from uuid import UUID
 
-from campaigns import barcode, foretold, layouts, links, mail_blocks, phrases, promotions, wording
+from campaigns import barcode, foretold, layouts, links, mail_blocks, phrases, promotions, verdicts, wording
 from campaigns.channels import mime
 from campaigns.definitions import blocks, steps
 from campaigns.definitions import content as spoken
+from campaigns.definitions.offers import Offer
 from campaigns.definitions.steps import Ask, Send
 from campaigns.phrases import Phrases
 from campaigns.rules import Policy
+from campaigns.verdicts import Basket, Goods, Line
 from foundation import format
 from recommender.predictions.expected import Expected
 from recommender.slate import SlateItem
@@ -62,7 +64,7 @@ class Occasion:
     catalogue: Mapping[str, Product]
     slate_id: UUID | None
     items: Sequence[SlateItem]
-    offer: promotions.Offer | None
+    offer: Offer | None
     code: promotions.Code | None
     consented_at: datetime | None
     count_opens: bool
@@ -151,7 +153,9 @@ def _laid_out(
             else links.absolute(url, signed.base_url)
         ),
         picture=lambda url: links.absolute(url, signed.base_url),
-        draw=lambda drawn: signed.code_image(code.code, kind="qr" if drawn == "square" else "code") if code else None,
+        draw=lambda drawn: (
+            signed.code_image(code.scanned, kind="qr" if drawn == "square" else "code") if code else None
+        ),
         stores=occasion.stores,
     )
     shown = mail_blocks.show(chosen, sheet)
@@ -219,7 +223,7 @@ def _of_code(occasion: Occasion, locale: str) -> dict[str, object]:
         return {}
     return _given(
         text=code.shown,
-        offer=_worth(offer, locale, phrases.of(locale)),
+        offer=_worth(occasion, offer, locale, phrases.of(locale)),
         saving=format.money(saving, offer.currency, locale) if saving else None,
         expires=format.date(code.expires_at, locale, style="weekday_long", zone=occasion.zone),
     )
@@ -236,21 +240,25 @@ def _given(**values: object) -> dict[str, object]:
 
 def _saving(occasion: Occasion) -> int:
     offer, cart = occasion.offer, occasion.cart
-    if (
-        offer is None
-        or cart is None
-        or occasion.code is None
-        or cart.value < offer.minimum
-        or (cart.currency or "EUR") != offer.currency
-    ):
+    if offer is None or cart is None or occasion.code is None or (cart.currency or "EUR") != offer.currency:
         return 0
-    return promotions.worth(offer, cart.value)
+    lines = tuple(Line(line.product_id, line.quantity, _price(occasion, line) or 0) for line in cart.lines)
+    goods = {name: Goods(product.category) for name, product in occasion.catalogue.items()}
+    return verdicts.saving(offer, Basket(offer.currency, lines), goods)
 
 
-def _worth(offer: promotions.Offer, locale: str, say: Phrases) -> str:
+def _worth(occasion: Occasion, offer: Offer, locale: str, say: Phrases) -> str:
+    """What the code takes off or gives, in a few words."""
     if offer.kind == "percentage":
         return format.percent(offer.value / 10_000, locale, digits=0 if offer.value % 100 == 0 else 1)
-    return format.money(offer.value, offer.currency, locale) if offer.kind == "amount" else say.free_shipping
+    if offer.kind == "amount":
+        return format.money(offer.value, offer.currency, locale)
+    if offer.kind == "free_shipping":
+        return say.free_shipping
+    known = occasion.catalogue.get(offer.product or "")
+    return (say.gift if offer.kind == "gift" else say.sample).format(
+        title=(known.title if known else offer.product or "")[:TITLE_LENGTH]
+    )
 
 
 # ------------------------------------------------------------------------------------------------ layout
@@ -349,7 +357,7 @@ def _line(occasion: Occasion, line: CartLine, *, tracked: Tracked, locale: str, 
     """The catalogue's word is taken before the event's: anyone who holds the public key can send an event."""
     base_url, hosts = tracked.links.base_url, occasion.policy.link_hosts
     known = occasion.catalogue.get(line.product_id)
-    price = line.price if line.price is not None else known.price if known else None
+    price = _price(occasion, line)
     if known is not None:
         url = links.leading(known.url, base_url=base_url, hosts=hosts)
         image = links.absolute(known.image_url, base_url)
@@ -363,6 +371,11 @@ def _line(occasion: Occasion, line: CartLine, *, tracked: Tracked, locale: str, 
         "url": tracked.to(url),
         "image": image,
     }
+
+
+def _price(occasion: Occasion, line: CartLine) -> int | None:
+    known = occasion.catalogue.get(line.product_id)
+    return line.price if line.price is not None else known.price if known else None
 
 
 def _currency(occasion: Occasion) -> str | None:
@@ -395,19 +408,29 @@ def _code(occasion: Occasion, signed: links.Links, *, locale: str, say: Phrases)
     code, offer = occasion.code, occasion.offer
     if code is None or offer is None:
         return None
-    worth = _worth(offer, locale, say)
+    worth = _worth(occasion, offer, locale, say)
     terms = say.terms_minimum if offer.minimum else say.terms
     written = terms.format(
-        worth=worth if offer.kind == "free_shipping" else f"{format.MINUS}{worth}",
+        worth=f"{format.MINUS}{worth}" if offer.kind in ("percentage", "amount") else worth,
         minimum=format.money(offer.minimum, offer.currency, locale),
         until=format.date(code.expires_at, locale, style="long", zone=occasion.zone),
     )
     return {
         "text": code.shown,
-        "image": signed.code_image(code.code),
-        "width": barcode.width(code.code) * 3 // 2,
-        "terms": format.typeset(written, locale),
+        "image": signed.code_image(code.scanned),
+        "width": barcode.width(code.scanned) * 3 // 2,
+        "terms": format.typeset(" ".join((written, *_limits(offer, say))), locale),
     }
+
+
+def _limits(offer: Offer, say: Phrases) -> Iterator[str]:
+    """Where and on what alone the code holds."""
+    if offer.categories:
+        yield say.only_on.format(names=", ".join(path.rpartition(" > ")[2] for path in offer.categories))
+    if offer.channels == ("store",) or offer.stores and not offer.channels:
+        yield say.only_in_stores
+    elif offer.channels and "store" not in offer.channels:
+        yield say.only_online
 
 
 def _product(item: SlateItem, policy: Policy, *, tracked: Tracked, locale: str) -> dict[str, Any]:

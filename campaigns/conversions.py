@@ -1,64 +1,96 @@
 """New orders meet what led to them: codes are used up, messages are credited."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
-from campaigns import crediting, promotions, tables
+from campaigns import crediting, promo_tables, redeeming
 from campaigns.crediting import LATE
 from foundation.database import Database
 from shop.tables import orders
 
-promo_codes = tables.promo_codes
+redemptions = promo_tables.promo_redemptions
 
 
 def credit_new_orders(db: Database, *, now: datetime) -> str | None:
     """Everything an order brings about beyond the shop's own mirror. Manages its own transaction."""
     with db.begin() as conn:
         used = redeem_from_orders(conn, now=now)
-        undone = release_cancelled(conn)
+        undone = release_cancelled(conn, now=now)
         credited = crediting.credit_changed(conn, now=now)
     parts = {"credits moved": credited, "codes used": used, "codes given back": undone}
     return ", ".join(f"{number} {word}" for word, number in parts.items() if number) or None
 
 
 def redeem_from_orders(conn: sa.Connection, *, now: datetime) -> int:
-    """Orders that name a code have used it, whether or not the till asked us first."""
-    plain = sa.func.regexp_replace(sa.func.upper(orders.c.coupon), "[^0-9A-Z]", "", "g")
-    written = sa.func.translate(plain, "OIL", "011")
-    named = (
-        sa.update(promo_codes)
-        .where(
-            promo_codes.c.code == written,
-            promo_codes.c.state.in_(("reserved", "issued")),
-            orders.c.coupon.is_not(None),
-            orders.c.state != "cancelled",
-            orders.c.received_at >= promo_codes.c.reserved_at,
-            orders.c.received_at > now - LATE,
-        )
-        .values(
-            state="redeemed",
-            redeemed_at=orders.c.ordered_at,
-            order_id=orders.c.order_id,
-            channel=orders.c.channel,
-            discount=orders.c.discount,
-        )
-    )
-    return promotions.change(conn, named)
+    """Orders that name a code have used it, whether or not the till asked us first; says how many uses were new.
+
+    A second order that names the same code is kept as a refusal that was given all the same.
+    """
+    asked = {"since": now - LATE, "now": now}
+    rows = conn.execute(_NAMED, asked).mappings().all()
+    won = redeeming.mark_used(conn, {row["code"]: row["at"] for row in rows if row["origin"] != "shared"}, now=now)
+    uses = [row for row in rows if row["code"] in won or row["origin"] == "shared"]
+    used = redeeming.use_afterwards(conn, uses)
+    conn.execute(_TWICE, asked)
+    conn.execute(_WHO, asked)
+    conn.execute(_SAME_AFTER_ALL)
+    return used
 
 
-def release_cancelled(conn: sa.Connection) -> int:
-    """A cancelled order gives its code back."""
-    values: Mapping[str, Any] = promotions.RELEASED
-    undone = (
-        sa.update(promo_codes)
-        .where(
-            promo_codes.c.state == "redeemed",
-            promo_codes.c.order_id == orders.c.order_id,
-            orders.c.state == "cancelled",
-        )
-        .values(**values)
-    )
-    return promotions.change(conn, undone)
+def release_cancelled(conn: sa.Connection, *, now: datetime) -> int:
+    """A cancelled order gives its codes back."""
+    cancelled = sa.exists().where(orders.c.order_id == redemptions.c.order_id, orders.c.state == "cancelled")
+    return redeeming.undo(conn, cancelled, now=now)
+
+
+_PLAIN = "translate(regexp_replace(upper(left(coupon, 64)), '[^0-9A-Z]', '', 'g'), 'OIL', '011')"
+"""As `codes.normalise` reads it."""
+
+_ORDERS = f"""
+    SELECT order_id, customer_id, channel, store_id, discount, total + discount AS basket, ordered_at, received_at,
+        {_PLAIN} AS code
+    FROM orders WHERE coupon IS NOT NULL AND state <> 'cancelled' AND received_at > :since
+"""
+
+_NAMED = sa.text(f"""
+    WITH named AS ({_ORDERS})
+    SELECT DISTINCT ON (code, CASE WHEN origin = 'shared' THEN order_id END)
+        code, offer_id, origin, order_id, named.customer_id, channel, store_id, discount, basket, ordered_at AS at,
+        origin <> 'shared' AND named.customer_id IS DISTINCT FROM coalesce(holder.merged_into, holder.id) AS leaked
+    FROM named JOIN promo_codes AS held USING (code) LEFT JOIN customers AS holder ON holder.id = held.customer_id
+    WHERE held.state IN ('free', 'reserved', 'issued', 'expired', 'shared')
+        AND coalesce(received_at >= reserved_at, true)
+        AND NOT EXISTS (SELECT FROM promo_redemptions AS used WHERE used.code = held.code
+            AND used.order_id = named.order_id)
+    ORDER BY code, CASE WHEN origin = 'shared' THEN order_id END, ordered_at
+""")
+
+_TWICE = sa.text(f"""
+    WITH named AS ({_ORDERS})
+    INSERT INTO promo_refusals AS kept
+        (code, order_id, reason, offer_id, channel, store_id, customer_id, given, first_at, last_at)
+    SELECT code, named.order_id, 'used', held.offer_id, named.channel, named.store_id, named.customer_id, true,
+        ordered_at, ordered_at
+    FROM named JOIN promo_codes AS held USING (code)
+    WHERE held.state = 'redeemed' AND NOT EXISTS (SELECT FROM promo_redemptions AS used WHERE used.code = held.code
+        AND used.order_id = named.order_id)
+    ON CONFLICT (code, order_id, reason) DO UPDATE SET given = true WHERE NOT kept.given
+""")
+
+_WHO = sa.text("""
+    UPDATE promo_redemptions AS used SET customer_id = orders.customer_id,
+        leaked = held.origin <> 'shared'
+            AND orders.customer_id IS DISTINCT FROM coalesce(holder.merged_into, holder.id)
+    FROM orders, promo_codes AS held LEFT JOIN customers AS holder ON holder.id = held.customer_id
+    WHERE used.customer_id IS NULL AND orders.order_id = used.order_id AND held.code = used.code
+""")
+"""Who used it is known once the order is there."""
+
+_SAME_AFTER_ALL = sa.text("""
+    UPDATE promo_redemptions AS used SET leaked = false
+    FROM promo_codes AS held, customers AS holder, customers AS payer
+    WHERE used.leaked AND held.code = used.code AND holder.id = held.customer_id AND payer.id = used.customer_id
+        AND coalesce(holder.merged_into, holder.id) = coalesce(payer.merged_into, payer.id)
+""")
+"""Two records that turned out to be one person."""

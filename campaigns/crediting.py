@@ -60,12 +60,13 @@ UNION SELECT events.order_id FROM events
 UNION SELECT orders.order_id FROM events JOIN orders ON orders.customer_id = events.customer_id
         AND orders.ordered_at BETWEEN events.occurred_at AND events.occurred_at + :window
     WHERE events.received_at > :since AND events.name = 'Message Clicked'
-UNION SELECT order_id FROM promo_codes WHERE redeemed_at > :since AND order_id IS NOT NULL
+UNION SELECT order_id FROM promo_redemptions WHERE at > :since
 UNION SELECT orders.order_id FROM merges JOIN orders ON orders.customer_id IN (merges.winner_id, merges.loser_id)
     WHERE (merged_at > :since OR undone_at > :since) AND orders.ordered_at > :oldest
 UNION SELECT attributions.order_id FROM attributions JOIN orders USING (order_id)
     WHERE attributions.kind = 'code' AND attributions.ordered_at > :oldest
-        AND NOT EXISTS (SELECT FROM promo_codes WHERE promo_codes.order_id = orders.order_id)
+        AND NOT EXISTS (SELECT FROM promo_redemptions AS used WHERE used.order_id = orders.order_id
+            AND used.undone_at IS NULL)
 ORDER BY 1
 """
 """Orders, returns, clicks, codes used and taken back, customers who turned out to be one."""
@@ -129,7 +130,8 @@ SELECT clicks.order_id, messages.id AS message_id, messages.campaign_id, clicks.
 FROM clicks JOIN messages ON messages.id = clicks.message_id
 UNION ALL
 SELECT asked.order_id, messages.id, messages.campaign_id, asked.ordered_at, 'code'
-FROM asked JOIN promo_codes ON promo_codes.order_id = asked.order_id AND promo_codes.state = 'redeemed'
+FROM asked JOIN promo_redemptions AS used ON used.order_id = asked.order_id AND used.undone_at IS NULL
+JOIN promo_codes USING (code)
 JOIN messages ON messages.id = (
     SELECT carrier.id FROM messages AS carrier JOIN message_contents ON message_contents.message_id = carrier.id
     WHERE carrier.customer_id = promo_codes.customer_id AND message_contents.promo_code = promo_codes.code

@@ -11,7 +11,7 @@ import orjson
 import sqlalchemy as sa
 from pydantic import Field, StringConstraints
 
-from campaigns import plans, policy, promotions, rules, segments, tables
+from campaigns import offers, plans, policy, rules, segments, tables
 from campaigns.audiences import kept
 from campaigns.definitions import campaign as definitions
 from campaigns.definitions import shapes
@@ -78,14 +78,10 @@ def apply(conn: sa.Connection, file: File, *, now: datetime) -> list[str]:
 
 
 def _offer(conn: sa.Connection, offer: Offer, *, now: datetime) -> str | None:
-    terms = promotions.OfferTerms(**offer.model_dump())
-    known = promotions.find_offer(conn, offer.name)
-    if known is None:
-        promotions.create_offer(conn, terms, now=now)
-        return f"offer {offer.name} created"
-    if any(getattr(known, name) != value for name, value in offer.model_dump().items()):
-        raise Conflict("offer_differs", "an offer of this name promises something else; give it another name")
-    return None
+    kept, changed = offers.put(conn, offer, now=now)
+    if not changed:
+        return None
+    return f"offer {offer.name} created" if kept.revision == 1 else f"offer {offer.name} changed"
 
 
 def _segment(conn: sa.Connection, segment: Definition, *, now: datetime) -> str | None:
@@ -138,7 +134,9 @@ def start_from(conn: sa.Connection, name: str, *, now: datetime) -> plans.Plan:
         raise NotFound(f"no ready-made campaign is named {name}")
     if name in {plan.name for plan in plans.every(conn)}:
         raise Conflict("name_taken", f"a campaign named {name} exists already")
-    apply(conn, found.file, now=now)
+    known = {offer.name for offer in offers.every(conn)}
+    fresh = tuple(offer for offer in found.file.offers if offer.name not in known)  # the merchant's own word stands
+    apply(conn, found.file.model_copy(update={"offers": fresh}), now=now)
     return plans.get(conn, name)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from campaigns import drafts, dry_runs, messages, plans, policy, promotions, tables
+from campaigns import drafts, dry_runs, messages, offer_forecast, offers, plans, policy, tables
 from campaigns.definitions import content, edits, shapes, steps
 from campaigns.drafts import Draft
 from campaigns.dry_runs import DryRun
@@ -147,11 +147,14 @@ def _offers(
     """Offers that are over before it begins, and how many codes will be asked for."""
     wanted = dry_runs.codes_wanted(run)
     for name, step in _sends(definition):
-        offer = promotions.find_offer(conn, step["offer"]) if step.get("offer") else None
+        offer = offers.find(conn, step["offer"]) if step.get("offer") else None
         if offer is None:
             continue
-        if offer.ends_at and offer.ends_at <= now:
+        need = next(iter(offer_forecast.compare(conn, {offer.name: wanted.get(offer.name, 0)})))
+        if offer.terms.ends_at and offer.terms.ends_at <= now:
             yield Check("offer_over", "bad", {"offer": offer.name}, name)
+        elif run and need.has is not None and (need.short or not need.has):
+            yield Check("codes_short", "warn", {"offer": offer.name, "n": need.needed, "has": need.has}, name)
         elif run and wanted.get(offer.name):
             yield Check("codes", "ok", {"offer": offer.name, "n": wanted[offer.name], "days": run.days}, name)
         else:

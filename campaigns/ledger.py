@@ -63,7 +63,7 @@ class Content:
     headers: dict[str, str]
     links: Any
     promo_code: str | None
-    prefix: str | None
+    code_shown: str | None
     rendered_at: datetime
 
 
@@ -157,11 +157,10 @@ def get(conn: sa.Connection, message_id: UUID) -> Message:
 
 def content(conn: sa.Connection, message_id: UUID) -> Content | None:
     """What was rendered for this message; None while nothing was."""
-    codes, offers = tables.promo_codes, tables.offers
+    codes = tables.promo_codes
     wanted = (
-        sa.select(contents, offers.c.prefix)
+        sa.select(contents, codes.c.shown.label("code_shown"))
         .outerjoin(codes, codes.c.code == contents.c.promo_code)
-        .outerjoin(offers, offers.c.id == codes.c.offer_id)
         .where(contents.c.message_id == message_id)
     )
     found = database.read(conn, wanted, Content)

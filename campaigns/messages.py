@@ -26,6 +26,7 @@ from campaigns import (
     gates,
     given,
     moves,
+    offers,
     own_events,
     policy,
     promotions,
@@ -36,10 +37,12 @@ from campaigns import (
 from campaigns.channels import base
 from campaigns.channels.base import Mail, Outcome, Receipt
 from campaigns.definitions import content as words
+from campaigns.definitions.offers import Empty
 from campaigns.definitions.steps import Send
 from campaigns.journal import Journal
 from campaigns.links import Links
 from campaigns.moves import Change, Claimed, Conditions
+from campaigns.offers import Kept
 from campaigns.rules import Policy
 from campaigns.standing import Case
 from campaigns.states import Reason, State
@@ -233,11 +236,22 @@ def _render(
     known = _gathered(conn, cases, rules=rules, sending=sending, now=now)
     rendered = {}
     for case in cases:
+        lack = known.lacking.get(case.message.id)
+        if lack and _no_code(case, known.offers[case.offer or ""]) != "without":
+            changes.append(Change(case.message, State.SKIPPED, Reason.NO_CODE, lack))
+            continue
         try:
             rendered[case.message.id] = content.render(_occasion(case, known), sending.links)
         except wording.WordingError as error:
-            changes.append(Change(case.message, State.FAILED, Reason.CONTENT, str(error)[:500]))
+            state, reason = (State.SKIPPED, Reason.NO_CODE) if lack else (State.FAILED, Reason.CONTENT)
+            changes.append(Change(case.message, state, reason, str(error)[:500]))
     return rendered
+
+
+def _no_code(case: Case, offer: Kept) -> Empty:
+    """What becomes of a message without a code: as its step says, else as its offer does."""
+    step = case.said.step
+    return (step.no_code if isinstance(step, Send) else None) or offer.terms.when_empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +261,9 @@ class _Gathered:
     rules: Policy
     sender: str
     locale: str
-    offers: Mapping[str, promotions.Offer]
+    offers: Mapping[str, Kept]
     held: Mapping[tuple[int, int], promotions.Code]
+    lacking: Mapping[UUID, promotions.Lack]
     slates: Mapping[UUID, serving.Slate]
     products: Mapping[str, catalogue.Product]
     likely: Mapping[int, expected.Expected]
@@ -260,15 +275,17 @@ class _Gathered:
 def _gathered(
     conn: sa.Connection, cases: Sequence[Case], *, rules: Policy, sending: Sending, now: datetime
 ) -> _Gathered:
-    offers, held = _codes(conn, cases, rules=rules, now=now)
+    offered, held, lacking = _codes(conn, cases, rules=rules, now=now)
+    given = {offer.terms.product for offer in offered.values() if offer.terms.product}
     return _Gathered(
         rules=rules,
         sender=rules.sender or sending.sender,
         locale=sending.locale,
-        offers=offers,
+        offers=offered,
         held=held,
+        lacking=lacking,
         slates=_slates(conn, cases, sending, now=now),
-        products=catalogue.get_many(conn, {product for case in cases for product in case.about}),
+        products=catalogue.get_many(conn, {product for case in cases for product in case.about} | given),
         likely=expected.of_customers(conn, [case.customer_id for case in cases]),
         stores=stores.get_many(conn, {store for case in cases for store in case.stores}),
         opinions=events.reviews(conn, {product for case in cases if case.reviewed for product in case.about}),
@@ -298,7 +315,7 @@ def _occasion(case: Case, known: _Gathered) -> content.Occasion:
         catalogue=known.products,
         slate_id=slate.slate_id if slate else None,
         items=slate.items if slate else (),
-        offer=offer,
+        offer=offer.terms if offer else None,
         code=known.held.get((offer.id, case.customer_id)) if offer else None,
         consented_at=case.consented_at,
         count_opens=case.count_opens,
@@ -310,15 +327,26 @@ def _occasion(case: Case, known: _Gathered) -> content.Occasion:
 
 def _codes(
     conn: sa.Connection, cases: Sequence[Case], *, rules: Policy, now: datetime
-) -> tuple[dict[str, promotions.Offer], dict[tuple[int, int], promotions.Code]]:
+) -> tuple[dict[str, Kept], dict[tuple[int, int], promotions.Code], dict[UUID, promotions.Lack]]:
+    """The offers, the code of each customer by offer, and for each message without one why there is none.
+
+    Where the pool is empty, the shared code stands in if that was chosen.
+    """
     zone = eligibility.zone(rules.timezone)
-    offers, held = {}, {}
+    offered, held, lacking = {}, {}, {}
     for name in sorted({case.offer for case in cases if case.offer}):
-        offer = offers[name] = promotions.get_offer(conn, name)
-        wanted = {case.customer_id: case.message.id for case in cases if case.offer == name}
-        codes = promotions.reserve(conn, offer, wanted, zone=zone, now=now)
-        held.update({(offer.id, customer): code for customer, code in codes.items()})
-    return offers, held
+        offer = offered[name] = offers.get(conn, name)
+        mine = [case for case in cases if case.offer == name]
+        handed = promotions.hand(conn, offer, {case.customer_id: case.message.id for case in mine}, zone=zone, now=now)
+        held |= {(offer.id, customer): code for customer, code in handed.codes.items()}
+        shared = promotions.shared(offer, zone=zone, now=now)
+        for case in mine:
+            lack = handed.lacking.get(case.customer_id)
+            if lack is promotions.Lack.EMPTY and shared and _no_code(case, offer) == "fallback":
+                held[offer.id, case.customer_id] = shared
+            elif lack:
+                lacking[case.message.id] = lack
+    return offered, held, lacking
 
 
 def _slates(
@@ -426,7 +454,7 @@ def settle(db: Database, *, now: datetime) -> None:
                 return
             sent = [row for row in rows if moves.was_sent(row["state"])]
             promotions.issue(conn, _ids(sent), now=now)
-            promotions.release_reserved(conn, _ids(row for row in rows if moves.never_left(row["state"])))
+            promotions.release_reserved(conn, _ids(row for row in rows if moves.never_left(row["state"])), now=now)
             own_events.tell(conn, [own_events.sent(dict(row)) for row in sent], now=now)
             moves.settle(conn, _ids(rows), now=now)
 

@@ -22,6 +22,11 @@ class Phrases:
     terms: str
     terms_minimum: str
     free_shipping: str
+    gift: str
+    sample: str
+    only_on: str
+    only_in_stores: str
+    only_online: str
     products: str
     products_alone: str
     see_product: str
@@ -53,6 +58,11 @@ _EN = Phrases(
     terms="{worth}, until {until}.",
     terms_minimum="{worth} from {minimum}, until {until}.",
     free_shipping="Free delivery",
+    gift="{title} as a gift",
+    sample="A sample: {title}",
+    only_on="Only on: {names}.",
+    only_in_stores="In our shops only.",
+    only_online="Online only.",
     products="To go with your basket",
     products_alone="Chosen for you",
     see_product="See the product",
@@ -83,6 +93,11 @@ _FR = Phrases(
     terms="{worth}, jusqu’au {until}.",
     terms_minimum="{worth} dès {minimum}, jusqu’au {until}.",
     free_shipping="Livraison offerte",
+    gift="{title} en cadeau",
+    sample="Un échantillon : {title}",
+    only_on="Seulement sur : {names}.",
+    only_in_stores="Dans nos boutiques seulement.",
+    only_online="En ligne seulement.",
     products="Pour aller avec votre panier",
     products_alone="Choisis pour vous",
     see_product="Voir le produit",

@@ -11,7 +11,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from campaigns import membership, promotions, segments, tables
+from campaigns import membership, offers, segments, tables
 from campaigns.audiences import kept as audiences
 from campaigns.definitions import campaign as definitions
 from campaigns.definitions import flow, shapes
@@ -358,7 +358,7 @@ def checked(conn: sa.Connection, name: str, definition: Mapping[str, Any]) -> Ca
 def _unknown(conn: sa.Connection, definition: Campaign) -> Iterator[Fault]:
     """What it names and is not there: offers, segments, hosts nobody may be led to."""
     for place, step in flow.walk(definition.steps):
-        if isinstance(step, Send) and step.offer and promotions.find_offer(conn, step.offer) is None:
+        if isinstance(step, Send) and step.offer and offers.find(conn, step.offer) is None:
             yield Fault(f"{place}/offer", f"is not the name of an offer: {step.offer}")
         if isinstance(step, Send) and step.audience and audiences.find(conn, step.audience) is None:
             yield Fault(f"{place}/audience", f"is not the name of an audience: {step.audience}")

@@ -8,10 +8,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from campaigns import codes, content, eligibility, messages, policy, promotions
+from campaigns import content, eligibility, messages, offers, policy, promotions
 from campaigns.content import Subject
 from campaigns.definitions import content as spoken
 from campaigns.definitions import entries, flow
+from campaigns.definitions.offers import Offer
 from campaigns.definitions.steps import Ask, Send
 from campaigns.links import Links
 from campaigns.plans import Plan
@@ -93,7 +94,7 @@ def _occasion(
         slate_id=None,
         items=slate.items if slate else (),
         offer=shown.offer,
-        code=_dummy(shown.offer, now) if shown.offer else None,
+        code=promotions.dummy(shown.offer, now=now) if shown.offer else None,
         consented_at=None,
         count_opens=False,
         stores=stores.get_many(conn, spoken.stores(says.words or {})),
@@ -108,7 +109,7 @@ class _Shown:
     cart: Cart | None
     subject: Subject | None
     products: list[str]
-    offer: promotions.Offer | None
+    offer: Offer | None
     reviews: list[events.Review]
 
 
@@ -117,7 +118,9 @@ def _shown(conn: sa.Connection, plan: Plan, says: Send | Ask, customer_id: int |
     cart = _cart(conn, customer_id, now) if about == "cart" else None
     subject = _subject(conn, plan) if about == "product" else None
     products = [line.product_id for line in cart.lines] if cart else [subject.product_id] if subject else []
-    offer = promotions.find_offer(conn, says.offer) if isinstance(says, Send) and says.offer else None
+    kept = offers.find(conn, says.offer) if isinstance(says, Send) and says.offer else None
+    offer = kept.terms if kept else None
+    products += [offer.product] if offer and offer.product else []
     opinions = events.reviews(conn, products) if isinstance(says, Send) and says.reviews else {}
     return _Shown(cart, subject, products, offer, [one for said in opinions.values() for one in said])
 
@@ -188,8 +191,3 @@ def _cart(conn: sa.Connection, customer_id: int | None, now: datetime) -> Cart:
         "touched_at": now - timedelta(hours=1),
     }
     return Cart(**values)
-
-
-def _dummy(offer: promotions.Offer, now: datetime) -> promotions.Code:
-    code = codes.normalise(offer.prefix) + "0" * codes.BODY
-    return promotions.Code(code, codes.shown(code, offer.prefix), now + timedelta(days=offer.valid_days))

@@ -1,319 +1,305 @@
-"""Offers and the ledger of promo codes: reserved at render, issued once accepted, redeemed at most once."""
+"""Promo codes on their way to a customer: reserved when a message is written, issued once a channel took it, given back
+when none did.
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+A customer holds at most one code of an offer, whatever the journey, the step and the channel. A message that is written
+while she holds one carries that one; the code is hers once any message that carries it was accepted, and goes back only
+when none of them can have reached her.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from campaigns import codes, tables
-from foundation import database
-from foundation.errors import Conflict, Fault, Invalid, NotFound
+from campaigns import codes, given, tables
+from campaigns.definitions.offers import Offer
+from campaigns.offers import Kept
+from campaigns.states import NOT_SENT, State
 from shop import changes
 from shop.changes import What
+from shop.tables import customers
 
 offers, promo_codes = tables.offers, tables.promo_codes
+messages, contents = tables.messages, tables.message_contents
 
-KINDS = ("percentage", "amount", "free_shipping")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferTerms:
-    """What is promised. `value` is hundredths of a percent, or minor units; `minimum` the smallest basket."""
-
-    name: str
-    kind: str
-    value: int = 0
-    currency: str = "EUR"
-    minimum: int = 0
-    prefix: str = ""
-    valid_days: int = 7
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
+EXPIRED_AT_ONCE = 10_000
+_TRIES = 5
+"""Codes are drawn among 10^15; that one is taken happens once in a lifetime, twice never."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer(OfferTerms):
-    """An offer as it is kept."""
+class Lack(StrEnum):
+    """Why there is no code for somebody."""
 
-    id: int
-    created_at: datetime
+    OVER = "over"
+    USED = "used"
+    SPENT = "spent"
+    EMPTY = "empty"
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """One code in one customer's hands; `shown` is how people read it."""
+    """One code in one customer's hands: as it is kept, as people read it, and as a till's scanner reads it."""
 
     code: str
     shown: str
+    scanned: str
     expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One line of a basket, its price in minor units."""
+class Handed:
+    """What a batch of customers got of one offer: a code each, or why there is none for them."""
 
-    product_id: str
-    quantity: int
-    price: int
-
-
-@dataclass(frozen=True, slots=True)
-class Basket:
-    """What is about to be paid."""
-
-    currency: str
-    lines: tuple[Line, ...]
-    customer: str | None = None
-
-    @property
-    def total(self) -> int:
-        return sum(line.price * line.quantity for line in self.lines)
+    codes: Mapping[int, Code]
+    lacking: Mapping[int, Lack]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a code may be used on a basket; `reason` is a stable word when it may not."""
-
-    valid: bool
-    reason: str | None
-    offer: Offer | None = None
-    discount: int = 0
-    free_shipping: bool = False
+# ------------------------------------------------------------------------------------------- from render to issue
+def reserve(
+    conn: sa.Connection, offer: Kept, wanted: Mapping[int, UUID], *, zone: tzinfo, now: datetime
+) -> dict[int, Code]:
+    """`hand` for who has no use for reasons."""
+    return dict(hand(conn, offer, wanted, zone=zone, now=now).codes)
 
 
-# ------------------------------------------------------------------------------------------------- offers
-def create_offer(conn: sa.Connection, terms: OfferTerms, *, now: datetime) -> Offer:
-    """Keeps a new offer; raises `Invalid` with its faults, `Conflict` if the name is taken."""
-    faults = _faults(terms)
-    if faults:
-        raise Invalid(*faults)
-    if not database.insert_once(conn, offers, asdict(terms) | {"created_at": now}):
-        raise Conflict("name_taken", f"an offer named {terms.name} exists already")
-    return get_offer(conn, terms.name)
+def hand(conn: sa.Connection, offer: Kept, wanted: Mapping[int, UUID], *, zone: tzinfo, now: datetime) -> Handed:
+    """A code for each customer (to the message that will carry it): the one she holds, else a new one.
+
+    Codes last to the end of a day, so that the date in a message is true. Customers are those of today: a code of a
+    record that was merged into hers is hers.
+    """
+    if not wanted:
+        return Handed({}, {})
+    conn.execute(_TURNS, {"offer": offer.id, "ids": sorted(wanted)})
+    held = _held(conn, offer, wanted, now=now)
+    missing = {customer: message for customer, message in wanted.items() if customer not in held}
+    lacking: dict[int, Lack] = {}
+    if missing and (all_ := _nobody_gets(offer, now)):
+        lacking = dict.fromkeys(missing, all_)
+    elif missing:
+        lacking = dict.fromkeys(_used(conn, offer, missing), Lack.USED)
+        fresh = {customer: message for customer, message in missing.items() if customer not in lacking}
+        draw = _from_pool if offer.terms.codes == "pool" else _made
+        held |= draw(conn, offer, fresh, ends=_ends(offer.terms, zone, now), now=now)
+        lacking |= {customer: Lack.EMPTY for customer in fresh if customer not in held}
+    return Handed(held, lacking)
 
 
-def get_offer(conn: sa.Connection, name: str) -> Offer:
-    """The offer of that name; raises `NotFound`."""
-    found = find_offer(conn, name)
-    if found is None:
-        raise NotFound(f"no offer is named {name}")
+def shared(offer: Kept, *, zone: tzinfo, now: datetime) -> Code | None:
+    """The code everybody gets when there is none of their own, if the offer has one; good at least until that day."""
+    shown = offer.terms.fallback
+    return Code(codes.normalise(shown), shown, shown, _ends(offer.terms, zone, now)) if shown else None
+
+
+def dummy(offer: Offer, *, now: datetime) -> Code:
+    """What previews and tests show: no till knows it, and none of the pool is used up."""
+    text = codes.dummy(offer.prefix)
+    return Code(text, codes.shown(text, offer.prefix), text, now + timedelta(days=offer.valid_days))
+
+
+def _nobody_gets(offer: Kept, now: datetime) -> Lack | None:
+    terms = offer.terms
+    if terms.starts_at and now < terms.starts_at or terms.ends_at and terms.ends_at <= now:
+        return Lack.OVER
+    return Lack.SPENT if terms.budget is not None and offer.spent >= terms.budget else None
+
+
+def _ends(terms: Offer, zone: tzinfo, now: datetime) -> datetime:
+    day = (now + timedelta(days=terms.valid_days)).astimezone(zone)
+    end = day.replace(hour=23, minute=59, second=59, microsecond=0)
+    return min(end, terms.ends_at) if terms.ends_at else end
+
+
+# One customer's codes of one offer are handed out by one worker at a time. In the order of their keys, so that two
+# batches never wait for each other; the lock ends with the transaction.
+_TURNS = sa.text(
+    "SELECT pg_advisory_xact_lock(7265, key) FROM ("
+    "SELECT DISTINCT hashint8(id # (CAST(:offer AS bigint) << 40)) AS key "
+    "FROM unnest(CAST(:ids AS bigint[])) AS given (id) ORDER BY 1) AS keys"
+)
+
+
+def _held(conn: sa.Connection, offer: Kept, wanted: Mapping[int, UUID], *, now: datetime) -> dict[int, Code]:
+    """The codes they hold; those that ran out are set aside. The message that comes now answers for the reserved."""
+    holder = customers.alias("holder")
+    who = sa.func.coalesce(holder.c.merged_into, holder.c.id)
+    query = (
+        sa.select(who.label("customer"), *(promo_codes.c[name] for name in ("code", "shown", "origin", "expires_at")))
+        .join(holder, holder.c.id == promo_codes.c.customer_id)
+        .where(
+            promo_codes.c.offer_id == offer.id,
+            promo_codes.c.state.in_(("reserved", "issued")),
+            sa.or_(holder.c.id == given.any_of(list(wanted)), holder.c.merged_into == given.any_of(list(wanted))),
+        )
+        .order_by(promo_codes.c.code)
+        .with_for_update(of=promo_codes)
+    )
+    rows = sorted(conn.execute(query), key=lambda row: row.expires_at)
+    _set_aside(conn, [row.code for row in rows if row.expires_at <= now], now=now)
+    kept = {row.customer: _read(row) for row in rows if row.expires_at > now}
+    carried = [(code.code, wanted[customer]) for customer, code in kept.items()]
+    if carried:
+        columns: dict[str, given.Column] = {
+            "code": (sa.Text(), [code for code, _ in carried]),
+            "message_id": (postgresql.UUID(), [message for _, message in carried]),
+        }
+        by = given.rows("carried", columns)
+        answers = (promo_codes.c.code == by.c.code) & (promo_codes.c.state == "reserved")
+        conn.execute(sa.update(promo_codes).where(answers).values(message_id=by.c.message_id))
+    return kept
+
+
+def _set_aside(conn: sa.Connection, over: Sequence[str], *, now: datetime) -> None:
+    if over:
+        conn.execute(sa.update(promo_codes).where(promo_codes.c.code.in_(over)).values(state="expired", moved_at=now))
+
+
+def _used(conn: sa.Connection, offer: Kept, wanted: Iterable[int]) -> list[int]:
+    """Who has used a code of the offer already, where once is enough."""
+    if not offer.terms.once_per_customer:
+        return []
+    holder, ids = customers.alias("holder"), list(wanted)
+    query = (
+        sa.select(sa.func.coalesce(holder.c.merged_into, holder.c.id))
+        .join(promo_codes, promo_codes.c.customer_id == holder.c.id)
+        .where(
+            promo_codes.c.offer_id == offer.id,
+            promo_codes.c.state == "redeemed",
+            sa.or_(holder.c.id == given.any_of(ids), holder.c.merged_into == given.any_of(ids)),
+        )
+    )
+    return list(conn.scalars(query))
+
+
+def _made(
+    conn: sa.Connection, offer: Kept, wanted: Mapping[int, UUID], *, ends: datetime, now: datetime
+) -> dict[int, Code]:
+    """New codes. The database says which were taken already, and those are drawn again."""
+    found: dict[int, Code] = {}
+    for _ in range(_TRIES):
+        left = [customer for customer in sorted(wanted) if customer not in found]
+        if not left:
+            break
+        drawn = {codes.new(offer.terms.prefix): customer for customer in left}
+        rows = [
+            {
+                "code": code,
+                "offer_id": offer.id,
+                "shown": codes.shown(code, offer.terms.prefix),
+                "origin": "made",
+                "customer_id": customer,
+                "state": "reserved",
+                "message_id": wanted[customer],
+                "reserved_at": now,
+                "expires_at": ends,
+                "moved_at": now,
+            }
+            for code, customer in drawn.items()
+        ]
+        insert = postgresql.insert(promo_codes).values(rows).on_conflict_do_nothing().returning(promo_codes.c.code)
+        for code in conn.scalars(insert):
+            found[drawn[code]] = Code(code, codes.shown(code, offer.terms.prefix), code, ends)
     return found
 
 
-def find_offer(conn: sa.Connection, name: str) -> Offer | None:
-    """The offer of that name, if there is one."""
-    found = database.read(conn, sa.select(offers).where(offers.c.name == name), Offer)
-    return found[0] if found else None
+_TAKE = sa.text("""
+    WITH free AS (
+        SELECT code, row_number() OVER () AS place FROM (
+            SELECT code FROM promo_codes
+            WHERE offer_id = :offer AND state = 'free' AND coalesce(not_after > :now, true)
+            ORDER BY code LIMIT :most FOR UPDATE SKIP LOCKED
+        ) AS first
+    ), wanted AS (
+        SELECT * FROM unnest(CAST(:customers AS bigint[]), CAST(:messages AS uuid[]))
+            WITH ORDINALITY AS given (customer_id, message_id, place)
+    )
+    UPDATE promo_codes SET state = 'reserved', customer_id = wanted.customer_id, message_id = wanted.message_id,
+        reserved_at = :now, issued_at = NULL, expires_at = least(:ends, not_after), moved_at = :now
+    FROM free JOIN wanted USING (place) WHERE promo_codes.code = free.code
+    RETURNING promo_codes.customer_id, promo_codes.code, promo_codes.shown, origin, promo_codes.expires_at
+""")
 
 
-def every_offer(conn: sa.Connection) -> list[Offer]:
-    """All offers, the youngest first."""
-    return database.read(conn, sa.select(offers).order_by(offers.c.id.desc()), Offer)
-
-
-def _faults(terms: OfferTerms) -> list[Fault]:
-    rules = {
-        "/name": (0 < len(terms.name) <= 60 and terms.name.isprintable(), "must be a text of at most 60 characters"),
-        "/kind": (terms.kind in KINDS, f"must be one of: {', '.join(KINDS)}"),
-        "/value": (_sound_value(terms), "must be from 1 to 10000 for a percentage, above 0 for an amount"),
-        "/currency": (len(terms.currency) == 3 and terms.currency.isalpha(), "must be three letters such as EUR"),
-        "/minimum": (0 <= terms.minimum <= 10**12, "must not be negative"),
-        "/prefix": (
-            len(terms.prefix) <= 12 and (not terms.prefix or terms.prefix.isascii() and terms.prefix.isalnum()),
-            "must be at most 12 letters and digits",
-        ),
-        "/valid_days": (1 <= terms.valid_days <= 730, "must be from 1 to 730"),
-        "/ends_at": (
-            not (terms.starts_at and terms.ends_at) or terms.starts_at < terms.ends_at,
-            "must follow starts_at",
-        ),
-    }
-    return [Fault(place, detail) for place, (sound, detail) in rules.items() if not sound]
-
-
-def _sound_value(terms: OfferTerms) -> bool:
-    if terms.kind == "percentage":
-        return 0 < terms.value <= 10_000
-    return terms.kind == "free_shipping" or 0 < terms.value <= 10**12
-
-
-def worth(offer: OfferTerms, total: int) -> int:
-    """The discount on a basket of this total, in minor units, halves up, never more than the basket."""
-    if offer.kind == "percentage":
-        return (total * offer.value + 5_000) // 10_000
-    return min(offer.value, total) if offer.kind == "amount" else 0
-
-
-# ----------------------------------------------------------------------------------- from render to issue
-def reserve(
-    conn: sa.Connection, offer: Offer, wanted: Mapping[int, UUID], *, zone: tzinfo, now: datetime
+def _from_pool(
+    conn: sa.Connection, offer: Kept, wanted: Mapping[int, UUID], *, ends: datetime, now: datetime
 ) -> dict[int, Code]:
-    """A code for each customer (to the message that will carry it): the one she holds, else a new one.
-
-    Who has used hers already gets none. Codes last to the end of a day, so that the date in the mail is true.
-    """
-    if not wanted or not _running(offer, now):
+    """Codes of the shop's pool, as many as there are; whoever else draws at this moment takes others."""
+    if not wanted:
         return {}
-    expires_at = _end_of_day(now + timedelta(days=offer.valid_days), zone)
-    expires_at = min(expires_at, offer.ends_at) if offer.ends_at else expires_at
-    rows = [
-        {
-            "code": codes.new(offer.prefix),
-            "offer_id": offer.id,
-            "customer_id": customer_id,
-            "state": "reserved",
-            "message_id": message_id,
-            "reserved_at": now,
-            "issued_at": None,
-            "expires_at": expires_at,
-        }
-        for customer_id, message_id in sorted(wanted.items())
-    ]
-    insert = postgresql.insert(promo_codes)
-    fresh = {name: insert.excluded[name] for name in rows[0] if name not in ("offer_id", "customer_id")}
-    stale = (promo_codes.c.state != "redeemed") & (promo_codes.c.expires_at <= now) | (
-        promo_codes.c.state == "released"
-    )
-    insert = insert.on_conflict_do_update(index_elements=["offer_id", "customer_id"], set_=fresh, where=stale)
-    conn.execute(insert, rows)
-    held = sa.select(promo_codes.c.customer_id, promo_codes.c.code, promo_codes.c.expires_at).where(
-        promo_codes.c.offer_id == offer.id,
-        promo_codes.c.customer_id.in_(wanted),
-        promo_codes.c.state.in_(("reserved", "issued")),
-    )
-    return {
-        row.customer_id: Code(row.code, codes.shown(row.code, offer.prefix), row.expires_at)
-        for row in conn.execute(held)
-    }
+    ids = sorted(wanted)
+    asked = {"offer": offer.id, "most": len(ids), "customers": ids, "messages": [wanted[one] for one in ids]}
+    taken = conn.execute(_TAKE, asked | {"ends": ends, "now": now})
+    return {row.customer_id: _read(row) for row in taken}
 
 
+def _read(row: "sa.Row[Any]") -> Code:
+    """The shop's own codes are scanned as the shop wrote them."""
+    return Code(row.code, row.shown, row.code if row.origin == "made" else row.shown, row.expires_at)
+
+
+# ------------------------------------------------------------------------------------------------ what became of it
 def issue(conn: sa.Connection, message_ids: Collection[UUID], *, now: datetime) -> None:
     """The messages that carry them were accepted: their codes are in customers' hands."""
-    where = promo_codes.c.message_id.in_(message_ids) & (promo_codes.c.state == "reserved")
-    change(conn, sa.update(promo_codes).where(where).values(state="issued", issued_at=now))
+    if message_ids:
+        where = promo_codes.c.code.in_(_carried(message_ids)) & (promo_codes.c.state == "reserved")
+        change(conn, sa.update(promo_codes).where(where).values(state="issued", issued_at=now, moved_at=now))
 
 
-def release_reserved(conn: sa.Connection, message_ids: Collection[UUID]) -> None:
-    """The messages that carry them never left: nobody has seen these codes."""
-    where = promo_codes.c.message_id.in_(message_ids) & (promo_codes.c.state == "reserved")
-    change(conn, sa.update(promo_codes).where(where).values(state="released"))
+def release_reserved(conn: sa.Connection, message_ids: Collection[UUID], *, now: datetime) -> None:
+    """The messages that carry them never left. Who is carried by no other message has not been seen: one of the pool
+    goes back to it."""
+    if not message_ids:
+        return
+    where = promo_codes.c.code.in_(_carried(message_ids)) & (promo_codes.c.state == "reserved")
+    # Locked before it is asked who else carries them: whoever writes a message with one of them meanwhile waits.
+    locked = sa.select(promo_codes.c.code).where(where).order_by(promo_codes.c.code).with_for_update()
+    mine = list(conn.scalars(locked))
+    elsewhere = (
+        sa.exists()
+        .where(contents.c.promo_code == promo_codes.c.code, messages.c.id == contents.c.message_id)
+        .where(messages.c.state.not_in((*NOT_SENT, State.DROPPED)), messages.c.id.not_in(message_ids))
+    )
+    gone = promo_codes.c.code.in_(mine) & (promo_codes.c.state == "reserved") & ~elsewhere
+    owners = list(conn.scalars(sa.select(promo_codes.c.customer_id).where(gone)))
+    unseen = {"releases": promo_codes.c.releases + 1, "message_id": None, "moved_at": now}
+    back = {"state": "free", "customer_id": None, "reserved_at": None, "expires_at": None, **unseen}
+    from_pool = promo_codes.c.origin == "imported"
+    conn.execute(sa.update(promo_codes).where(gone, ~from_pool).values(state="released", **unseen))
+    conn.execute(sa.update(promo_codes).where(gone, from_pool).values(back))
+    changes.note(conn, owners, What.CODES)
+
+
+def _carried(message_ids: Collection[UUID]) -> "sa.CompoundSelect[str]":
+    """The codes these messages carry, or were about to."""
+    ids = sa.any_(sa.bindparam("carriers", list(message_ids), postgresql.ARRAY(postgresql.UUID), unique=True))
+    written = sa.select(contents.c.promo_code).where(contents.c.message_id == ids, contents.c.promo_code.is_not(None))
+    return written.union(
+        sa.select(promo_codes.c.code).where(promo_codes.c.message_id == ids, promo_codes.c.state == "reserved")
+    )
+
+
+def expire(conn: sa.Connection, *, now: datetime) -> int:
+    """Sets aside some of the codes whose time is over, and those of the pool the shop takes no more; says how many."""
+    late = sa.select(promo_codes.c.code).where(
+        promo_codes.c.state.in_(("reserved", "issued")), promo_codes.c.expires_at <= now
+    )
+    stale = sa.select(promo_codes.c.code).where(promo_codes.c.state == "free", promo_codes.c.not_after <= now)
+    over = late.union_all(stale).limit(EXPIRED_AT_ONCE).subquery()
+    locked = sa.select(promo_codes.c.code).where(promo_codes.c.code.in_(sa.select(over.c.code)))
+    chosen = sa.func.array(locked.with_for_update(skip_locked=True).scalar_subquery())
+    statement = sa.update(promo_codes).where(
+        promo_codes.c.code == sa.any_(chosen), promo_codes.c.state.in_(("reserved", "issued", "free"))
+    )
+    return conn.execute(statement.values(state="expired", moved_at=now)).rowcount
 
 
 def change(conn: sa.Connection, statement: sa.Update) -> int:
     """Changes codes and notes whose they are, so that segments follow; says how many."""
     owners = list(conn.scalars(statement.returning(promo_codes.c.customer_id)))
-    changes.note(conn, owners, What.CODES)
+    changes.note(conn, [owner for owner in owners if owner is not None], What.CODES)
     return len(owners)
-
-
-def _running(offer: OfferTerms, now: datetime) -> bool:
-    return (offer.starts_at is None or offer.starts_at <= now) and (offer.ends_at is None or now < offer.ends_at)
-
-
-def _end_of_day(at: datetime, zone: tzinfo) -> datetime:
-    return at.astimezone(zone).replace(hour=23, minute=59, second=59, microsecond=0)
-
-
-# ------------------------------------------------------------------------------------------------ at tills
-def validate(conn: sa.Connection, code: str, basket: Basket, *, now: datetime) -> Verdict:
-    """Whether the code may be used on this basket, and what it takes off; changes nothing."""
-    row = _row(conn, code)
-    return _verdict(row, basket, now) if row is not None else Verdict(False, "unknown")
-
-
-def redeem(conn: sa.Connection, code: str, basket: Basket, *, order_id: str, channel: str, now: datetime) -> Verdict:
-    """Uses the code for this order, at most once whatever happens at the same moment; `Conflict` says why not.
-
-    The same order again gets the same answer.
-    """
-    row = _row(conn, code)
-    if row is None:
-        raise Conflict("unknown")
-    verdict = _verdict(row, basket, now)
-    if verdict.valid:
-        taken = sa.update(promo_codes).where(
-            promo_codes.c.code == row["code"],
-            promo_codes.c.state.in_(("reserved", "issued")),
-            promo_codes.c.expires_at > now,
-        )
-        values = {
-            "state": "redeemed",
-            "redeemed_at": now,
-            "order_id": order_id,
-            "channel": channel,
-            "discount": verdict.discount,
-            "redeemed_by": basket.customer,
-        }
-        if change(conn, taken.values(values)):
-            return verdict
-        row = _row(conn, code) or row
-    if row["state"] == "redeemed" and row["order_id"] == order_id:
-        offer = _offer(row)
-        return Verdict(True, None, offer, row["discount"] or 0, offer.kind == "free_shipping")
-    raise Conflict("used" if row["state"] == "redeemed" else verdict.reason or "used")
-
-
-def release(conn: sa.Connection, code: str, *, order_id: str) -> None:
-    """The order was cancelled: its code may be used again. A second call changes nothing."""
-    row = _row(conn, code)
-    if row is None:
-        raise NotFound("no such code")
-    if row["state"] == "redeemed" and row["order_id"] != order_id:
-        raise Conflict("other_order", "the code was used for another order")
-    where = (promo_codes.c.code == row["code"]) & (promo_codes.c.order_id == order_id)
-    change(conn, sa.update(promo_codes).where(where).values(**RELEASED))
-
-
-RELEASED: Mapping[str, Any] = {
-    "state": "issued",
-    "redeemed_at": None,
-    "order_id": None,
-    "channel": None,
-    "discount": None,
-    "redeemed_by": None,
-}
-"""What a redeemed code becomes when its order is undone."""
-
-
-def of_customer(conn: sa.Connection, customer_id: int) -> Sequence[sa.RowMapping]:
-    """Every code a customer was given, the youngest first."""
-    query = (
-        sa.select(promo_codes, offers.c.name.label("offer"), offers.c.prefix)
-        .join(offers, offers.c.id == promo_codes.c.offer_id)
-        .where(promo_codes.c.customer_id == customer_id)
-        .order_by(promo_codes.c.reserved_at.desc())
-    )
-    return conn.execute(query).mappings().all()
-
-
-def _row(conn: sa.Connection, code: str) -> sa.RowMapping | None:
-    """The code with its offer; what nobody holds is as unknown as what never was."""
-    query = (
-        sa.select(promo_codes, *(offers.c[field.name].label(f"its_{field.name}") for field in fields(Offer)))
-        .join(offers, offers.c.id == promo_codes.c.offer_id)
-        .where(promo_codes.c.code == codes.normalise(code), promo_codes.c.state != "released")
-    )
-    return conn.execute(query).mappings().one_or_none()
-
-
-def _offer(row: sa.RowMapping) -> Offer:
-    return Offer(**{field.name: row[f"its_{field.name}"] for field in fields(Offer)})
-
-
-def _verdict(row: sa.RowMapping, basket: Basket, now: datetime) -> Verdict:
-    offer = _offer(row)
-    refusals = {
-        "used": row["state"] == "redeemed",
-        "expired": row["expires_at"] <= now or (offer.ends_at is not None and offer.ends_at <= now),
-        "not_started": offer.starts_at is not None and now < offer.starts_at,
-        "currency": basket.currency != offer.currency,
-        "minimum": basket.total < max(offer.minimum, 1),
-    }
-    reason = next((word for word, refused in refusals.items() if refused), None)
-    if reason:
-        return Verdict(False, reason, offer)
-    return Verdict(True, None, offer, worth(offer, basket.total), offer.kind == "free_shipping")

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     DUPLICATE_ADDRESS = "duplicate_address"
     TOO_LATE = "too_late"
     CONTENT = "content"
+    NO_CODE = "no_code"
     REFUSED = "refused"
     RETRIES_EXHAUSTED = "retries_exhausted"
     PROVIDER_BUSY = "provider_busy"

@@ -32,20 +32,12 @@ offers = sa.Table(
     metadata,
     sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
     sa.Column("name", sa.Text, nullable=False, unique=True),
-    sa.Column("kind", sa.Text, nullable=False, comment="percentage amount free_shipping"),
-    sa.Column(
-        "value",
-        sa.BigInteger,
-        nullable=False,
-        comment="hundredths of a percent, or minor units; 0 for shipping",
-    ),
-    sa.Column("currency", sa.Text, nullable=False),
-    sa.Column("minimum", sa.BigInteger, nullable=False, server_default="0", comment="smallest basket, minor units"),
-    sa.Column("prefix", sa.Text, nullable=False, comment="first letters of its codes"),
-    sa.Column("valid_days", sa.Integer, nullable=False, comment="a code's life from the day it is issued"),
-    sa.Column("starts_at", Time),
-    sa.Column("ends_at", Time),
+    sa.Column("terms", Json, nullable=False, comment="see campaigns/definitions/offers.py"),
+    sa.Column("currency", sa.Text, sa.Computed("terms ->> 'currency'", persisted=True)),
+    sa.Column("revision", sa.Integer, nullable=False, server_default="1", comment="of the terms"),
+    sa.Column("spent", sa.BigInteger, nullable=False, server_default="0", comment="kept while there is a budget"),
     sa.Column("created_at", Time, nullable=False),
+    sa.Column("updated_at", Time, nullable=False),
 )
 
 campaigns = sa.Table(
@@ -250,6 +242,7 @@ message_contents = sa.Table(
     sa.Column("promo_code", sa.Text),
     sa.Column("slate_id", postgresql.UUID),
     sa.Column("rendered_at", Time, nullable=False),
+    sa.Index("message_contents_promo_code_idx", "promo_code", postgresql_where=sa.text("promo_code IS NOT NULL")),
     comment="What exactly is sent; frozen before the first attempt, the same for every later one",
 )
 
@@ -322,23 +315,42 @@ survey_answers = sa.Table(
 )
 
 # -------------------------------------------------------------------------------- promo codes and earnings
+IN_HANDS = "state IN ('reserved', 'issued', 'redeemed', 'expired')"
+"""Codes somebody was given."""
+
 promo_codes = sa.Table(
     "promo_codes",
     metadata,
     sa.Column("code", sa.Text, primary_key=True, comment="letters and digits only, without the dashes"),
     sa.Column("offer_id", sa.BigInteger, sa.ForeignKey("offers.id"), nullable=False),
-    _customer(),
-    sa.Column("state", sa.Text, nullable=False, comment="reserved issued redeemed released"),
-    sa.Column("message_id", postgresql.UUID),
-    sa.Column("reserved_at", Time, nullable=False),
+    sa.Column("shown", sa.Text, nullable=False, comment="how people read it"),
+    sa.Column("origin", sa.Text, nullable=False, server_default="made", comment="made imported shared"),
+    sa.Column(
+        "customer_id",
+        sa.BigInteger,
+        sa.ForeignKey("customers.id", ondelete="CASCADE"),
+        comment="whose it is; empty for one in the pool, and for a shared one",
+    ),
+    sa.Column("state", sa.Text, nullable=False, comment="free reserved issued redeemed released expired shared"),
+    sa.Column("message_id", postgresql.UUID, comment="the last that reserved it"),
+    sa.Column("reserved_at", Time),
     sa.Column("issued_at", Time),
-    sa.Column("expires_at", Time, nullable=False),
+    sa.Column("expires_at", Time),
     sa.Column("redeemed_at", Time),
-    sa.Column("order_id", sa.Text),
-    sa.Column("channel", sa.Text),
-    sa.Column("discount", sa.BigInteger),
-    sa.Column("redeemed_by", sa.Text, comment="the customer named at the till, when one was"),
-    sa.UniqueConstraint("offer_id", "customer_id"),
+    sa.Column("not_after", Time, comment="of the pool: the shop takes it no longer than that"),
+    sa.Column("releases", sa.Integer, nullable=False, server_default="0", comment="how often it went back unseen"),
+    sa.Column("moved_at", Time, nullable=False, server_default=sa.func.now(), comment="when its state last changed"),
+    sa.Index(
+        "promo_codes_held_key",
+        "offer_id",
+        "customer_id",
+        unique=True,
+        postgresql_where=sa.text("state IN ('reserved', 'issued')"),
+    ),
+    sa.Index("promo_codes_free_idx", "offer_id", "code", postgresql_where=sa.text("state = 'free'")),
+    sa.Index("promo_codes_message_id_idx", "message_id", postgresql_where=sa.text("state = 'reserved'")),
+    sa.Index("promo_codes_offer_id_idx", "offer_id", "moved_at"),
+    sa.Index("promo_codes_latest_idx", "offer_id", "moved_at", postgresql_where=sa.text(IN_HANDS)),
     sa.Index("promo_codes_customer_id_idx", "customer_id"),
     sa.Index("promo_codes_expires_at_idx", "expires_at"),
     sa.Index("promo_codes_issued_at_idx", "issued_at"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from campaigns import tables
+from campaigns import promo_tables, tables
 from shop.tables import consent_log, events, merges, orders, products, sources, stores
 from shop.vocabulary import Name
 
@@ -90,7 +90,7 @@ def _events(customer_id: int) -> Select:
 
 def _messages(customer_id: int) -> Select:
     messages, contents, campaigns = tables.messages, tables.message_contents, tables.campaigns
-    promo_codes, offers = tables.promo_codes, tables.offers
+    promo_codes = tables.promo_codes
     return (
         sa.select(
             sa.func.coalesce(messages.c.submitted_at, messages.c.resolved_at, messages.c.queued_at).label("at"),
@@ -105,34 +105,34 @@ def _messages(customer_id: int) -> Select:
             messages.c.not_before,
             contents.c.subject,
             contents.c.promo_code,
-            offers.c.prefix,
+            promo_codes.c.shown.label("code_shown"),
             tables.enrolments.c.arm,
         )
         .join(campaigns, campaigns.c.id == messages.c.campaign_id)
         .outerjoin(contents, contents.c.message_id == messages.c.id)
         .outerjoin(promo_codes, promo_codes.c.code == contents.c.promo_code)
-        .outerjoin(offers, offers.c.id == promo_codes.c.offer_id)
         .outerjoin(tables.enrolments, tables.enrolments.c.id == messages.c.enrolment_id)
         .where(messages.c.customer_id == customer_id)
     )
 
 
 def _codes(customer_id: int) -> Select:
-    """Codes used; a code given is part of the message that carried it."""
-    promo_codes, offers = tables.promo_codes, tables.offers
+    """Codes used, and not given back since; a code given is part of the message that carried it."""
+    promo_codes, offers, uses = tables.promo_codes, tables.offers, promo_tables.promo_redemptions
     return (
         sa.select(
-            promo_codes.c.redeemed_at.label("at"),
+            uses.c.at,
             promo_codes.c.code.label("id"),
-            offers.c.prefix,
+            promo_codes.c.shown.label("code_shown"),
             offers.c.name.label("offer"),
-            promo_codes.c.order_id,
-            promo_codes.c.channel,
-            promo_codes.c.discount,
+            uses.c.order_id,
+            uses.c.channel,
+            uses.c.discount,
             offers.c.currency,
         )
+        .join(promo_codes, promo_codes.c.code == uses.c.code)
         .join(offers, offers.c.id == promo_codes.c.offer_id)
-        .where(promo_codes.c.customer_id == customer_id, promo_codes.c.redeemed_at.is_not(None))
+        .where(promo_codes.c.customer_id == customer_id, uses.c.undone_at.is_(None))
     )
 
 

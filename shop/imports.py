@@ -8,24 +8,21 @@ An import holds an advisory lock from start to end: a second one waits for it. A
 transactions in the order in which `ingest` locks, so live events neither wait long nor meet it in a deadlock.
 """
 
-import csv
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
 from foundation import database
 from foundation.database import Database
-from foundation.errors import Fault, Invalid
 from shop import (
     catalogue,
-    import_blocks,
     import_events,
     import_files,
     import_people,
@@ -37,12 +34,10 @@ from shop import (
 from shop.feeds import RowResult
 from shop.import_blocks import Block, Refused
 from shop.import_files import ImportFile
+from shop.import_refused import RefusedFile
 
 IMPORT_LOCK = 7263003
 ROWS_AT_ONCE = 2000
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet would run if a cell began with it."""
-
 Progress = Callable[[int, int | None], None]
 """Told how much is done and of how much, in bytes of the file."""
 
@@ -88,7 +83,7 @@ def run(db: Database, kind: str, *, path: Path, now: datetime, progress: Progres
     """
     started = time.monotonic()
     file = _open(kind, path)
-    with _alone(db) as conn, _RefusedFile(file) as refused:
+    with _alone(db) as conn, RefusedFile(file) as refused:
         tally = _Tally(file, refused, progress)
         if kind in _FEEDS:
             _feed(conn, file, put=_FEEDS[kind][1], now=now, tally=tally)
@@ -131,7 +126,7 @@ class _Tally:
     """Counts rows as they are dealt with, and says how far we are."""
 
     file: ImportFile
-    refused: "_RefusedFile"
+    refused: RefusedFile
     progress: Progress
     accepted: int = 0
     repeated: int = 0
@@ -199,50 +194,3 @@ def _stage(conn: sa.Connection, file: ImportFile, *, orders: bool, now: datetime
 
 def _second_part(tally: _Tally, share: float) -> None:
     tally.reached((1 + 2 * share) / 3)
-
-
-# --------------------------------------------------------------------------------------------------- refused
-@dataclass(slots=True)
-class _RefusedFile:
-    """The rows that were not taken, beside the file they came from; there is none if all were."""
-
-    file: ImportFile
-    count: int = 0
-    path: Path = field(init=False)
-    _open: TextIO | None = None
-
-    def __post_init__(self) -> None:
-        self.path = self.file.path.with_name(f"{self.file.path.name}.refused.csv")
-
-    def __enter__(self) -> "_RefusedFile":
-        self.path.unlink(missing_ok=True)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._open:
-            self._open.close()
-
-    def write(self, refused: Sequence[Refused]) -> None:
-        """Adds rows, each with its line and reason before its own cells."""
-        if not refused:
-            return
-        self.count += len(refused)
-        if self._open is None:
-            self._open = self._begin()
-        csv.writer(self._open).writerows(
-            [_harmless(cell) for cell in (row.line, row.reason, *row.cells)] for row in refused
-        )
-
-    def _begin(self) -> TextIO:
-        try:
-            opened = self.path.open("w", encoding="utf-8", errors="replace", newline="")
-        except OSError as error:
-            raise Invalid(Fault(self.path.name, f"cannot be written: {error.strerror}")) from error
-        csv.writer(opened).writerow(["line", "reason", *(_harmless(name) for name in self.file.columns)])
-        return opened
-
-
-def _harmless(cell: object) -> str:
-    """The cell as a spreadsheet may show it: never a formula, never a NUL."""
-    text = "" if cell is None else str(cell).replace("\0", "").replace(import_blocks.NOT_UTF8, "\ufffd")
-    return f"'{text}" if text.startswith(FORMULA) else text

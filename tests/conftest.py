@@ -14,9 +14,10 @@ import pytest
 import sqlalchemy as sa
 
 import app.tables  # noqa: F401 - all tables must be known before the metadata is used
+import campaigns.audiences.tables
 import campaigns.channels.tables
 import campaigns.mail_tables  # noqa: F401
-import campaigns.audiences.tables  # noqa: F401
+import campaigns.promo_tables
 import campaigns.tables  # noqa: F401
 import recommender.tables  # noqa: F401
 import shop.tables  # noqa: F401

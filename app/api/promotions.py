@@ -1,5 +1,6 @@
 """`/v1/promo-codes`: what a till asks of a code - does it hold, use it once, give it back."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -9,13 +10,16 @@ import sqlalchemy as sa
 from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import TooManyRequests
 
-from app import parts, rate_limits, security
+from app import code_words, parts, rate_limits, security
 from app.api.endpoint import Amount, Body, Reply, Word, operation
-from campaigns import promotions
+from campaigns import redeeming, verdicts
+from campaigns.definitions.offers import Offer
+from campaigns.verdicts import Reason
 from foundation.errors import Conflict, Fault, Invalid
 from shop import money
 from shop.tables import CHANNELS
 
+Channel = Literal[CHANNELS]  # type: ignore[valid-type]
 GUESSES_A_MINUTE = 10
 LARGEST_BASKET = 10**15
 
@@ -32,23 +36,28 @@ class Line(Body):
 
 
 class Basket(Body):
-    """What is about to be paid."""
+    """What is about to be paid, where, and the other codes that lie on it."""
 
     customer: Word | None = None
     currency: Annotated[str, pydantic.Field(pattern="^[A-Z]{3}$")] = money.DEFAULT_CURRENCY
     lines: Annotated[list[Line], pydantic.Field(max_length=1000)]
+    channel: Channel | None = None
+    store_id: Word | None = None
+    codes: Annotated[list[Word], pydantic.Field(max_length=20)] = []
 
-    def counted(self) -> promotions.Basket:
+    def counted(self) -> verdicts.Basket:
         """The same in minor units."""
         lines = tuple(self._line(place, line) for place, line in enumerate(self.lines))
-        basket = promotions.Basket(self.currency, lines, self.customer)
+        basket = verdicts.Basket(
+            self.currency, lines, self.customer, self.channel, self.store_id, tuple(dict.fromkeys(self.codes))
+        )
         if basket.total > LARGEST_BASKET:
             raise Invalid(Fault("/lines", "add up to more than a basket can hold"))
         return basket
 
-    def _line(self, place: int, line: Line) -> promotions.Line:
+    def _line(self, place: int, line: Line) -> verdicts.Line:
         try:
-            return promotions.Line(line.product_id, line.quantity, money.minor(line.price, self.currency))
+            return verdicts.Line(line.product_id, line.quantity, money.minor(line.price, self.currency))
         except ValueError as error:
             raise Invalid(Fault(f"/lines/{place}/price", str(error))) from None
 
@@ -57,7 +66,7 @@ class Redemption(Basket):
     """The basket, and the order it becomes."""
 
     order_id: Word
-    channel: Literal[CHANNELS]  # type: ignore[valid-type]
+    channel: Channel
 
 
 class Cancellation(Body):
@@ -77,21 +86,26 @@ class OfferReply(Reply):
 
 
 class VerdictReply(Reply):
-    """Whether the code holds; `reason` is a stable word when it does not."""
+    """Whether the code holds; `reason` is a stable word when it does not, `detail` a sentence in the caller's language.
+
+    `gift` is the product_id of what is given with it.
+    """
 
     valid: bool
     reason: str | None
+    detail: str | None
     offer: OfferReply | None
     discount: Amount
     free_shipping: bool
+    gift: str | None
 
 
 @bp.post("/promo-codes/<code>/validate")
 @operation("Says whether a code holds for a basket, and what it takes off; changes nothing.", tag="promo codes")
 def validate(conn: sa.Connection, code: str, *, body: Basket, now: datetime) -> VerdictReply:
     """The verdict, whatever it is, is a 200."""
-    verdict = promotions.validate(conn, code, body.counted(), now=now)
-    _note(verdict.reason)
+    verdict = redeeming.validate(conn, code, body.counted(), now=now)
+    g.guessed = verdict.reason == Reason.UNKNOWN
     return _reply(verdict, body.currency)
 
 
@@ -99,32 +113,37 @@ def validate(conn: sa.Connection, code: str, *, body: Basket, now: datetime) -> 
 @operation("Uses a code for an order, at most once; the same order again is answered the same.", tag="promo codes")
 def redeem(conn: sa.Connection, code: str, *, body: Redemption, now: datetime) -> VerdictReply:
     """409 with the reason if it does not hold."""
+    basket = body.counted()
     try:
-        verdict = promotions.redeem(conn, code, body.counted(), order_id=body.order_id, channel=body.channel, now=now)
+        verdict = redeeming.redeem(conn, code, basket, order_id=body.order_id, channel=body.channel, now=now)
     except Conflict as refused:
-        _note(refused.reason)
-        raise
+        # Only codes that never were are guesses; a till may meet any number of used and expired ones.
+        g.guessed = refused.reason == Reason.UNKNOWN
+        g.refused = None if g.guessed else _Refused(code, basket, body.order_id, body.channel, refused.reason, now)
+        raise Conflict(refused.reason, code_words.said(refused.reason)) from refused
     return _reply(verdict, body.currency)
 
 
 @bp.post("/promo-codes/<code>/release")
 @operation("Gives a code back when its order was cancelled.", tag="promo codes")
-def release(conn: sa.Connection, code: str, *, body: Cancellation) -> None:
+def release(conn: sa.Connection, code: str, *, body: Cancellation, now: datetime) -> None:
     """A second call changes nothing."""
-    promotions.release(conn, code, order_id=body.order_id)
+    redeeming.release(conn, code, order_id=body.order_id, now=now)
 
 
-def _reply(verdict: promotions.Verdict, currency: str) -> VerdictReply:
+def _reply(verdict: verdicts.Verdict, currency: str) -> VerdictReply:
     return VerdictReply(
         valid=verdict.valid,
         reason=verdict.reason,
+        detail=code_words.said(verdict.reason) if verdict.reason else None,
         offer=_offer(verdict.offer) if verdict.offer else None,
         discount=money.decimal(verdict.discount, currency),
         free_shipping=verdict.free_shipping,
+        gift=verdict.gift,
     )
 
 
-def _offer(offer: promotions.Offer) -> OfferReply:
+def _offer(offer: Offer) -> OfferReply:
     percent = offer.kind == "percentage"
     return OfferReply(
         name=offer.name,
@@ -133,6 +152,30 @@ def _offer(offer: promotions.Offer) -> OfferReply:
         currency=offer.currency,
         minimum=money.decimal(offer.minimum, offer.currency),
     )
+
+
+# ------------------------------------------------------------------------------------------------ afterwards
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A redemption that was refused, to be kept once its own transaction was taken back."""
+
+    code: str
+    basket: verdicts.Basket
+    order_id: str
+    channel: str
+    reason: str
+    now: datetime
+
+
+@bp.after_request
+def _keep_refusal(response: Response) -> Response:
+    """In a transaction of its own: a refused redemption takes back everything done in its own."""
+    refused: _Refused | None = g.get("refused")
+    if refused is not None:
+        told = {"order_id": refused.order_id, "channel": refused.channel, "reason": refused.reason}
+        with parts.current_parts().db.begin() as conn:
+            redeeming.refused(conn, refused.code, refused.basket, **told, now=refused.now)
+    return response
 
 
 # ------------------------------------------------------------------------------------------------- guessing
@@ -151,11 +194,6 @@ def _count_guess(response: Response) -> Response:
         with parts.current_parts().db.begin() as conn:
             rate_limits.count(conn, _guesser(), seconds=60, now=datetime.now(UTC))
     return response
-
-
-def _note(reason: str | None) -> None:
-    """Only codes that never were are guesses; a till may meet any number of used and expired ones."""
-    g.guessed = reason == "unknown"
 
 
 def _guesser() -> str:

@@ -13,7 +13,7 @@ from app import i18n, security
 from app.console import journey_fields, journey_forms, journey_layout, journey_words, launch_words, roles, words
 from app.console import promotions as promotion_pages
 from app.parts import current_parts
-from campaigns import drafts, figures, launching, plans, promotions, segments
+from campaigns import drafts, figures, launching, offers, plans, segments
 from campaigns.definitions import content, edits
 from campaigns.drafts import Draft
 from campaigns.plans import Plan
@@ -309,7 +309,7 @@ def _context(conn: sa.Connection, page: Page) -> dict[str, Any]:
         "locales": content.LOCALES,
         "languages": {"en": i18n.gettext("English"), "fr": i18n.gettext("French")},
         "merge_fields": content.FIELDS,
-        "offers": [(offer.name, promotion_pages.promise(offer)) for offer in promotions.every_offer(conn)],
+        "offers": [(offer.name, promotion_pages.promise(offer.terms)) for offer in offers.every(conn)],
         "segment_names": [(one.name, one.title) for one in segments.every(conn)],
         "adding": request.args.get("add", ""),
         "field": request.args.get("field", ""),

@@ -16,8 +16,9 @@ from app.console import charts, forms, journeys, mails, roles, sentences, words
 from app.console import customers as customer_pages
 from app.console import promotions as promotion_pages
 from app.parts import current_parts
-from campaigns import files, ledger, plans, policy, previews, promotions, reports, surveys, timing, webhooks
+from campaigns import files, ledger, offers, plans, policy, previews, reports, surveys, timing, webhooks
 from campaigns.definitions import content
+from campaigns.definitions.offers import Offer
 from campaigns.experiments import Lift
 from campaigns.wording import WordingError
 from foundation import format
@@ -239,7 +240,7 @@ def _page(name: str, form: forms.Form) -> str:
             "report": report,
             "total": ledger.total(ledger.sums(conn, campaign_id=plan.id)),
             "reasons": ledger.reasons(conn, campaign_id=plan.id),
-            "offers": promotions.every_offer(conn),
+            "offers": [kept.terms for kept in offers.every(conn)],
             "policy": policy.load(conn),
             "waiting": ledger.waiting(conn, plan.id),
             "answers": surveys.results(conn, plan.id),
@@ -306,6 +307,6 @@ def hour(at: time) -> str:
     return format.time(datetime(2000, 1, 1, at.hour, at.minute, tzinfo=UTC), i18n.locale(), zone=UTC)
 
 
-def offer_choices(offers: list[promotions.Offer]) -> list[tuple[str, str]]:
+def offer_choices(choices: list[Offer]) -> list[tuple[str, str]]:
     """Offers as a list to choose from: the name, and what it promises."""
-    return [(offer.name, f"{offer.name}, {promotion_pages.promise(offer)}") for offer in offers]
+    return [(offer.name, f"{offer.name}, {promotion_pages.promise(offer)}") for offer in choices]

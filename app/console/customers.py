@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from app import filters, i18n, security
 from app.console import paging, predictions, roles, words
 from app.parts import current_parts
-from campaigns import codes, ledger, promotions, segments, timeline
+from campaigns import code_book, ledger, segments, timeline
 from recommender import serving
 from recommender.predictions import expected
 from shop import baskets, carts, catalogue, consent, customers, orders, privacy
@@ -149,7 +149,7 @@ def _facts(conn: sa.Connection, customer_id: int) -> dict[str, Any]:
         "cart": held[0] if held else None,
         "orders": bought,
         "products": catalogue.get_many(conn, shown),
-        "codes": promotions.of_customer(conn, customer_id),
+        "codes": code_book.of_customer(conn, customer_id),
         "segments": segments.of_customer(conn, customer_id),
         "said": consent.history(conn, customer_id),
         "standing": consent.standing(conn, customer_id),
@@ -247,7 +247,6 @@ def _context() -> dict[str, Any]:
         "merge_why": merge_why,
         "detail": detail,
         "what": what,
-        "shown": codes.shown,
         "favourites": predictions.favourites,
         "likely": predictions.likely,
     }

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, render_template, request
 from app import security
 from app.console import mails, paging, roles, words
 from app.parts import current_parts
-from campaigns import codes, ledger, plans
+from campaigns import ledger, plans
 from foundation.errors import NotFound
 
 bp = Blueprint("messages", __name__, url_prefix="/messages")
@@ -47,7 +47,7 @@ def show(message_id: UUID) -> str:
     """One message: every attempt, the reason, the code, the links, the mail itself."""
     with current_parts().db.begin() as conn:
         message = ledger.get(conn, message_id)
-    return render_template("console/messages/show.html", message=message, words=words, shown=codes.shown)
+    return render_template("console/messages/show.html", message=message, words=words)
 
 
 @bp.get("/<uuid:message_id>/mail")

@@ -45,6 +45,8 @@ CODE = {
     "redeemed": Word(N_("Used"), "check", "ok"),
     "released": Word(N_("Given back"), "undo-2"),
     "expired": Word(N_("Expired"), "hourglass"),
+    "free": Word(N_("In the pool"), "circle-dashed"),
+    "leaked": Word(N_("Leaked"), "triangle-alert", "bad"),
 }
 CONSENT = {
     "granted": Word(N_("Yes"), "check", "ok"),
@@ -146,6 +148,7 @@ JOB = {
     "segments": N_("Keeps segments up to date"),
     "segments-check": N_("Checks every segment in full, every night"),
     "credit": N_("Credits orders to messages"),
+    "codes": N_("Sets aside codes that ran out, and counts offers"),
     "calendar": N_("Takes in the audiences whose moment has come"),
     "shelf": N_("Looks for products back in stock and prices that dropped"),
     "call": N_("Tells other programs what journeys ask for"),
@@ -260,6 +263,7 @@ REASONS = {
     "duplicate_address": N_("this address got the message already under another name"),
     "too_late": N_("too late to be of use"),
     "content": N_("the mail could not be written in full"),
+    "no_code": N_("there was no promo code to give"),
     "refused": N_("refused by the provider"),
     "retries_exhausted": N_("refused too many times"),
     "provider_busy": N_("the provider asks to wait"),

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.demo import pictures
-from campaigns import codes, promotions
+from campaigns import code_book, codes, redeeming, verdicts
 from shop import catalogue, money
 from shop.catalogue import Product
 
@@ -40,7 +40,7 @@ class Basket:
     lines: tuple[Line, ...]
     cart_id: str | None = None
     code: str | None = None
-    verdict: promotions.Verdict | None = None
+    verdict: verdicts.Verdict | None = None
     delivered: bool = True
 
     @property
@@ -77,25 +77,28 @@ def load(
     cart_id: str | None = None,
     code: str | None = None,
     customer: str | None = None,
+    store_id: str | None = None,
     delivered: bool = True,
 ) -> Basket:
-    """The basket at today's prices, without what is no longer for sale."""
+    """The basket at today's prices, without what is no longer for sale; at the till of a store if one is named."""
     products = catalogue.get_many(conn, pieces)
     lines = tuple(
         Line(products[product_id], quantity)
         for product_id, quantity in pieces.items()
         if product_id in products and products[product_id].active and products[product_id].price is not None
     )
-    verdict = promotions.validate(conn, code, terms(lines, customer), now=now) if code else None
+    counted = terms(lines, customer, store_id=store_id)
+    verdict = redeeming.validate(conn, code, counted, now=now) if code else None
     if code and verdict and verdict.offer:
-        code = codes.shown(codes.normalise(code), verdict.offer.prefix)
+        found = code_book.find(conn, codes.normalise(code))
+        code = found.shown if found else code
     return Basket(lines, cart_id, code, verdict, delivered)
 
 
-def terms(lines: tuple[Line, ...], customer: str | None) -> promotions.Basket:
+def terms(lines: tuple[Line, ...], customer: str | None, *, store_id: str | None) -> verdicts.Basket:
     """The basket as promo codes look at it."""
-    counted = tuple(promotions.Line(line.product.product_id, line.quantity, line.price) for line in lines)
-    return promotions.Basket(CURRENCY, counted, customer)
+    counted = tuple(verdicts.Line(line.product.product_id, line.quantity, line.price) for line in lines)
+    return verdicts.Basket(CURRENCY, counted, customer, "store" if store_id else "web", store_id)
 
 
 # -------------------------------------------------------------------- the same in the specification's words

@@ -45,7 +45,7 @@ def basket() -> str | BaseResponse:
         last = []
         if held.lines and not visits.agreed():
             last = pages.slate(conn, "cart", now=now, n=5, products=list(visit.lines))
-    if held.verdict and held.verdict.reason not in (None, "minimum"):
+    if held.verdict and held.verdict.reason not in (None, "minimum", "category"):
         visits.remember(replace(visit, code=None))  # said once; only a fuller basket could make a code good
     said = request.args.get("restored", "")
     return render_template("demo/basket.html", basket=held, last=last, refused=why_not(held), restored=said)
@@ -220,7 +220,9 @@ def place() -> BaseResponse:
             held = _basket(conn, now=now)
             if held.lines:
                 _order(conn, held if held.valid else replace(held, code=None, verdict=None), order_id, now=now)
-    except Conflict:
+    except Conflict as refusal:
+        with parts.current_parts().db.begin() as conn:
+            sales.code_refused(conn, held, refusal, order_id=order_id, user_id=visit.user_id, now=now)
         return redirect(url_for("demo.checkout.basket"), code=303)
     if held.lines:
         visits.remember(visit.without_basket())

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from app.demo import baskets
 from app.demo.baskets import Basket
-from campaigns import promotions
+from campaigns import redeeming
+from foundation.errors import Conflict
 from shop import consent, customers, ingest, sources, vocabulary
 
 SHOP = "Demo shop"
@@ -91,8 +92,8 @@ def order(
     """
     channel = "store" if store_id else "web"
     if basket.code:
-        counted = baskets.terms(basket.lines, user_id)
-        promotions.redeem(conn, basket.code, counted, order_id=order_id, channel=channel, now=now)
+        counted = baskets.terms(basket.lines, user_id, store_id=store_id)
+        redeeming.redeem(conn, basket.code, counted, order_id=order_id, channel=channel, now=now)
     said: dict[str, Any] = {
         "type": "track",
         "event": str(vocabulary.Name.ORDER_COMPLETED),
@@ -105,6 +106,24 @@ def order(
     if anonymous_id:
         said["anonymousId"] = anonymous_id
     _tell(conn, said, source=TILL if store_id else SHOP, channel=channel, now=now)
+
+
+def code_refused(
+    conn: sa.Connection,
+    basket: Basket,
+    refusal: Conflict,
+    *,
+    order_id: str,
+    user_id: str,
+    store_id: str | None = None,
+    now: datetime,
+) -> None:
+    """Keeps that the code was refused; in a transaction of its own, for the order's was taken back."""
+    if basket.code:
+        counted, channel = baskets.terms(basket.lines, user_id, store_id=store_id), "store" if store_id else "web"
+        redeeming.refused(
+            conn, basket.code, counted, order_id=order_id, channel=channel, reason=refusal.reason, now=now
+        )
 
 
 def _order_properties(basket: Basket, *, order_id: str, base_url: str) -> dict[str, Any]:

@@ -16,8 +16,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from app import parts
 from app.demo import baskets, checkout, pages, sales
 from app.demo.baskets import Basket
-from campaigns import codes, promotions
-from campaigns.tables import promo_codes
+from campaigns import code_book, codes
 from foundation.errors import Conflict
 from shop import consent, customers, stores
 from shop.baskets import Cart
@@ -76,7 +75,6 @@ def till() -> str:
         found=found,
         show=show,
         here=here,
-        shown=codes.shown,
         on_receipt=[f"{line.product.product_id}:{line.quantity}" for line in receipt.lines],
         order_id=f"S-{secrets.token_hex(4).upper()}",
         shop=pages.find_store(request.args.get("store")),
@@ -93,12 +91,8 @@ def _looks_like_code(text: str) -> bool:
 
 def _code(conn: sa.Connection, text: str) -> tuple[str | None, int | None]:
     """The code as it was written, if there is such a code, and who holds it."""
-    holder = conn.scalar(
-        sa.select(promo_codes.c.customer_id).where(
-            promo_codes.c.code == codes.normalise(text), promo_codes.c.state != "released"
-        )
-    )
-    return (text, int(holder)) if holder is not None else (None, None)
+    found = code_book.find(conn, codes.normalise(text))
+    return (text, found.holder) if found else (None, None)
 
 
 def _standing(conn: sa.Connection, customer_id: int | None, *, now: datetime) -> Standing | None:
@@ -106,7 +100,7 @@ def _standing(conn: sa.Connection, customer_id: int | None, *, now: datetime) ->
     known = customers.get_many(conn, [now_id]).get(now_id) if now_id else None
     if known is None:
         return None
-    usable = [row for row in promotions.of_customer(conn, known.id) if _usable(row, now)]
+    usable = [row for row in code_book.of_customer(conn, known.id) if _usable(row, now)]
     agreed = consent.states(conn, [known.id], channel="email")[known.id] == consent.State.GRANTED
     return Standing(known, agreed, checkout.waiting_cart(conn, known.id), usable)
 
@@ -123,7 +117,17 @@ def _receipt(conn: sa.Connection, standing: Standing | None, code: str | None, *
         cart_id = standing.cart.cart_id
         pieces = {line.product_id: line.quantity for line in standing.cart.lines}
     user_id = standing.customer.user_id if standing else None
-    return baskets.load(conn, pieces, now=now, cart_id=cart_id, code=code, customer=user_id, delivered=False)
+    shop = pages.find_store(request.args.get("store"))
+    return baskets.load(
+        conn,
+        pieces,
+        now=now,
+        cart_id=cart_id,
+        code=code,
+        customer=user_id,
+        store_id=shop.store_id if shop else None,
+        delivered=False,
+    )
 
 
 def _lines(given: Sequence[str]) -> dict[str, int]:
@@ -159,24 +163,23 @@ def sell() -> BaseResponse:
     if not _RECEIPT.fullmatch(order_id) or shop is None:
         abort(400)
     code = request.form.get("code", "").replace("\0", "") or None
+    pieces = _lines(request.form.getlist("line"))
+    with parts.current_parts().db.begin() as conn:
+        standing = _standing(conn, _customer_id(request.form.get("customer")), now=now)
+        if standing is None or not pieces:
+            abort(400)
+        user_id = standing.customer.user_id or f"till-{standing.customer.id}"
+        receipt = baskets.load(
+            conn, pieces, now=now, code=code, customer=user_id, store_id=shop.store_id, delivered=False
+        )
+    bought = {"order_id": order_id, "user_id": user_id, "store_id": shop.store_id, "now": now}
     try:
         with parts.current_parts().db.begin() as conn:
-            standing = _standing(conn, _customer_id(request.form.get("customer")), now=now)
-            pieces = _lines(request.form.getlist("line"))
-            if standing is None or not pieces:
-                abort(400)
-            user_id = standing.customer.user_id or f"till-{standing.customer.id}"
-            receipt = baskets.load(conn, pieces, now=now, code=code, customer=user_id, delivered=False)
-            sales.order(
-                conn,
-                replace(receipt, cart_id=request.form.get("cart") or None),
-                order_id=order_id,
-                user_id=user_id,
-                store_id=shop.store_id,
-                base_url=parts.current_parts().config.base_url,
-                now=now,
-            )
-    except Conflict:
+            taken = replace(receipt, cart_id=request.form.get("cart") or None)
+            sales.order(conn, taken, base_url=parts.current_parts().config.base_url, **bought)
+    except Conflict as refusal:
+        with parts.current_parts().db.begin() as conn:
+            sales.code_refused(conn, receipt, refusal, **bought)
         return redirect(url_for("demo.till.till", code=code, line=request.form.getlist("line")), code=303)
     return redirect(url_for("demo.till.receipt", order_id=order_id), code=303)
 

@@ -128,6 +128,7 @@ def _steps(campaign: Campaign) -> Iterator[Fault]:
         match step:
             case Send():
                 yield from _send(campaign, step, place)
+                yield from _coded(step, place)
             case Ask():
                 yield from _ask(campaign, step, place)
             case Split():
@@ -166,6 +167,11 @@ def _template(campaign: Campaign, step: Send, place: str) -> Iterator[Fault]:
             yield Fault(f"{place}/template/values/{number}", sentence)
 
 
+def _coded(step: Send, place: str) -> Iterator[Fault]:
+    if step.no_code and not step.offer:
+        yield Fault(f"{place}/no_code", "is for messages with an offer")
+
+
 def _ask(campaign: Campaign, step: Ask, place: str) -> Iterator[Fault]:
     yield from _words(campaign, step, place)
     low, high = steps.LOWEST[step.kind], steps.HIGHEST[step.kind]
@@ -177,7 +183,8 @@ def _words(campaign: Campaign, step: Send | Ask, place: str) -> Iterator[Fault]:
     versions = step.words or {}
     yield from content.lacking(versions, channel=step.channel, place=f"{place}/words")
     allowed = fields(campaign, step)
-    without = () if isinstance(step, Send) and step.offer else content.CODE_FIELDS
+    coded = isinstance(step, Send) and step.offer is not None and step.no_code != "without"
+    without = () if coded else content.CODE_FIELDS
     for where, text in content.texts(versions, place=f"{place}/words"):
         sentences = wording.check(text, fields=allowed)
         if not sentences and (hole := wording.hole(text, fields=allowed, without=without)):

@@ -8,6 +8,7 @@ from campaigns.definitions.blocks import Text
 from campaigns.definitions.conditions import Condition
 from campaigns.definitions.content import Versions
 from campaigns.definitions.entries import Tests, TraitName, Weekday, Zone
+from campaigns.definitions.offers import Empty
 from campaigns.definitions.shapes import Clock, Duration, Line, Scalar, Shape, Word, like
 from foundation.errors import Invalid
 from recommender import placements
@@ -124,7 +125,8 @@ class Template(Shape):
 class Send(Shape):
     """One message. `best` is the channel she agreed to and answers most; `expires` is when it is too late to send it.
 
-    `reviews` adds what others say of the products it is about; `link` is where its button leads, by default back to
+    `no_code` says what becomes of it when there is no code to give, by default what the offer says. `reviews` adds what
+    others say of the products it is about; `link` is where its button leads, by default back to
     the cart or the product.
     """
 
@@ -135,6 +137,7 @@ class Send(Shape):
     products: Annotated[int, Field(ge=0, le=12)] = 0
     placement: Placement = "email"
     offer: Line | None = None
+    no_code: Empty | None = None
     expires: Duration = "48h"
     reviews: bool = False
     link: Annotated[str, like(r"(https?://|/)[^\s\x00-\x1f]{0,2000}", "must be a web address")] | None = None

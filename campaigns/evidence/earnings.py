@@ -121,9 +121,10 @@ WITH given AS (
     WHERE messages.campaign_id = :campaign AND messages.state = ANY(:sent)
         AND message_contents.promo_code IS NOT NULL AND {IN_SCOPE}
 )
-SELECT count(*), count(*) FILTER (WHERE state = 'redeemed'),
-    coalesce(sum(discount) FILTER (WHERE state = 'redeemed'), 0)::bigint
-FROM given JOIN promo_codes USING (code)
+SELECT count(*), count(*) FILTER (WHERE state = 'redeemed'), coalesce(sum(taken), 0)::bigint
+FROM given JOIN promo_codes USING (code) LEFT JOIN LATERAL (
+    SELECT sum(discount) AS taken FROM promo_redemptions AS used WHERE used.code = promo_codes.code
+        AND origin <> 'shared' AND undone_at IS NULL) AS uses ON true
 """
 _SENT = f"""
 SELECT messages.channel, count(*) FROM messages JOIN enrolments ON enrolments.id = messages.enrolment_id

@@ -13,7 +13,8 @@ from flask.testing import FlaskClient
 
 import app as front
 from app import parts, security
-from campaigns import promotions
+from campaigns import offers, promotions
+from campaigns.definitions.offers import Offer
 from foundation.config import Config
 from foundation.database import Database, new_id
 from shop import tables
@@ -95,8 +96,8 @@ def ada(db: Database) -> int:
 def code(db: Database, ada: int) -> str:
     """A code of ten percent in her hands."""
     with db.begin() as conn:
-        terms = promotions.OfferTerms(name="ten", kind="percentage", value=1000, prefix="TEN")
-        offer = promotions.create_offer(conn, terms, now=NOW)
+        terms = Offer(name="ten", kind="percentage", value=1000, prefix="TEN")
+        offer = offers.create(conn, terms, now=NOW)
         message_id = new_id()
         held = promotions.reserve(conn, offer, {ada: message_id}, zone=UTC, now=NOW)
         promotions.issue(conn, [message_id], now=NOW)

@@ -17,7 +17,8 @@ from werkzeug.serving import make_server
 import app as front
 from app import parts
 from app.demo import phrases, pictures, storefront
-from campaigns import codes, promotions
+from campaigns import codes, offers
+from campaigns.definitions.offers import Offer
 from campaigns.tables import promo_codes
 from foundation import format
 from foundation.config import Config
@@ -72,11 +73,17 @@ def _checked_out(visitor: FlaskClient, **more: str) -> None:
 def _code(db: Database, user_id: str) -> str:
     """A code of ten percent in this customer's hands."""
     with db.begin() as conn:
-        terms = promotions.OfferTerms(name="back", kind="percentage", value=1000, prefix="AUBIER", valid_days=3)
-        offer = promotions.create_offer(conn, terms, now=NOW)
+        terms = Offer(name="back", kind="percentage", value=1000, prefix="AUBIER", valid_days=3)
+        offer = offers.create(conn, terms, now=NOW)
         holder = customers.find(conn, user_id=user_id)
         text = codes.new("AUBIER")
-        row = {"code": text, "offer_id": offer.id, "customer_id": holder, "state": "issued"}
+        row = {
+            "code": text,
+            "shown": codes.shown(text, "AUBIER"),
+            "offer_id": offer.id,
+            "customer_id": holder,
+            "state": "issued",
+        }
         later = NOW.replace(year=NOW.year + 1, day=1)
         conn.execute(sa.insert(promo_codes).values(**row, reserved_at=NOW, issued_at=NOW, expires_at=later))
     return codes.shown(text, "AUBIER")

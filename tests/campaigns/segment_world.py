@@ -156,7 +156,7 @@ def _received(draw: st.DrawFn, now: datetime, ids: Any) -> dict[str, list[dict[s
         for _ in range(draw(st.integers(0, 5)))
     ]  # fmt: skip
     codes = [
-        {"code": f"CODE{next(ids)}", "offer_id": offer, "customer_id": one, "reserved_at": now,
+        {"code": f"CODE{next(ids)}", "shown": "CODE", "offer_id": offer, "customer_id": one, "reserved_at": now,
          "state": draw(st.sampled_from(["reserved", "issued", "redeemed"])), "issued_at": times(),
          "redeemed_at": times(), "expires_at": now + draw(ages()) - DAY}
         for one in range(1, PEOPLE + 1)
@@ -199,7 +199,7 @@ def put(conn: sa.Connection, world: World) -> None:
 
 def _named(now: datetime) -> dict[sa.Table, list[dict[str, Any]]]:
     stamped = {"created_at": now, "updated_at": now}
-    terms = {"kind": "percentage", "value": 1000, "currency": "EUR", "prefix": "A", "valid_days": 7, "created_at": now}
+    terms = {"terms": {"name": "any", "kind": "percentage", "value": 1000}, **stamped}
     return {
         tables.segments: [{"id": 1, "name": "good", "title": "Good", "size": 0, "rule": sa.null(), **stamped}],
         tables.campaigns: [

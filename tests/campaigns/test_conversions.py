@@ -11,13 +11,15 @@ from campaigns import (
     feedback,
     files,
     messages,
+    offers,
     plans,
     policy,
-    promotions,
+    redeeming,
     reports,
     tables,
     visits,
 )
+from campaigns.verdicts import Basket, Line
 from foundation.database import Database
 from tests.campaigns import world
 from tests.campaigns.test_delivery import Carrier
@@ -82,8 +84,8 @@ def test_a_cancelled_order_gives_its_code_back_and_earns_nothing(db: Database, s
         world.say(conn, "camille", "Order Cancelled", at=now + 5 * HOUR, order_id="o")
     assert conversions.credit_new_orders(db, now=now + 6 * HOUR) == "1 credits moved, 1 codes given back"
     with db.begin() as conn:
-        basket = promotions.Basket("EUR", (promotions.Line("cocotte", 1, 18900),))
-        assert promotions.validate(conn, code, basket, now=now + 6 * HOUR).valid
+        basket = Basket("EUR", (Line("cocotte", 1, 18900),))
+        assert redeeming.validate(conn, code, basket, now=now + 6 * HOUR).valid
         campaign = plans.get(conn, files.DEMO)
         assert reports.campaign(conn, campaign.id, now=now + 6 * HOUR).orders == 0
 
@@ -100,4 +102,4 @@ def test_the_demo_shop_starts_with_a_launched_campaign_and_others_with_a_draft(
         "WELCOME-BACK",
     )
     assert policy.load(conn).quiet_from is None
-    assert promotions.get_offer(conn, "WELCOME-BACK").value == 1000
+    assert offers.get(conn, "WELCOME-BACK").terms.value == 1000

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from campaigns import code_book, enrolments, files, ledger, messages, plans, tables, timeline
+from campaigns import code_book, enrolments, files, ledger, messages, offer_figures, offers, plans, tables, timeline
 from campaigns.channels.outbox import OutboxChannel
 from foundation.database import Database, new_id
 from foundation.errors import NotFound
@@ -54,7 +54,7 @@ def test_one_message_is_read_with_all_around_it(sent: Database) -> None:
     with sent.begin() as conn:
         line = ledger.page(conn, state="accepted")[0]
         message = ledger.get(conn, line.id)
-        assert message.content is not None and message.content.prefix == "AUBIER"
+        assert message.content is not None and (message.content.code_shown or "").startswith("AUBIER-")
         assert [attempt.outcome for attempt in message.attempts] == ["accepted"]
         with pytest.raises(NotFound):
             ledger.get(conn, new_id())
@@ -80,11 +80,16 @@ def test_a_shut_gate_is_named(sent: Database, now: datetime) -> None:
 
 def test_codes_are_counted_by_where_they_stand(sent: Database, now: datetime) -> None:
     with sent.begin() as conn:
-        (fresh,) = code_book.counts(conn, now=now + timedelta(hours=3)).values()
-        (stale,) = code_book.counts(conn, now=now + timedelta(days=60)).values()
-        (line,) = code_book.latest(conn, limit=10)
+        offer = offers.get(conn, "WELCOME-BACK")
+        (line,) = code_book.latest(conn, offer.id, limit=10)
+    offer_figures.keep_up(sent, now=now + timedelta(hours=3))
+    with sent.begin() as conn:
+        fresh, _ = offer_figures.of(conn, offer.id)
+    offer_figures.keep_up(sent, now=now + timedelta(days=60))
+    with sent.begin() as conn:
+        stale, _ = offer_figures.of(conn, offer.id)
     assert (fresh.issued, fresh.expired, stale.issued, stale.expired) == (1, 0, 0, 1)
-    assert (line.customer, line.prefix) == ("Camille Laurent", "AUBIER")
+    assert line.customer == "Camille Laurent" and line.shown.startswith("AUBIER-")
 
 
 def test_a_line_of_time_has_neither_gap_nor_repeat_even_within_one_moment(sent: Database) -> None:

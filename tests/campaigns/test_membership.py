@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from campaigns import membership, promotions, segments, tables
+from campaigns import membership, offers, promotions, redeeming, segments, tables
+from campaigns.definitions.offers import Offer
+from campaigns.verdicts import Basket, Line
 from foundation.database import Database, new_id
 from foundation.errors import Conflict, Invalid
 from shop import consent, customers, ingest, privacy, sources, vocabulary
@@ -243,8 +245,8 @@ def test_a_segment_in_use_is_not_deleted(db: Database, now: datetime) -> None:
 def test_a_code_that_is_used_moves_its_customer(db: Database, now: datetime) -> None:
     send(db, view("ann"), now=now)
     with db.begin() as conn:
-        terms = promotions.OfferTerms(name="TEN", kind="percentage", value=1000, prefix="TEN")
-        offer = promotions.create_offer(conn, terms, now=now)
+        terms = Offer(name="TEN", kind="percentage", value=1000, prefix="TEN")
+        offer = offers.create(conn, terms, now=now)
         message_id, ann = new_id(), customers.find(conn, user_id="ann") or 0
         held = promotions.reserve(conn, offer, {ann: message_id}, zone=UTC, now=now)[ann]
     keep(db, "usable", {"type": "code", "state": "usable", "offer": "TEN"}, now=now)
@@ -253,7 +255,7 @@ def test_a_code_that_is_used_moves_its_customer(db: Database, now: datetime) -> 
     membership.refresh(db, now=now + timedelta(seconds=1))
     assert inside(db, "usable") == {"ann"}
     with db.begin() as conn:
-        basket = promotions.Basket("EUR", (promotions.Line("pot", 1, 1000),), "ann")
-        promotions.redeem(conn, held.code, basket, order_id="o1", channel="store", now=now)
+        basket = Basket("EUR", (Line("pot", 1, 1000),), "ann")
+        redeeming.redeem(conn, held.code, basket, order_id="o1", channel="store", now=now)
     membership.refresh(db, now=now + timedelta(seconds=2))
     assert inside(db, "usable") == set()

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from campaigns import conversions, enrolments, feedback, messages, promotions, reports, tables
+from campaigns import conversions, enrolments, feedback, messages, redeeming, reports, tables
 from campaigns.channels.smtp import SmtpChannel
+from campaigns.promo_tables import promo_redemptions
+from campaigns.verdicts import Basket, Line
 from foundation.database import Database
 from shop import consent
 from tests.campaigns import sink, world
@@ -76,10 +78,10 @@ def test_a_cart_left_behind_becomes_a_mail_a_click_and_a_credited_order(
         restored = world.LINKS.read_restore(address.rsplit("/", 1)[1])
         assert (
             restored is not None
-            and promotions.validate(
+            and redeeming.validate(
                 conn,
                 code.group(),
-                promotions.Basket("EUR", (promotions.Line("cocotte", 1, 18900),)),
+                Basket("EUR", (Line("cocotte", 1, 18900),)),
                 now=now + 2 * HOUR,
             ).discount
             == 1890
@@ -94,13 +96,14 @@ def test_a_cart_left_behind_becomes_a_mail_a_click_and_a_credited_order(
     with db.begin() as conn:
         campaign_id = conn.scalar(sa.select(tables.campaigns.c.id))
         results = reports.campaign(conn, campaign_id or 0, now=now + 4 * HOUR)
-        held = conn.execute(sa.select(tables.promo_codes)).mappings().one()
+        held = conn.scalar(sa.select(tables.promo_codes.c.state))
+        use = conn.execute(sa.select(promo_redemptions)).mappings().one()
         enrolment = conn.execute(sa.select(tables.enrolments)).mappings().one()
         names = (
             conn.execute(sa.text("SELECT name FROM events WHERE name LIKE 'Message%' ORDER BY name")).scalars().all()
         )
     assert (results.enrolled, results.sent, results.clicked, results.orders, results.revenue) == (1, 1, 1, 1, 17010)
-    assert (held["state"], held["order_id"], held["channel"]) == ("redeemed", "o1", "store")
+    assert (held, use["order_id"], use["channel"]) == ("redeemed", "o1", "store")
     assert (enrolment["state"], enrolment["reason"]) == ("left", "converted")
     assert names == ["Message Clicked", "Message Sent"]
 
