@@ -11,7 +11,17 @@ import orjson
 from flask import Flask, current_app
 from flask.cli import AppGroup
 
-from app import ad_commands, campaign_commands, doctor, promo_commands, security, segment_commands, telling, users
+from app import (
+    ad_commands,
+    campaign_commands,
+    channel_commands,
+    doctor,
+    promo_commands,
+    security,
+    segment_commands,
+    telling,
+    users,
+)
 from app.parts import current_parts
 from campaigns import policy
 from recommender import ahead, registry, training, trial
@@ -27,6 +37,7 @@ def register(app: Flask) -> None:
         app.cli.add_command(command)
     app.cli.add_command(campaign_commands.group)
     app.cli.add_command(segment_commands.group)
+    app.cli.add_command(channel_commands.group)
     app.cli.add_command(promo_commands.group)
     app.cli.add_command(ad_commands.audience)
     app.cli.add_command(ad_commands.webhook)
@@ -222,8 +233,8 @@ def erase_customer(customer: str, yes: bool) -> None:
 @click.command("doctor")
 @telling.told
 def check() -> None:
-    """Check settings, database, scheduler, channel and keys: one line each; exit 1 if any is red."""
-    findings = doctor.examine(current_parts(), now=_now())
+    """Check settings, database, scheduler, channel, keys and the sender's DNS: a line each; exit 1 if any is red."""
+    findings = [*doctor.examine(current_parts(), now=_now()), *doctor.published(current_parts().config)]
     for finding in findings:
         mark, colour = ("ok  ", "green") if finding.good else ("FAIL", "red")
         click.echo(f"{click.style(mark, fg=colour)}  {finding.subject:<14} {finding.detail}")

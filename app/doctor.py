@@ -1,25 +1,19 @@
 """`flask doctor`: what must be true of an installation before it is trusted to send."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parseaddr
 from urllib.parse import urlsplit
 
+import dns.resolver
 import sqlalchemy as sa
 
-from app import tables
+from app import sending_domain, tables
 from app.parts import Parts
+from app.sending_domain import Finding
 from campaigns import offer_figures
+from campaigns.channels import dkim_signing, mime, smtp
 from foundation import jobs
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing examined, whether it is as it must be, and what was found."""
-
-    subject: str
-    good: bool
-    detail: str
+from foundation.config import Config
 
 
 def examine(parts: Parts, *, now: datetime) -> list[Finding]:
@@ -88,3 +82,28 @@ def _domain(parts: Parts) -> Finding:
     if stays or "." in domain and not domain.endswith((".localhost", ".local", ".internal")):
         return Finding("sending domain", True, domain)
     return Finding("sending domain", False, f"{domain} is no public name: set RELANCE_EMAIL_FROM")
+
+
+def published(config: Config, *, lookup: sending_domain.Lookup | None = None) -> list[Finding]:
+    """What the DNS says of the sending domain; nothing while no mail leaves this machine. Asks name servers."""
+    address = config.email_url.partition("?")[0]
+    domain = mime.sender_domain(config.email_from)
+    if address == "outbox:" or "." not in domain:
+        return []
+    host = None if address.startswith("sendgrid:") else urlsplit(address).hostname
+    sender = sending_domain.Sender(
+        domain=domain,
+        returns=config.return_address.rpartition("@")[2] if config.return_address else domain,
+        selectors=_selectors(config, host),
+        tracking=urlsplit(config.tracking_url or config.base_url).hostname or "",
+        public_key=dkim_signing.public_record(config.dkim_key) if config.dkim_key else None,
+        host=host if host not in smtp.LOCAL else None,
+    )
+    return sending_domain.examine(sender, lookup or sending_domain.over(dns.resolver.Resolver()))
+
+
+def _selectors(config: Config, host: str | None) -> tuple[str, ...]:
+    """Where keys may be published: ours, or those of the provider who signs."""
+    if host is None:
+        return sending_domain.SENDGRID_SELECTORS
+    return (config.dkim_selector,) if config.dkim_key else ()

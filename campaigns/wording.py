@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from campaigns import cell
+
 MAX_SOURCE = 10_000
 MAX_OUTPUT = 512 * 1024
 FILTERS = ("capitalize", "default", "first", "last", "length", "lower", "title", "trim", "upper")
@@ -115,11 +117,50 @@ def hole(source: str, *, fields: Collection[str], without: Collection[str]) -> s
 
 @lru_cache(maxsize=512)
 def _compiled(source: str) -> Template:
-    """Compiles only what passes the allow-list, whatever way the text came into the database."""
-    faults = [fault for node in _walk(_environment.parse(source)) if (fault := _fault(node))]
-    if len(source) > MAX_SOURCE or faults:
-        raise WordingError(faults[0] if faults else "is too long")
+    """Compiles only what passes the allow-list, whatever way the text came into the database, and was tried apart."""
+    if len(source) > MAX_SOURCE:
+        raise WordingError("is too long")
+    if fault := _cell.tried(source):
+        raise WordingError(fault)
     return _environment.from_string(source)
+
+
+_cell = cell.Cell(__name__)
+
+
+def trial(source: str) -> str | None:
+    """What is wrong with a text: against the allow-list, and filled in with all there could ever be."""
+    try:
+        tree = _environment.parse(source)
+        faults = [fault for node in _walk(tree) if (fault := _fault(node))]
+        if faults:
+            return faults[0]
+        names = {node.name for node in tree.find_all(nodes.Name)}
+        size = 0
+        for piece in _environment.from_string(source).generate(dict.fromkeys(names, _LONG)):
+            size += len(piece)
+            if size > MAX_OUTPUT:
+                break
+    except (TemplateError, TypeError, ValueError):
+        return None  # depends on what its fields hold, and is told when they are known
+    except (RecursionError, MemoryError, SyntaxError) as error:
+        return f"is too intricate ({type(error).__name__})"
+    return None
+
+
+class _Full(str):
+    """A field as long as any, whose own fields are as long, and which is a list of fifty."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> "_Full":
+        return self
+
+    def __iter__(self) -> "Iterator[_Full]":  # type: ignore[override]
+        return iter([self] * 50)
+
+
+_LONG = _Full("x" * 10_000)
 
 
 def _walk(node: nodes.Node) -> Iterator[nodes.Node]:

@@ -1,0 +1,241 @@
+"""SendGrid as it is documented: many recipients a call, what is each one's own, refusals, its log and its lists."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from campaigns import content, sendgrid_account, tables
+from campaigns.channels import sharing
+from campaigns.channels.base import Mail, Outcome
+from campaigns.channels.outbox import OutboxChannel
+from campaigns.channels.sendgrid import SendgridChannel
+from foundation.database import Database
+from shop import consent
+from tests.campaigns import letters, mails, sendgrid_host, world
+from tests.campaigns.sendgrid_host import SendgridHost
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def host() -> Iterator[SendgridHost]:
+    with sendgrid_host.hosting() as listening:
+        yield listening
+
+
+@pytest.fixture
+def channel(host: SendgridHost) -> Iterator[SendgridChannel]:
+    made = SendgridChannel("SG.key", host=host.url, read_seconds=0.5)
+    yield made
+    made.close()
+
+
+def broadcast(number: int, **changes: object) -> list[Mail]:
+    """Mails of one campaign as they are rendered, each with a name and links of its own."""
+    found = []
+    for n in range(number):
+        row = content.render(letters.occasion(message_id=uuid4(), first_name=f"Ada {n}"), world.LINKS)
+        texts = {name: row[name] for name in ("subject", "html", "text", "headers")}
+        message_id = UUID(row["headers"]["Message-ID"].strip("<>").partition("@")[0])
+        made = mails.mail(message_id=message_id, address=f"a{n}@example.org", broadcast=True, **texts)
+        found.append(replace(made, **changes))
+    return found
+
+
+def test_fifty_of_a_broadcast_travel_in_one_call_and_each_gets_her_own_mail_to_the_letter(
+    host: SendgridHost, channel: SendgridChannel
+) -> None:
+    batch = broadcast(60)
+    receipts = channel.deliver(batch)
+    assert {receipt.outcome for receipt in receipts} == {Outcome.ACCEPTED}
+    assert sorted(len(call["personalizations"]) for call in host.taken) == [10, 50]
+    got = {mail["mid"]: mail for mail in host.delivered()}
+    for mail in batch:
+        mine = got[str(mail.message_id)]
+        assert (mine["to"], mine["subject"]) == (mail.address, mail.subject)
+        assert (mine["html"], mine["text"]) == (mail.html, mail.text)
+        assert all(mine[name] == value for name, value in mail.headers.items())
+    one = host.taken[0]["personalizations"][0]
+    assert set(one["custom_args"]) == {"mid", "attempt"}, "nothing personal is kept in the clear"
+    assert len(str(host.taken[0])) < 60 * len(batch[0].html) / 3, "what they share travels once"
+
+
+def test_a_message_of_its_own_goes_alone(host: SendgridHost, channel: SendgridChannel) -> None:
+    channel.deliver([mails.mail(), mails.mail(address="eve@example.org")])
+    assert [len(call["personalizations"]) for call in host.taken] == [1, 1]
+    assert host.taken[0]["categories"] == ["basket"]
+    assert not host.taken[0]["tracking_settings"]["click_tracking"]["enable"]
+
+
+def test_one_address_twice_in_a_batch_is_two_calls(host: SendgridHost, channel: SendgridChannel) -> None:
+    batch = [replace(mail, address="same@example.org") for mail in broadcast(2)]
+    assert {receipt.outcome for receipt in channel.deliver(batch)} == {Outcome.ACCEPTED}
+    assert len(host.taken) == 2
+
+
+def test_one_bad_address_among_many_fails_no_other(host: SendgridHost, channel: SendgridChannel) -> None:
+    host.bad_recipients = {"a1@example.org"}
+    receipts = channel.deliver(broadcast(3))
+    assert [receipt.outcome.value for receipt in receipts] == ["accepted", "refused_final", "accepted"]
+
+
+def test_whose_own_part_is_too_heavy_goes_alone(host: SendgridHost, channel: SendgridChannel) -> None:
+    light = broadcast(3)
+    words = "x " * sharing.MOST_BYTES
+    batch = [*light[:2], replace(light[2], html=light[2].html.replace("Ada 2", words))]
+    assert {receipt.outcome for receipt in channel.deliver(batch)} == {Outcome.ACCEPTED}
+    assert sorted(len(call["personalizations"]) for call in host.taken) == [1, 2]
+
+
+def test_a_mail_that_looks_like_a_tag_is_not_shared(host: SendgridHost, channel: SendgridChannel) -> None:
+    batch = [replace(mail, text=mail.text + " -rl0- ") for mail in broadcast(2)]
+    channel.deliver(batch)
+    assert {mail["text"] for mail in host.delivered()} == {mail.text for mail in batch}
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        ((429, {"Retry-After": "7"}, ""), Outcome.REFUSED_RETRY),
+        ((429, {"X-RateLimit-Reset": "1"}, ""), Outcome.REFUSED_RETRY),
+        ((500, {}, ""), Outcome.AMBIGUOUS),
+        ((503, {}, "<html>"), Outcome.AMBIGUOUS),
+        ((401, {}, '{"errors":[{"message":"authorization required"}]}'), Outcome.MISCONFIGURED),
+        ((403, {}, "{}"), Outcome.MISCONFIGURED),
+        ((200, {"Content-Type": "text/html"}, "<html>Welcome to the hotel's network</html>"), Outcome.AMBIGUOUS),
+        ((202, {"Content-Type": "text/html", "X-Message-Id": "x"}, "<html></html>"), Outcome.AMBIGUOUS),
+        ((202, {}, ""), Outcome.AMBIGUOUS),
+        ((204, {}, ""), Outcome.AMBIGUOUS),
+        ((0, {}, ""), Outcome.AMBIGUOUS),
+        ((-1, {}, ""), Outcome.AMBIGUOUS),
+        ((302, {"Location": "https://elsewhere.example/"}, ""), Outcome.AMBIGUOUS),
+    ],
+)
+def test_every_answer_is_told_for_what_it_is_for_all_of_a_call(
+    host: SendgridHost, channel: SendgridChannel, answer: tuple[int, dict[str, str], str], outcome: Outcome
+) -> None:
+    host.answers = [answer]
+    begun = time.monotonic()
+    receipts = channel.deliver(broadcast(2))
+    assert {receipt.outcome for receipt in receipts} == {outcome}
+    assert time.monotonic() - begun < 1.4
+    if outcome is Outcome.REFUSED_RETRY:
+        assert receipts[0].busy and receipts[0].retry_after is not None
+
+
+def test_the_sandbox_the_pool_and_another_host_are_settings(host: SendgridHost) -> None:
+    channel = SendgridChannel("k", host=host.url, ip_pool="marketing", sandbox=True, recipients=2)
+    host.answers = [(200, {}, "")]
+    assert channel.deliver(broadcast(1))[0].outcome is Outcome.ACCEPTED
+    host.answers = []
+    channel.deliver(broadcast(3))
+    channel.close()
+    assert all(call["ip_pool_name"] == "marketing" for call in host.taken)
+    assert all(call["mail_settings"]["sandbox_mode"]["enable"] for call in host.taken)
+    assert sorted(len(call["personalizations"]) for call in host.taken) == [1, 2]
+
+
+@pytest.mark.parametrize("field", ["subject", "sender", "address"])
+def test_a_line_break_never_reaches_a_call(host: SendgridHost, channel: SendgridChannel, field: str) -> None:
+    good = mails.mail()
+    bad = replace(mails.mail(), **{field: getattr(good, field) + "\r\nBcc: all@example.org"})
+    assert [receipt.outcome.value for receipt in channel.deliver([bad, good])] == ["refused_final", "accepted"]
+    assert len(host.taken) == 1
+
+
+def test_an_address_of_another_script_is_refused_by_name_and_its_domain_carried(
+    host: SendgridHost, channel: SendgridChannel
+) -> None:
+    batch = [mails.mail(address="añés@example.org"), mails.mail(address="ada@café.example")]
+    refused, taken = channel.deliver(batch)
+    assert refused.outcome is Outcome.REFUSED_FINAL and "ASCII" in refused.detail
+    assert taken.outcome is Outcome.ACCEPTED and host.delivered()[0]["to"] == "ada@xn--caf-dma.example"
+
+
+# ------------------------------------------------------------------------------------------- the account
+@pytest.fixture
+def doubtful(db: Database, now: datetime) -> UUID:
+    """A message sent an hour ago of which nothing was heard."""
+    return in_doubt(db, "camille", at=now - timedelta(hours=1))
+
+
+def in_doubt(db: Database, user: str, *, at: datetime, state: str = "uncertain") -> UUID:
+    message_id, address = uuid4(), f"{user}@example.org"
+    with db.begin() as conn:
+        customer = world.make_customer(conn, user, at=at)
+        plan_id = conn.scalar(sa.select(tables.campaigns.c.id)) or world.launch(conn, now=at).id
+        row = {"id": message_id, "campaign_id": plan_id, "version": 1, "step": "cart_1", "channel": "email"}
+        row |= {"customer_id": customer, "entry_key": user, "state": state, "attempt": 1, "provider": "sendgrid"}
+        row |= {"address_hash": consent.address_hash("email", address)}
+        times = {"queued_at": at, "not_before": at, "expires_at": at + timedelta(days=2), "submitted_at": at}
+        conn.execute(sa.insert(tables.messages), row | times)
+        texts = {"subject": "s", "html": "h", "text": "t", "sender": "s@aubier.example", "headers": {}, "links": []}
+        kept = {"message_id": message_id, "address": address, "rendered_at": at}
+        conn.execute(sa.insert(tables.message_contents), kept | texts)
+    return message_id
+
+
+def log_of(message_id: UUID, address: str, *events: str) -> dict[str, object]:
+    told = [{"event": event, "processed": "2026-11-21T09:05:00Z"} for event in events]
+    shown = {"sg_message_id": f"sg.{message_id.hex}", "to_email": address, "events": told}
+    return shown | {"custom_args": {"mid": str(message_id), "attempt": "1"}}
+
+
+def state_of(db: Database, message_id: UUID) -> tuple[str, str]:
+    query = sa.select(tables.messages.c.state, tables.messages.c.resolved_by).where(tables.messages.c.id == message_id)
+    with db.begin() as conn:
+        return tuple(conn.execute(query).one())  # type: ignore[return-value]
+
+
+def test_the_log_settles_what_the_webhook_missed(
+    db: Database, host: SendgridHost, channel: SendgridChannel, doubtful: UUID, now: datetime
+) -> None:
+    mine, other = log_of(doubtful, "camille@example.org", "processed", "delivered"), uuid4()
+    host.logs = {str(log["sg_message_id"]): log for log in (log_of(other, "camille@example.org", "bounce"), mine)}
+    assert sendgrid_account.reconcile(db, channel, now=now) == "2 reports of 1 in doubt"
+    assert state_of(db, doubtful) == ("delivered", "log_pull")
+    assert sendgrid_account.reconcile(db, channel, now=now) is None
+
+
+def test_a_mail_the_log_does_not_know_stays_in_doubt(
+    db: Database, host: SendgridHost, channel: SendgridChannel, doubtful: UUID, now: datetime
+) -> None:
+    assert sendgrid_account.reconcile(db, channel, now=now) == "0 reports of 1 in doubt"
+    assert state_of(db, doubtful)[0] == "uncertain"
+    in_doubt(db, "fresh", at=now - MINUTE)
+    assert sendgrid_account.reconcile(db, channel, now=now) == "0 reports of 1 in doubt", "the webhook has its time"
+
+
+def test_an_account_without_a_log_is_left_in_peace(
+    db: Database, host: SendgridHost, channel: SendgridChannel, doubtful: UUID, now: datetime
+) -> None:
+    host.closed = {"logs", "lists"}
+    assert sendgrid_account.reconcile(db, channel, now=now) == "log not open: /v3/logs answered 403"
+    assert sendgrid_account.agree(db, channel, now=now) == "lists not open: /v3/suppression/bounces answered 403"
+    assert sendgrid_account.reconcile(db, OutboxChannel(db), now=now) is None
+
+
+def test_the_lists_of_both_sides_agree(
+    db: Database, host: SendgridHost, channel: SendgridChannel, doubtful: UUID, now: datetime
+) -> None:
+    host.lists = {
+        "bounces": [{"email": f"gone{n}@example.org", "created": 1} for n in range(750)],
+        "spam_reports": [{"email": "Angry@Example.org", "created": 1}],
+    }
+    with db.begin() as conn:
+        consent.suppress(conn, channel="email", address="camille@example.org", reason="unsubscribed", now=now - MINUTE)
+    assert sendgrid_account.agree(db, channel, now=now) == "751 taken over, 1 handed on"
+    handed = [body for method, path, body in host.asked if path == "/v3/asm/suppressions/global"]
+    assert handed == [{"recipient_emails": ["camille@example.org"]}]
+    with db.begin() as conn:
+        hashes = {consent.address_hash("email", name) for name in ("gone749@example.org", "angry@example.org")}
+        assert consent.suppressed(conn, "email", hashes) == hashes
+    host.lists = {}
+    assert sendgrid_account.agree(db, channel, now=now + MINUTE) is None
+    first = [int(body["start_time"]) for method, path, body in host.asked if path.startswith("/v3/suppression/bounces")]
+    assert first[0] == 0 and first[-1] == int(now.timestamp()) - 3600, "only what is new is asked for"
