@@ -1,4 +1,4 @@
-"""What each block of an e-mail shows to one reader; a block that has nothing to show is None, and left out. Pure."""
+"""What each block of an e-mail shows to one reader; a block that has nothing to show is None, and left out."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

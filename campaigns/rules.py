@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from campaigns import domains
 from campaigns.domains import WarmUp
 from foundation.errors import Fault, Invalid
-from shop.consent import State
 
 Topics = Mapping[str, str]
 OPENS = ("off", "hygiene", "consent")
@@ -54,16 +53,16 @@ class Policy:
     warm_up: WarmUp | None = None
 
 
-def counts_opens(policy: Policy, said: State) -> bool:
-    """Whether her mails carry a picture: the same is asked again when it is fetched."""
+def counts_opens(policy: Policy, said: str) -> bool:
+    """Whether the mails of who `said` so of measuring carry a picture: it is asked again when it is fetched."""
     if policy.opens == "hygiene":
-        return said is not State.DENIED
-    return policy.opens == "consent" and said is State.GRANTED
+        return said != "denied"
+    return policy.opens == "consent" and said == "granted"
 
 
-def counts_clicks(policy: Policy, said: State) -> bool:
+def counts_clicks(policy: Policy, said: str) -> bool:
     """Whether the links of her mails are her own."""
-    return policy.track_clicks == "everyone" or said is State.GRANTED
+    return policy.track_clicks == "everyone" or said == "granted"
 
 
 def dump(policy: Policy) -> dict[str, Any]:

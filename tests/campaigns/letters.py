@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns import content, promotions, rules
 from campaigns.definitions import shapes
+from campaigns.definitions.offers import Offer
 from campaigns.definitions.steps import Send
 from recommender.slate import SlateItem
 from shop import baskets
@@ -20,8 +21,8 @@ NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 MESSAGE = UUID(int=7)
 SUBJECT = "{{ customer.first_name }}, votre panier vous attend, avec {{ code.offer }} de moins"
 INTRO = (
-    "Vous aviez choisi « {{ cart.first_title }} » {{ cart.left_on }}. Nous l'avons mise de côté, et le code plus bas vous "
-    "fait gagner {{ code.saving }} jusqu'au {{ code.expires }}."
+    "Vous aviez choisi « {{ cart.first_title }} » {{ cart.left_on }}. Nous l'avons mise de côté, et le code plus bas "
+    "vous fait gagner {{ code.saving }} jusqu'au {{ code.expires }}."
 )
 BLOCKS: list[dict[str, Any]] = [
     {"type": "header"},
@@ -82,7 +83,7 @@ def occasion(base_url: str = "https://aubier.example", *, blocks: bool = False, 
         "slate_id": None,
         "items": [item(catalogue[key], why) for key, why in SLATE],
         "offer": offer(),
-        "code": promotions.Code("AUBIER7K2MQX", "AUBIER-7K2M-QX", NOW + timedelta(days=3)),
+        "code": promotions.Code("AUBIER7K2MQX", "AUBIER-7K2M-QX", "AUBIER7K2MQX", NOW + timedelta(days=3)),
         "consented_at": datetime(2021, 3, 12, tzinfo=UTC),
         "count_opens": True,
         "now": NOW,
@@ -141,6 +142,5 @@ def cart() -> Cart:
     return Cart(**values)
 
 
-def offer() -> promotions.Offer:
-    known: dict[str, Any] = {"id": 1, "name": "TEN", "kind": "percentage", "value": 1000, "minimum": 5000}
-    return promotions.Offer(**known, prefix="AUBIER", valid_days=3, created_at=NOW)
+def offer() -> Offer:
+    return shapes.read(Offer, {"name": "TEN", "kind": "percentage", "value": 1000, "minimum": 5000, "prefix": "AUBIER"})
