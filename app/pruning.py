@@ -1,10 +1,11 @@
-"""What is forgotten at night: answers kept for repeats, ended sessions, old refusals and old counts."""
+"""What is forgotten at night: answers kept for repeats, ended sessions, old refusals and counts, silent browsers."""
 
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from app import tables
+from campaigns import onsite, subscriptions
 from campaigns import tables as campaign_tables
 from campaigns.audiences import tables as audience_tables
 from foundation.database import Database
@@ -32,4 +33,7 @@ def prune(db: Database, *, now: datetime) -> str | None:
     for table, time, kept in KEPT:
         with db.begin() as conn:
             gone += conn.execute(sa.delete(table).where(time < now - kept)).rowcount
+    for forget in (subscriptions.prune, onsite.prune):
+        with db.begin() as conn:
+            gone += forget(conn, now=now)
     return f"{gone} old rows forgotten" if gone else None

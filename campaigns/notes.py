@@ -5,13 +5,14 @@ Rendered and frozen as mails are, in the same row: what is not a mail's stands i
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
 
-from campaigns import content, links, phrases, reachable, sms_text, wording
+from campaigns import content, links, phrases, sms_text, wording
 from campaigns.channels.base import Note
 from campaigns.content import Occasion, Tracked
 from campaigns.definitions import content as spoken
@@ -30,9 +31,11 @@ def render(occasion: Occasion, signed: links.Links, *, channel: str) -> dict[str
 
     Raises `wording.WordingError` naming the field if one has no value: nothing goes out with a hole in it.
     """
+    if occasion.says.words is None:
+        occasion = replace(occasion, says=occasion.says.model_copy(update={"words": _SILENT}))
     locale, words = spoken.spoken(occasion.says.words or _SILENT, occasion.locale)
     fields = content.merge_fields(occasion, locale)
-    tracked = Tracked(signed, occasion.message_id)
+    tracked = Tracked(signed, occasion.message_id, individual=occasion.count_clicks)
     texts = {
         name: content.filled(name, source, fields).strip()
         for name, source in (("heading", words.heading), ("intro", words.intro))
@@ -48,7 +51,7 @@ def render(occasion: Occasion, signed: links.Links, *, channel: str) -> dict[str
         "html": "",
         "text": said["text"],
         "headers": said["details"],
-        "links": tracked.addresses,
+        "links": list(tracked.addresses),
         "promo_code": occasion.code.code if occasion.code else None,
         "slate_id": occasion.slate_id,
         "rendered_at": occasion.now,
@@ -77,11 +80,6 @@ def parcel(
         template=details.get("template"),
         values=tuple(details.get("values", ())),
     )
-
-
-def address_hash_of(channel: str, address: str, customer_id: int) -> str:
-    """What the ledger keeps the hash of, so that two profiles of one person get a message once."""
-    return reachable.named(channel, address, customer_id)
 
 
 # ---------------------------------------------------------------------------------------------- notifications

@@ -64,13 +64,14 @@ class Carriers(Mapping[str, base.Carrier[Any]]):
     def _standing(self) -> dict[str, base.Carrier[Any]]:
         if time.monotonic() >= self._look_at and self._looking.acquire(blocking=False):
             try:
-                self._look()
+                self.look()
                 self._look_at = time.monotonic() + LOOK
             finally:
                 self._looking.release()
         return self._now
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Looks at what is connected, and makes what is new."""
         for _, carrier in (old := [one for one in self._gone if one[0] < time.monotonic()]):
             carrier.close()
         self._gone = [one for one in self._gone if one not in old]

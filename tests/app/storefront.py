@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from flask import Flask
-from playwright.sync_api import BrowserContext, sync_playwright
+from playwright.sync_api import BrowserContext, Page, sync_playwright
 from werkzeug.serving import make_server
 
 import app as front
@@ -74,3 +74,20 @@ def visiting(folder: Path, **options: object) -> Iterator[BrowserContext]:
         context.set_default_timeout(10_000)
         yield context
         context.close()
+
+
+def own_page(page: Page, address: str, *, attributes: str = "", before: str = "", body: str = "<p>Hello</p>") -> None:
+    """A page of a shop that has nothing but the tracker, with a content policy that allows nothing inline."""
+    key = page.request.get(f"{address}/demo/").text().split('data-write-key="')[1].split('"')[0]
+    html = '<!doctype html><html lang="en"><title>Own</title><link rel="stylesheet" href="/own.css">'
+    html += f'<script src="/own.js"></script><script src="/tracker.js" data-write-key="{key}" {attributes}></script>'
+    policy = {"Content-Security-Policy": "default-src 'self'"}
+    whole = f"{html}<body>{body}</body></html>"
+    page.route("**/own/**", lambda route: route.fulfill(body=whole, content_type="text/html", headers=policy))
+    page.route("**/own.js", lambda route: route.fulfill(body=before or ";", content_type="text/javascript"))
+    page.route("**/own.css", lambda route: route.fulfill(body=ROOM, content_type="text/css"))
+    page.goto(f"{address}/own/one")
+
+
+ROOM = "[data-relance-slot] { min-height: 320px }"
+"""What a shop's own style keeps for a slot."""
