@@ -12,6 +12,7 @@ from app.console import (
     audiences,
     builder,
     campaigns,
+    channels,
     customers,
     frame,
     health,
@@ -19,6 +20,7 @@ from app.console import (
     mailbox,
     messages,
     model,
+    onsite,
     overview,
     placements,
     predictions,
@@ -41,6 +43,7 @@ log = logging.getLogger(__name__)
 ROOMS = (
     *(audiences, webhooks),
     *(session, overview, customers, segments, campaigns, messages, mailbox, sources, promotions, health),
+    *(channels, onsite),
     *(model, placements, rules, predictions, rehearsals, reports, styleguide, builder, launches),
 )
 

@@ -44,6 +44,7 @@ NAVIGATION = (
         ("campaigns.index", "route", N_("Campaigns")),
         ("messages.index", "mail", N_("Messages")),
         ("mailbox.index", "inbox", N_("Mailbox")),
+        ("onsite.index", "panel-top", N_("On site")),
         ("promotions.index", "ticket-percent", N_("Promotions")),
         ("audiences.index", "target", N_("Audiences")),
         ("model.index", "compass", N_("Recommendations")),
@@ -51,6 +52,7 @@ NAVIGATION = (
     ),
     (
         ("sources.index", "plug", N_("Sources")),
+        ("channels.index", "send", N_("Channels")),
         ("webhooks.index", "send", N_("Webhooks")),
         ("health.index", "activity", N_("Health")),
     ),
