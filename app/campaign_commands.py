@@ -9,6 +9,7 @@ import click
 import orjson
 from flask.cli import AppGroup
 
+from app.console import report_file
 from app.parts import current_parts
 from app.telling import told
 from campaigns import files, ledger, plans, reports
@@ -62,18 +63,24 @@ def cancel(name: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @told
 def report(name: str, *, as_json: bool) -> None:
-    """Tell what a campaign did: everybody who entered, and what became of each message."""
+    """Tell what a campaign did, earned and caused: the figures of its report in the console."""
+    now = datetime.now(UTC)
     with current_parts().db.begin() as conn:
         plan = plans.get(conn, name)
-        found = _facts(plan, reports.campaign(conn, plan.id, now=datetime.now(UTC)))
+        found = _facts(plan, reports.campaign(conn, plan.id, now=now))
         found["waiting"] = ledger.waiting(conn, plan.id)
         found["reasons"] = dict(ledger.reasons(conn, campaign_id=plan.id))
+        lines = list(report_file.rows(reports.full(conn, plan, now=now)))
     if as_json:
+        found["report"] = [dict(zip(report_file.COLUMNS, line, strict=True)) for line in lines]
         click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2, default=str).decode())
         return
-    for word, value in found.items():
-        for inner, number in value.items() if isinstance(value, dict) else [("", value)]:
-            click.echo(f"{word} {inner}".strip().ljust(40) + f"{number}")
+    for word in ("campaign", "state", "version", "enrolled", "waiting"):
+        click.echo(word.ljust(44) + f"{found[word]}")
+    for section, what, part, value, low, high in lines:
+        said = "not conclusive yet" if value is None else f"{value:,}"
+        between = f"  ({low:,} to {high:,}, at 95 %)" if low is not None and high is not None else ""
+        click.echo(f"{section}, {what} {part}".strip().ljust(44) + said + between)
 
 
 def _facts(plan: plans.Plan, results: reports.Results) -> dict[str, Any]:

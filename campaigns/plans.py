@@ -68,6 +68,11 @@ def by_id(conn: sa.Connection, campaign_id: int) -> Plan:
     return _plan(row)
 
 
+def titles(conn: sa.Connection) -> dict[int, str]:
+    """What each campaign goes by, by its number."""
+    return {key: name for key, name in conn.execute(sa.select(campaigns.c.id, campaigns.c.name))}
+
+
 def every(conn: sa.Connection) -> list[Plan]:
     """All campaigns, the youngest first."""
     return [_plan(row) for row in conn.execute(_PLANS.order_by(campaigns.c.id.desc())).mappings()]

@@ -187,3 +187,8 @@ SELECT count(*) FILTER (WHERE arm = 'treated'), count(*) FILTER (WHERE arm <> 't
 FROM enrolments WHERE campaign_id = :campaign AND reason = 'converted' AND {measures.IN_SCOPE}
 """
 _SPAN = f"SELECT min(entered_at), max(entered_at) FROM enrolments WHERE campaign_id = :campaign AND {measures.IN_SCOPE}"
+
+
+def currency(conn: sa.Connection) -> str | None:
+    """The currency reports are told in."""
+    return measures.currency(conn)

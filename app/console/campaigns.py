@@ -184,9 +184,9 @@ def preview(name: str) -> Response:
 
 def verdict(lift: Lift) -> words.Word:
     """What the holdout allows to say: more, less, or nothing yet."""
-    if lift.difference is None:
+    if not lift.held_out:
         return words.Word(i18n.gettext("No holdout to compare with"), "minus")
-    if not lift.conclusive:
+    if lift.difference is None or not lift.conclusive:
         return words.Word(i18n.gettext("Not conclusive yet"), "hourglass")
     return words.Word(i18n.gettext("Established"), "check", "ok" if lift.difference > 0 else "bad")
 
@@ -194,12 +194,12 @@ def verdict(lift: Lift) -> words.Word:
 def headline(lift: Lift) -> str:
     """The one true sentence at the top: what the campaign is proved to do, or that nothing is proved."""
     if not lift.treated and not lift.held_out:
-        return i18n.gettext("Nobody has come in since it was launched.")
-    if lift.difference is None:
+        return i18n.gettext("Nobody’s time is over yet, so nothing can be said.")
+    if not lift.held_out:
         return i18n.gettext("Nobody is held out, so what it causes cannot be said.")
-    points = filters.number(abs(lift.difference) * 100, 1)
-    if not lift.conclusive:
+    if lift.difference is None or not lift.conclusive:
         return i18n.gettext("Whether it makes people buy is not proved yet.")
+    points = filters.number(abs(lift.difference) * 100, 1)
     if lift.difference > 0:
         return i18n.gettext("It makes people buy: %(points)s points more than those left alone.", points=points)
     return i18n.gettext("It makes people buy less: %(points)s points below those left alone.", points=points)

@@ -11,13 +11,13 @@ from flask import Blueprint, Response, flash, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import filters, i18n, security
-from app.console import paging, predictions, roles, words
+from app.console import paging, predictions, report_words, roles, words
 from app.parts import current_parts
-from campaigns import code_book, ledger, segments, timeline
+from campaigns import code_book, crediting, ledger, plans, policy, segments, timeline
 from recommender import serving
 from recommender.predictions import expected
 from shop import baskets, carts, catalogue, consent, customers, orders, privacy
-from shop.vocabulary import CHANNELS
+from shop.vocabulary import CHANNELS, Name
 
 bp = Blueprint("customers", __name__, url_prefix="/customers")
 
@@ -167,10 +167,23 @@ def _moments(conn: sa.Connection, customer_id: int) -> dict[str, Any]:
     full = len(found) == PAGE
     return {
         "days": _by_day(found),
+        "credits": _credits(conn, found),
         "tab": tab if tab in TABS else "",
         "next": paging.cursor(found[-1].at.isoformat(), *found[-1].place[1:]) if full else "",
         "customer_id": customer_id,
     }
+
+
+def _credits(conn: sa.Connection, moments: list[timeline.Moment]) -> dict[str, str]:
+    """Whose each order among these is and why, in a sentence."""
+    told = (one.facts for one in moments if one.kind == "event")
+    ordered = [facts["order_id"] for facts in told if facts["name"] == Name.ORDER_COMPLETED and facts["order_id"]]
+    if not ordered:
+        return {}
+    window = timedelta(days=policy.load(conn).attribution_days)
+    titles = plans.titles(conn)
+    decided = crediting.decisions(conn, ordered, window=window)
+    return {order_id: report_words.credit(one, titles, window) for order_id, one in decided.items()}
 
 
 def _by_day(moments: list[timeline.Moment]) -> list[Day]:

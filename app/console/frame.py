@@ -49,6 +49,7 @@ NAVIGATION = (
         ("audiences.index", "target", N_("Audiences")),
         ("model.index", "compass", N_("Recommendations")),
         ("predictions.index", "calendar-days", N_("Predictions")),
+        ("reports.index", "chart-no-axes-column", N_("Reports")),
     ),
     (
         ("sources.index", "plug", N_("Sources")),

@@ -144,6 +144,8 @@ JOB = {
     "advance": N_("Moves customers to their next step"),
     "deliver": N_("Hands messages over"),
     "inbox": N_("Takes in what a stopped web server had received"),
+    "credit-check": N_("Looks again at who earned which order, every night"),
+    "winners": N_("Names the variants proved better"),
     "sweep": N_("Finds what a stopped process left unfinished"),
     "segments": N_("Keeps segments up to date"),
     "segments-check": N_("Checks every segment in full, every night"),
@@ -234,6 +236,7 @@ HINDRANCE = {
 ARMS = {
     "treated": N_("in the group written to; who is left alone is drawn by chance"),
     "holdout": N_("left alone, drawn by chance, to compare with"),
+    "everywhere": N_("left alone by every campaign, drawn by chance, to compare with"),
 }
 PARTS = {
     "planned": ngettext("planned", "planned"),

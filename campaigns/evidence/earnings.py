@@ -63,6 +63,16 @@ class Earned:
         return sum(place.orders for place in self.places)
 
     @property
+    def gross(self) -> int:
+        """All of it, as it was paid."""
+        return sum(place.gross for place in self.places)
+
+    @property
+    def returned(self) -> int:
+        """What was sent back of it."""
+        return sum(place.returned for place in self.places)
+
+    @property
     def net(self) -> int:
         """All of it, net of returns."""
         return sum(place.net for place in self.places)

@@ -174,7 +174,7 @@ def test_older_moments_follow_without_gap_or_repeat(ines: FlaskClient, day: Day,
         if older is None:
             break
         page = ines.get(older[1].replace("&amp;", "&")).text
-    assert seen == 40 + 1 + 2 + 1  # viewed, recognised, put in the basket, ordered
+    assert seen == 40 + 1 + 2 + 1 + 1  # viewed, recognised, put in the basket, clicked, ordered
 
 
 def test_a_message_says_why(ines: FlaskClient, day: Day) -> None:
