@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from campaigns import drafts, dry_runs, messages, offer_forecast, offers, plans, policy, tables
+from campaigns import connections, drafts, dry_runs, notes, offer_forecast, offers, plans, policy, sms_text, tables
 from campaigns.definitions import content, edits, shapes, steps
 from campaigns.drafts import Draft
 from campaigns.dry_runs import DryRun
@@ -67,7 +67,8 @@ def readiness(conn: sa.Connection, plan: Plan, draft: Draft, *, sender: str, now
         Check("faults", "bad" if faults else "ok", {"n": len(faults)}),
         *_based(plan, draft),
         *_said(draft.definition),
-        *_channels(draft.definition, rules.sender or sender),
+        *_channels(conn, draft.definition, rules.sender or sender),
+        *_weights(draft.definition, rules),
         *_offers(conn, draft.definition, mine, now=now),
         *_rules(draft.definition, rules),
         _tried(mine),
@@ -132,13 +133,32 @@ def _said(definition: Mapping[str, Any]) -> Iterator[Check]:
     )
 
 
-def _channels(definition: Mapping[str, Any], sender: str) -> Iterator[Check]:
+def _channels(conn: sa.Connection, definition: Mapping[str, Any], sender: str) -> Iterator[Check]:
     """Who it is from, and channels that nobody carries."""
     yield Check("sender", "warn" if "localhost" in sender else "ok", {"sender": sender})
+    carried = connections.connected(conn)
     for name, step in _sends(definition):
         channel = step.get("channel", "email")
-        if channel not in (*messages.CONNECTED, "best"):
+        if channel not in (*carried, "best"):
             yield Check("not_connected", "warn", {"channel": channel}, name)
+
+
+def _weights(definition: Mapping[str, Any], rules: Policy) -> Iterator[Check]:
+    """How many parts each text message takes, what one costs, and the letters that make it dearer."""
+    for name, step in _sends(definition):
+        if step.get("channel") != "sms":
+            continue
+        weights = [
+            sms_text.expected(str(said.get("intro", "")), shop=rules.shop_name, closing=notes.stopping(rules, locale))
+            for locale, said in (step.get("words") or {}).items()
+            if locale in content.LOCALES
+        ]
+        if weights:
+            heaviest = max(weights, key=lambda weight: weight.parts)
+            cents = rules.message_prices.get("sms", 0) * heaviest.parts
+            told = {"parts": heaviest.parts, "price": round(cents) / 100, "letters": " ".join(heaviest.forcing[:8])}
+            word = "text_dear" if heaviest.forcing else "text"
+            yield Check(word, "warn" if heaviest.parts > 1 and heaviest.forcing else "ok", told, name)
 
 
 def _offers(

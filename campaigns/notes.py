@@ -17,6 +17,7 @@ from campaigns.channels.base import Note
 from campaigns.content import Occasion, Tracked
 from campaigns.definitions import content as spoken
 from campaigns.definitions.steps import Ask, Send
+from campaigns.rules import Policy
 from foundation import format
 
 TEXTS = ("sms", "whatsapp")
@@ -119,6 +120,11 @@ _STOP = {"en": "STOP to {number}", "fr": "STOP au {number}"}
 _REPLY = {"en": "Reply STOP to opt out", "fr": "STOP: repondez STOP"}
 
 
+def stopping(policy: Policy, locale: str) -> str:
+    """How to stop, as it stands beneath every text message."""
+    return _STOP[locale].format(number=policy.sms_stop) if policy.sms_stop else _REPLY[locale]
+
+
 def _text(occasion: Occasion, texts: Mapping[str, str], tracked: Tracked, locale: str) -> dict[str, Any]:
     """The words, who writes, where it leads, and how to stop; in letters a telephone has."""
     button = _button(occasion, tracked, locale)
@@ -130,7 +136,7 @@ def _text(occasion: Occasion, texts: Mapping[str, str], tracked: Tracked, locale
         said = f"{said}\n{button['url']}"
     if occasion.code and occasion.code.shown not in said:
         said = f"{said}\n{occasion.code.shown}"
-    closing = _STOP[locale].format(number=occasion.policy.sms_stop) if occasion.policy.sms_stop else _REPLY[locale]
+    closing = stopping(occasion.policy, locale)
     weight = sms_text.weigh(f"{said}\n{closing}")
     if weight.parts > MOST_PARTS:
         raise wording.WordingError(f"intro: the text message has {weight.parts} parts, more than {MOST_PARTS}")

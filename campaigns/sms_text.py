@@ -1,5 +1,6 @@
 """What a text message weighs: its alphabet, its parts and what they cost (3GPP TS 23.038, 23.040). Pure."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -70,6 +71,20 @@ def weigh(text: str) -> Weight:
     alone, each = ROOM[alphabet]
     places = sum(sizes)
     return Weight(alphabet, places, 1 if places <= alone else sum(1 for _ in _parts(sizes, each)), forcing)
+
+
+def expected(words: str, *, shop: str, closing: str) -> Weight:
+    """What a marketer's words will weigh once a name, a link and the way to stop stand in them: about."""
+    filled = _FIELD.sub("x" * FIELD, _TAG.sub("", words))
+    said = plain(filled)
+    if shop.lower() not in said.lower():
+        said = f"{plain(shop)}: {said}"
+    return weigh("\n".join((said, "x" * LINK, closing)))
+
+
+FIELD, LINK = 12, 60
+"""Letters a merge field and a signed link take, about."""
+_FIELD, _TAG = re.compile(r"\{\{.*?\}\}", re.DOTALL), re.compile(r"\{%.*?%\}", re.DOTALL)
 
 
 def _size(letter: str, alphabet: Alphabet) -> int:

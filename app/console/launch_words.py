@@ -16,6 +16,8 @@ SAID = {
     "words_lacking": N_("A message is not written in %(locale)s"),
     "sender": N_("From %(sender)s"),
     "not_connected": N_("Nothing carries %(channel)s yet: these messages will not leave"),
+    "text": N_("Each text message takes %(parts)s parts, %(price)s together"),
+    "text_dear": N_("Each text message takes %(parts)s parts, %(price)s together: %(letters)s make it dearer"),
     "offer_over": N_("The offer %(offer)s is over"),
     "codes": N_("About %(n)s codes of %(offer)s over %(days)s days"),
     "codes_short": N_("Needs about %(n)s codes of %(offer)s, the pool has %(has)s"),
@@ -72,6 +74,8 @@ def _shown(name: str, value: object) -> str:
         return journey_words.channel(str(value))
     if name == "locale":
         return str({"fr": i18n.gettext("French"), "en": i18n.gettext("English")}.get(str(value), value))
+    if name == "price":
+        return filters.money(round(float(str(value)) * 100), "EUR")
     if name == "percent":
         return f"{value:g}"
     return filters.number(value) if isinstance(value, int | float) else str(value)

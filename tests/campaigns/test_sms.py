@@ -47,6 +47,15 @@ def test_letters_that_force_unicode_are_named_and_cost_is_told_before_launch() -
     assert weight.cost(5) == 5 * weight.parts
 
 
+def test_words_are_weighed_before_launch_with_what_will_stand_in_them() -> None:
+    plain = sms_text.expected(
+        "Bonjour {{ customer.first_name }}, votre panier attend.", shop="Aubier", closing="STOP au 36180"
+    )
+    assert (plain.alphabet, plain.parts, plain.forcing) == (Alphabet.GSM, 1, ())
+    dear = sms_text.expected("{% if x %}Fenêtre{% endif %} " + "a" * 40, shop="Aubier", closing="STOP au 36180")
+    assert (dear.alphabet, dear.parts, dear.forcing) == (Alphabet.UNICODE, 2, ("ê",))
+
+
 def test_typographers_letters_are_written_as_a_telephone_has_them() -> None:
     said = sms_text.plain("«\u00a0L\u2019œuf\u00a0» \u2014 10\u202f% de remise\u2026")
     assert said == '" L\'oeuf " - 10 % de remise...'
