@@ -2,7 +2,7 @@
 somebody else's: who changes what was changed meanwhile is told."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -71,6 +71,13 @@ def of(conn: sa.Connection, plan: Plan) -> Draft:
         said = definitions.dump(plan.definition)
         return Draft(plan.id, said, plan.version, 0, 1, 1, "began", "", None, "")
     return Draft(**row)
+
+
+def written(conn: sa.Connection, campaign_ids: Collection[int]) -> dict[int, datetime]:
+    """Of these campaigns, those somebody writes a draft of, with when it was last changed."""
+    query = sa.select(drafts.c.campaign_id, drafts.c.edited_at)
+    found = query.where(drafts.c.campaign_id.in_(campaign_ids), drafts.c.revision > 0)
+    return {campaign: at for campaign, at in conn.execute(found)}
 
 
 def change(

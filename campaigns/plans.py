@@ -78,6 +78,21 @@ def every(conn: sa.Connection) -> list[Plan]:
     return [_plan(row) for row in conn.execute(_PLANS.order_by(campaigns.c.id.desc())).mappings()]
 
 
+def page(
+    conn: sa.Connection, *, text: str = "", state: str = "", after: int | None = None, limit: int = 50
+) -> list[Plan]:
+    """A page of campaigns, the youngest first: of a state, with these words in title or name, behind one of that id."""
+    query = _PLANS.order_by(campaigns.c.id.desc()).limit(limit)
+    if state:
+        query = query.where(campaigns.c.state == state)
+    if text:
+        title = versions.c.definition["title"].astext
+        query = query.where(title.icontains(text, autoescape=True) | campaigns.c.name.icontains(text, autoescape=True))
+    if after is not None:
+        query = query.where(campaigns.c.id < after)
+    return [_plan(row) for row in conn.execute(query).mappings()]
+
+
 def running(conn: sa.Connection, *, now: datetime) -> list[Plan]:
     """Those that take customers in at this moment."""
     found = [_plan(row) for row in conn.execute(_PLANS.where(campaigns.c.state == "sending")).mappings()]

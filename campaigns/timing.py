@@ -48,7 +48,7 @@ def slots(
         for back in range(look_back, -1, -1):
             day = today - timedelta(days=back)
             at = _moment(day, entry.at, zone)
-            if since <= at <= now and _falls(entry, day):
+            if since <= at <= now and falls(entry, day):
                 found.append(Slot(day, name, at, raw))
     return found
 
@@ -58,7 +58,7 @@ def _moment(day: date, at: str, zone: tzinfo) -> datetime:
     return datetime.combine(day, time.fromisoformat(at), tzinfo=zone)
 
 
-def _falls(entry: Schedule | DateEntry, day: date) -> bool:
+def falls(entry: Schedule | DateEntry, day: date) -> bool:
     """Whether it happens on this day; the 31st of a short month is its last day."""
     if isinstance(entry, DateEntry):
         return True

@@ -11,6 +11,7 @@ from app import filters, i18n, security
 from app.console import (
     audiences,
     builder,
+    campaign_list,
     campaigns,
     channels,
     customers,
@@ -44,7 +45,7 @@ ROOMS = (
     *(audiences, webhooks),
     *(session, overview, customers, segments, campaigns, messages, mailbox, sources, promotions, health),
     *(channels, onsite),
-    *(model, placements, rules, predictions, rehearsals, reports, styleguide, builder, launches),
+    *(model, placements, rules, predictions, rehearsals, reports, styleguide, builder, launches, campaign_list),
 )
 
 POLICY = "; ".join(

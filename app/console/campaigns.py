@@ -12,11 +12,11 @@ from markupsafe import escape
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import filters, i18n, security
-from app.console import charts, forms, journeys, mails, roles, sentences, words
+from app.console import campaign_list, charts, forms, journeys, mails, roles, sentences, words
 from app.console import customers as customer_pages
 from app.console import promotions as promotion_pages
 from app.parts import current_parts
-from campaigns import files, ledger, offers, plans, policy, previews, reports, surveys, timing, webhooks
+from campaigns import files, launching, ledger, offers, plans, policy, previews, reports, surveys, timing, webhooks
 from campaigns.definitions import content
 from campaigns.definitions.offers import Offer
 from campaigns.experiments import Lift
@@ -40,19 +40,8 @@ class Stage:
 @bp.get("")
 @security.require_role(*roles.READ)
 def index() -> str:
-    """Every campaign with what it earned."""
-    with current_parts().db.begin() as conn:
-        found = [(plan, reports.campaign(conn, plan.id, now=datetime.now(UTC))) for plan in plans.every(conn)]
-    taken = {plan.name for plan, _ in found}
-    return render_template(
-        "console/campaigns/index.html",
-        found=found,
-        ready=[ready for ready in files.ready_made() if ready.name not in taken],
-        entry=journeys.entry,
-        ready_title=journeys.ready_title,
-        words=words,
-        verdict=verdict,
-    )
+    """A page of campaigns with what each will do next and how it does."""
+    return campaign_list.page()
 
 
 @bp.get("/<name>")
@@ -62,16 +51,6 @@ def show(name: str) -> str:
     with current_parts().db.begin() as conn:
         plan = plans.get(conn, name)
     return _page(name, forms.of_definition(plan.definition))
-
-
-@bp.post("/start")
-@security.require_role(*roles.CHANGE)
-def start() -> BaseResponse:
-    """Makes a draft of a ready-made campaign."""
-    with current_parts().db.begin() as conn:
-        plan = files.start_from(conn, request.form.get("from", ""), now=datetime.now(UTC))
-    flash(i18n.gettext("A draft was made. Read it, change what you like, then launch it."))
-    return redirect(url_for(".show", name=plan.name), code=303)
 
 
 @bp.get("/<name>/file")
@@ -122,8 +101,9 @@ def save(name: str) -> BaseResponse | tuple[str, int]:
 @security.require_role(*roles.CHANGE)
 def launch(name: str) -> BaseResponse:
     """Starts it, or takes it up again."""
-    with current_parts().db.begin() as conn:
-        plans.launch(conn, name, now=datetime.now(UTC))
+    parts, now = current_parts(), datetime.now(UTC)
+    with parts.db.begin() as conn:
+        launching.launch(conn, plans.get(conn, name), sender=parts.config.email_from, now=now)
     flash(i18n.gettext("It runs."))
     return redirect(url_for(".show", name=name), code=303)
 

@@ -58,7 +58,7 @@ NAVIGATION = (
         ("health.index", "activity", N_("Health")),
     ),
 )
-INSIDE = {"model": ("placements", "rules")}
+INSIDE = {"model": ("placements", "rules"), "campaigns": ("builder", "launches", "campaign_list", "rehearsals")}
 """Rooms that are entered by another's entry."""
 
 FOR_STORES = ("customers.index", "promotions.index")

@@ -195,9 +195,17 @@ _SHAPES = (
     N_("%(n)s clicks"),
     N_("%(n)s orders"),
     N_("%(n)s old rows forgotten"),
+    N_("%(n)s counted"),
+    N_("%(n)s dry run"),
     # decisions that came too late
     N_("%(name)s was cancelled and cannot be changed"),
     N_("%(name)s was cancelled and cannot be launched again"),
+    N_("%(name)s cannot be launched yet: %(why)s"),
+    N_("the step %(name)s is not there any more"),
+    N_("the branch %(name)s is not there any more"),
+    N_("nobody asked for approval of what is written now"),
+    N_("whoever asks for approval cannot give it"),
+    N_("cannot stand within itself"),
 )
 
 

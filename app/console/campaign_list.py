@@ -1,0 +1,296 @@
+"""Campaigns at a glance: what each does next and how it fares, the gallery to begin from, the calendar of sends."""
+
+import re
+import unicodedata
+from calendar import monthcalendar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from app import filters, i18n, security
+from app.console import journey_words, journeys, paging, roles, words
+from app.console.words import Word
+from app.i18n import N_
+from app.i18n import ngettext_later as ngettext
+from app.parts import current_parts
+from campaigns import drafts, figures, files, plans, policy, upcoming
+from campaigns.definitions import campaign as definitions
+from campaigns.definitions import flow
+from campaigns.plans import Plan
+from foundation import format
+from foundation.errors import Conflict, Fault, Invalid
+
+bp = Blueprint("campaign_list", __name__, url_prefix="/campaigns")
+
+AHEAD = timedelta(days=400)
+STATES = ("sending", "paused", "draft", "done", "cancelled")
+BLANK = "blank"
+RESERVED = ("new", "calendar", "start")
+"""Words that are addresses of this room."""
+TROUBLE = {
+    "failed": ngettext("%(n)s failed", "%(n)s failed"),
+    "uncertain": ngettext("%(n)s uncertain", "%(n)s uncertain"),
+    "not_connected": ngettext("%(n)s without a provider", "%(n)s without a provider"),
+    "missed": ngettext("%(n)s moment missed", "%(n)s moments missed"),
+    "calls": ngettext("%(n)s call given up", "%(n)s calls given up"),
+    "alerts": ngettext("%(n)s low score", "%(n)s low scores"),
+}
+START = {"type": "wait", "id": "wait", "duration": "1h"}
+"""What an empty journey begins as: a step that does nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One campaign of the list."""
+
+    plan: Plan
+    figures: figures.Figures | None
+    next: str
+    writing: datetime | None
+    health: list[Word]
+
+    @property
+    def id(self) -> int:
+        """What the list is ordered by."""
+        return self.plan.id
+
+
+def page() -> str:
+    """The list, narrowed as one types; nothing is counted for it. htmx asks for the rows alone."""
+    text, state = request.args.get("q", "").strip(), request.args.get("state", "")
+    state = state if state in STATES else ""
+    key, now = paging.after(1), datetime.now(UTC)
+    after = int(key[0]) if key and key[0].isdecimal() else None
+    with current_parts().db.begin() as conn:
+        found = plans.page(conn, text=text, state=state, after=after, limit=paging.SIZE)
+        rows = _rows(conn, found, now=now)
+        running = len(plans.running(conn, now=now))
+    template = "rows" if request.headers.get("HX-Target") == "found" else "index"
+    return render_template(
+        f"console/campaigns/{template}.html",
+        rows=rows,
+        running=running,
+        text=text,
+        state=state,
+        states=STATES,
+        entry=journeys.entry,
+        paging=paging,
+        words=words,
+    )
+
+
+def _rows(conn: sa.Connection, found: Sequence[Plan], *, now: datetime) -> list[Row]:
+    ids = [plan.id for plan in found]
+    known, written, zone = figures.of(conn, ids), drafts.written(conn, ids), policy.load(conn).timezone
+    return [
+        Row(
+            plan,
+            known.get(plan.id),
+            _next(plan, zone, now=now),
+            written.get(plan.id),
+            _health(plan, known.get(plan.id)),
+        )
+        for plan in found
+    ]
+
+
+def _next(plan: Plan, zone: str, *, now: datetime) -> str:
+    """What happens next, in half a sentence."""
+    match plan.state:
+        case "draft":
+            return i18n.gettext("to be launched")
+        case "paused":
+            return i18n.gettext("waits to be launched again")
+        case "cancelled" | "done":
+            return i18n.gettext("over")
+    if plan.definition.ends_at and plan.definition.ends_at <= now:
+        return i18n.gettext("takes nobody in any more")
+    if plan.definition.starts_at and plan.definition.starts_at > now:
+        return i18n.gettext("takes customers in from %(when)s", when=filters.moment(plan.definition.starts_at))
+    moment = upcoming.following(plan, zone=zone, now=now, until=now + AHEAD)
+    if moment:
+        return i18n.gettext("next on %(when)s", when=filters.moment(moment.at))
+    if plan.definition.entry.type == "schedule":
+        return i18n.gettext("no moment to come")
+    return i18n.gettext("takes customers in as they come")
+
+
+def _health(plan: Plan, known: figures.Figures | None) -> list[Word]:
+    """What somebody should look at; one good word if there is nothing."""
+    if known is None or not plan.launched_at:
+        return []
+    found = [
+        Word(i18n.ngettext(*TROUBLE[word], number), "triangle-alert", "unsure" if word == "uncertain" else "bad")
+        for word, number in known.trouble.items()
+        if word in TROUBLE
+    ]
+    return found or [Word(i18n.gettext("Nothing to see to"), "check", "ok")]
+
+
+# ------------------------------------------------------------------------------------------------- gallery
+@bp.get("/new")
+@security.require_role(*roles.CHANGE)
+def gallery() -> str:
+    """The campaigns one may begin from, and an empty one."""
+    with current_parts().db.begin() as conn:
+        taken = {plan.name for plan in plans.every(conn)}
+    return render_template(
+        "console/campaigns/gallery.html",
+        ready=[(one, journeys.ready_title(one.name), _told(one), one.name in taken) for one in files.ready_made()],
+        fault="",
+        title="",
+        words=words,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A ready-made campaign in short: how it is entered, its steps as icons, and how many messages it says."""
+
+    entry: str
+    icons: list[tuple[str, str]]
+    messages: int
+    steps: int
+
+
+def _told(ready: files.Ready) -> _Told:
+    definition = definitions.dump(ready.file.campaigns[0])
+    walked = [step for _, step in flow.walk(ready.file.campaigns[0].steps)]
+    said = [journey_words.step(step.model_dump(mode="json")) for step in walked]
+    return _Told(
+        journey_words.plain(journey_words.entry(definition["entry"])),
+        [(icon, journey_words.plain(sentence)) for icon, sentence in said][:8],
+        sum(step.type in ("send", "ask") for step in walked),
+        len(walked),
+    )
+
+
+@bp.post("/start")
+@security.require_role(*roles.CHANGE)
+def start() -> BaseResponse | tuple[str, int]:
+    """Makes a draft of a ready-made campaign, or an empty one under the title that was typed."""
+    now, chosen = datetime.now(UTC), request.form.get("from", "")
+    with current_parts().db.begin() as conn:
+        plan = _empty(conn, now=now) if chosen == BLANK else files.start_from(conn, chosen, now=now)
+    flash(i18n.gettext("A draft was made. Read it, change what you like, then launch it."))
+    return redirect(url_for("console.builder.show", name=plan.name), code=303)
+
+
+def _empty(conn: sa.Connection, *, now: datetime) -> Plan:
+    title = request.form.get("title", "").strip()
+    name = _slug(title)
+    name = f"{name}-campaign" if name in RESERVED else name
+    if not name:
+        raise Invalid(Fault("/title", "is needed"))
+    taken = {plan.name for plan in plans.every(conn)}
+    if name in taken:
+        raise Conflict("name_taken", f"a campaign named {name} exists already")
+    definition = {"title": title[:200], "entry": {"type": "cart_abandoned"}, "reentry": {"rule": "each_key"}}
+    return plans.create(conn, name, definition={**definition, "steps": [START], "holdout_percent": 10}, now=now)
+
+
+def _slug(title: str) -> str:
+    letters = unicodedata.normalize("NFKD", title.lower())
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:63]
+
+
+# ------------------------------------------------------------------------------------------------ calendar
+@dataclass(slots=True)
+class Day:
+    """One day of the calendar: what left, by campaign, and what will."""
+
+    at: date
+    left: list[tuple[Plan, int]] = field(default_factory=list)
+    moments: list[upcoming.Moment] = field(default_factory=list)
+    expected: int = 0
+
+    @property
+    def total(self) -> int:
+        """Messages that left."""
+        return sum(number for _, number in self.left)
+
+
+@bp.get("/calendar")
+@security.require_role(*roles.READ)
+def calendar() -> str:
+    """A month: what left each day, what will, and how pressed the segments are."""
+    now = datetime.now(UTC)
+    with current_parts().db.begin() as conn:
+        zone = policy.load(conn).timezone
+        cap = policy.load(conn)
+        found = plans.every(conn)
+        known = figures.of(conn, [plan.id for plan in found])
+        pressures = figures.pressures(conn)
+    today = now.astimezone(ZoneInfo(zone)).date()
+    first = _month(request.args.get("month", ""), today)
+    days = _days(found, known, first, today=today, zone=zone, now=now)
+    return render_template(
+        "console/campaigns/calendar.html",
+        weeks=[[days.get(number) for number in week] for week in monthcalendar(first.year, first.month)],
+        heads=[format.date(date(2024, 1, day), i18n.locale(), style="weekday") for day in range(1, 8)],
+        first=first,
+        before=(first - timedelta(days=1)).strftime("%Y-%m"),
+        after=(first + timedelta(days=32)).strftime("%Y-%m"),
+        most=max([1, *(max(day.total, day.expected) for day in days.values())]),
+        today=today,
+        pressures=pressures,
+        cap=cap,
+        words=words,
+    )
+
+
+def _month(text: str, today: date) -> date:
+    found = re.fullmatch(r"(20\d\d)-(0[1-9]|1[0-2])", text)
+    return date(int(found[1]), int(found[2]), 1) if found else today.replace(day=1)
+
+
+def _days(
+    found: Sequence[Plan],
+    known: Mapping[int, figures.Figures],
+    first: date,
+    *,
+    today: date,
+    zone: str,
+    now: datetime,
+) -> dict[int, Day]:
+    """The days of a month by their number."""
+    end = (first + timedelta(days=32)).replace(day=1)
+    days = {n + 1: Day(first + timedelta(days=n)) for n in range((end - first).days)}
+    for plan in found:
+        counted = known[plan.id].days if plan.id in known else {}
+        for number, day in days.items():
+            if left := counted.get(day.at.isoformat(), 0):
+                days[number].left.append((plan, left))
+            elif day.at > today and plan.state == "sending" and plan.definition.entry.type != "schedule":
+                days[number].expected += _usual(counted, today)
+    until = datetime(end.year, end.month, 1, tzinfo=ZoneInfo(zone))
+    for moment in upcoming.moments(found, zone=zone, now=now, until=until):
+        local = moment.at.date()
+        if first <= local < end:
+            days[local.day].moments.append(moment)
+    return days
+
+
+def _usual(counted: Mapping[str, int], today: date) -> int:
+    """Messages of a usual day: the mean of the last seven."""
+    return round(sum(counted.get((today - timedelta(days=back)).isoformat(), 0) for back in range(1, 8)) / 7)
+
+
+@bp.context_processor
+def _context() -> dict[str, Any]:
+    return {"long_day": lambda day: format.date(day, i18n.locale(), style="weekday_long"), "month_name": _month_name}
+
+
+def _month_name(first: date) -> str:
+    months = (
+        *(N_("January"), N_("February"), N_("March"), N_("April"), N_("May"), N_("June")),
+        *(N_("July"), N_("August"), N_("September"), N_("October"), N_("November"), N_("December")),
+    )
+    return f"{i18n.gettext(months[first.month - 1])} {first.year}"
