@@ -103,31 +103,35 @@ def record_many(conn: sa.Connection, said: Sequence[Said], *, now: datetime) -> 
 
 def _welcome_back(conn: sa.Connection, granted: Sequence[Said]) -> None:
     """Who unsubscribed and later says yes again may be written to: only that block ends, no complaint or bounce."""
-    asked = {
-        one.customer_id: one
-        for one in granted
-        if one.channel == "email" and one.purpose.partition("/")[0] in ("marketing", "any")
-    }
+    asked = [
+        one for one in granted if one.channel in ADDRESSES and one.purpose.partition("/")[0] in ("marketing", "any")
+    ]
     if not asked:
         return
-    emails = sa.select(customers.c.id, customers.c.email).where(
-        customers.c.id == sa.any_(sa.bindparam("ids", sorted(asked), postgresql.ARRAY(sa.BigInteger))),
-        customers.c.email.is_not(None),
+    ids = sorted({one.customer_id for one in asked})
+    query = sa.select(customers.c.id, customers.c.email, customers.c.phone).where(
+        customers.c.id == sa.any_(sa.bindparam("ids", ids, postgresql.ARRAY(sa.BigInteger)))
     )
+    known = {row["id"]: row for row in conn.execute(query).mappings()}
     ended = [
-        {"hash": address_hash("email", email), "said_at": asked[customer_id].at}
-        for customer_id, email in conn.execute(emails).all()
+        {"channel_": one.channel, "hash": address_hash(one.channel, address), "said_at": one.at}
+        for one in asked
+        if one.customer_id in known and (address := known[one.customer_id][ADDRESSES[one.channel]])
     ]
     if ended:
         conn.execute(
             sa.delete(suppressions).where(
-                suppressions.c.channel == "email",
+                suppressions.c.channel == sa.bindparam("channel_"),
                 suppressions.c.reason == "unsubscribed",
                 suppressions.c.address_hash == sa.bindparam("hash"),
                 suppressions.c.since < sa.bindparam("said_at"),
             ),
             ended,
         )
+
+
+ADDRESSES = {"email": "email", "sms": "phone", "whatsapp": "phone"}
+"""Channels that go to an address of hers, and the column it is in."""
 
 
 _RECORD = """

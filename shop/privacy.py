@@ -52,6 +52,7 @@ def erase(conn: sa.Connection, customer_id: int, *, now: datetime) -> None:
     told = conn.execute(sa.select(customers.c.email, customers.c.phone).where(customers.c.id.in_(people))).all()
     addresses = {(ADDRESSED[Kind(kind)], value) for kind, value in handles if kind in ADDRESSED}
     addresses |= {("email", email) for email, _ in told if email} | {("sms", phone) for _, phone in told if phone}
+    addresses |= {("whatsapp", address) for channel, address in addresses if channel == "sms"}
     for channel, address in sorted(addresses):
         consent.suppress(conn, channel=channel, address=address, reason="erased", now=now)
     _forget_refused(conn, {value for _, value in handles} | {address for _, address in addresses})

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import time
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -93,6 +94,15 @@ def test_a_stop_of_a_number_nobody_has_is_kept_all_the_same(client: FlaskClient,
     client.post(hook, data={"from": "+33700000000", "text": "ARRÊT"})
     with db.begin() as conn:
         assert consent.suppressed(conn, "sms", [consent.address_hash("sms", "+33700000000")])
+
+
+def test_a_new_yes_anywhere_ends_her_own_stop(db: Database, camille: int) -> None:
+    later = NOW + timedelta(seconds=1)
+    with db.begin() as conn:
+        replies.heard(conn, NUMBER, "stop", channel="sms", now=NOW)
+        said = consent.Said(camille, "sms", "marketing", consent.State.GRANTED, later, "preferences")
+        consent.record_many(conn, [said], now=later)
+        assert not consent.suppressed(conn, "sms", [consent.address_hash("sms", NUMBER)])
 
 
 def test_a_start_ends_her_own_stop_and_no_complaint(db: Database, camille: int) -> None:
