@@ -1,6 +1,6 @@
 """`make bench`: runs every benchmark, prints a table of ratios and writes `var/bench.json`.
 
-python -m bench [tracking import training recommendations quality slates predictions segments promotions start]
+python -m bench [tracking import training recommendations quality slates predictions segments promotions mail start]
 """
 
 import os
@@ -13,6 +13,7 @@ import orjson
 
 from bench import (
     bench_import,
+    bench_mail,
     bench_predictions,
     bench_promotions,
     bench_quality,
@@ -34,6 +35,7 @@ BENCHMARKS = {
     "predictions": bench_predictions.run,
     "segments": bench_segments.run,
     "promotions": bench_promotions.run,
+    "mail": bench_mail.run,
     "start": bench_start.run,
 }
 ROOT = Path(__file__).resolve().parent.parent

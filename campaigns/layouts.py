@@ -50,8 +50,8 @@ def compiled(mjml: str) -> str:
         return f"jqx{len(marks) - 1}xqj"
 
     html = mjml2html(_MARK.sub(aside, mjml))
-    # A line to an element, so that mails of one campaign can be told apart line by line; and no line is too long.
-    broken = re.sub(r"(</td>|</tr>|</table>|<tbody>|<!\[endif\]-->|</div>)(?=<)", r"\1\n", html)
+    # A line to a row, so that mails of one campaign can be told apart line by line; and no line is too long.
+    broken = re.sub(r"(</tr>|</div>)(?=<)", r"\1\n", html)
     return _ASIDE.sub(lambda found: marks[int(found[1])], broken)
 
 

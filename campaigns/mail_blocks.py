@@ -41,7 +41,7 @@ def _header(block: blocks.Header, sheet: Sheet) -> dict[str, Any]:
 
 def _written(block: blocks.Written, sheet: Sheet) -> dict[str, Any] | None:
     heading = sheet.say(block.heading)
-    paragraphs = [line for part in sheet.say(block.body).split("\n\n") if (line := " ".join(part.split(" ")).strip())]
+    paragraphs = [line for part in sheet.say(block.body).split("\n\n") if (line := part.strip())]
     return {"heading": heading, "paragraphs": paragraphs} if heading or paragraphs else None
 
 

@@ -3,7 +3,7 @@
 Built by hand: `email.message` takes ten times as long, and the same content must always give the same bytes.
 """
 
-import base64
+import binascii
 from collections.abc import Mapping
 from datetime import datetime
 from email.header import Header
@@ -86,11 +86,16 @@ def encode(mail: Mail) -> bytes:
     refuse_line_breaks(top)
     lines = [f"{name}: {value}" for name, value in top.items()]
     for kind, text in (("plain", mail.text), ("html", mail.html)):
-        body = base64.encodebytes(text.encode()).decode().replace("\n", "\r\n")
         lines += ["", f"--={mail.message_id.hex}", f"Content-Type: text/{kind}; charset=utf-8"]
-        lines += ["Content-Transfer-Encoding: base64", "", body.rstrip()]
+        lines += ["Content-Transfer-Encoding: base64", "", *_base64(text)]
     lines += [f"--={mail.message_id.hex}--", ""]
     return "\r\n".join(lines).encode()
+
+
+def _base64(text: str) -> list[str]:
+    """Lines of 76 letters (RFC 2045, 6.8)."""
+    letters = binascii.b2a_base64(text.encode(), newline=False).decode()
+    return [letters[start : start + 76] for start in range(0, len(letters), 76)]
 
 
 def refuse_line_breaks(values: Mapping[str, str]) -> None:

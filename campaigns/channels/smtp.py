@@ -279,7 +279,8 @@ def _body(smtp: smtplib.SMTP, letter: _Letter) -> Receipt:
         smtp.close()  # it waits for a body; hanging up is the only way not to give it one
         return _over(mail)
     try:
-        smtp.send(re.sub(rb"(?m)^\.", b"..", letter.body) + b".\r\n")
+        stuffed = re.sub(rb"(?m)^\.", b"..", letter.body) if b"\n." in letter.body else letter.body
+        smtp.send(stuffed + b".\r\n")
         code, reply = smtp.getreply()
     except (OSError, smtplib.SMTPException) as error:
         smtp.close()
