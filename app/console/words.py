@@ -82,6 +82,7 @@ CHANNEL = {
     "email": Word(N_("E-mail"), "mail"),
     "push": Word(N_("Push"), "bell"),
     "sms": Word(N_("SMS"), "message-square"),
+    "whatsapp": Word(N_("WhatsApp"), "phone"),
     "onsite": Word(N_("On site"), "panel-top"),
     "ads": Word(N_("Retargeting"), "target"),
     "any": Word(N_("All channels"), "layout-grid"),

@@ -328,7 +328,7 @@
     var made = document.createElement(tag);
     Object.keys(attributes || {}).forEach(function (name) {
       if (name === "text") made.textContent = attributes.text;
-      else if (attributes[name]) made.setAttribute(name, attributes[name]);
+      else if (attributes[name] || attributes[name] === "") made.setAttribute(name, attributes[name]);
     });
     (children || []).forEach(function (child) { if (child) made.appendChild(child); });
     return made;

@@ -71,7 +71,7 @@ def visiting(folder: Path, **options: object) -> Iterator[BrowserContext]:
             args=["--no-sandbox", hosts],
             **{"locale": "en-GB", **options},  # type: ignore[arg-type]
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         yield context
         context.close()
 
