@@ -22,22 +22,27 @@ from apscheduler.triggers.interval import IntervalTrigger
 from app import pruning
 from app.parts import Parts, build
 from campaigns import (
+    audit,
     conversions,
     crediting,
     dry_runs,
     enrolments,
     figures,
+    guards,
+    holding,
     membership,
     messages,
     offer_figures,
     returns,
     sendgrid_account,
+    settling,
     visits,
     webhooks,
 )
 from campaigns.audiences import conversions as ad_orders
 from campaigns.audiences import syncing
 from campaigns.evidence import winners
+from campaigns.sending import Sending
 from foundation import jobs, logs
 from foundation.config import Config
 from foundation.database import Database
@@ -46,6 +51,8 @@ from recommender import results, runs
 from shop import inbox
 
 log = logging.getLogger(__name__)
+CHANNELS = ("email", "push", "sms", "whatsapp", "onsite")
+"""Each is delivered by a job of its own; those nobody carries have nothing to do."""
 Trigger = IntervalTrigger | CronTrigger
 
 
@@ -67,11 +74,14 @@ def timetable(parts: Parts) -> list[Job]:
         Job("calendar", every(15), lambda now: enrolments.admit_timed(db, now=now)),
         Job("shelf", every(60), lambda now: enrolments.admit_for_products(db, now=now)),
         Job("call", every(5), lambda now: webhooks.deliver_due(db, parts.caller(), now=now)),
-        Job("deliver", every(2), lambda now: messages.deliver_due(db, sending, now=now)),
+        *(Job(f"deliver {name}", every(2), delivering(db, sending, name)) for name in CHANNELS),
         Job("inbox", every(2), lambda now: taken_in(db)),
         Job("audiences", every(15), lambda now: syncing.sync_due(db, parts.platforms, now=now)),
         Job("ad-orders", every(60), lambda now: ad_orders.tell_due(db, parts.platforms, now=now)),
-        Job("sweep", every(10), lambda now: messages.sweep(db, now=now)),
+        Job("sweep", every(10), lambda now: settling.sweep(db, channels=sending.channels, now=now)),
+        Job("guard", every(5), lambda now: guards.watch(db, now=now)),
+        Job("audit", every(60), lambda now: audit.add_up(db, now=now)),
+        Job("refusals", every(10), lambda now: keep_refusals(db, sending, now=now)),
         Job("segments", every(3), lambda now: membership.refresh(db, now=now)),
         Job("segments-check", nightly(hour=4, minute=40), lambda now: membership.check(db, now=now)),
         Job("visits", every(5), lambda now: visits.judge(db, now=now)),
@@ -92,6 +102,18 @@ def timetable(parts: Parts) -> list[Job]:
         Job("predict", nightly(hour=3, minute=40), lambda now: apart("predict")),
         Job("prune", nightly(hour=4, minute=20), lambda now: pruning.prune(db, now=now)),
     ]
+
+
+def delivering(db: Database, sending: Sending, channel: str) -> Callable[[datetime], str | None]:
+    """One job a channel: a provider that does not answer keeps nobody else waiting."""
+    return lambda now: messages.deliver_due(db, sending, channels=[channel], now=now)
+
+
+def keep_refusals(db: Database, sending: Sending, *, now: datetime) -> str | None:
+    """Who said no is written down outside PostgreSQL as well, so that no restored backup forgets it."""
+    with db.begin() as conn:
+        holding.keep_refusals(conn, sending.journal, now=now)
+    return None
 
 
 def every(seconds: int) -> Trigger:
@@ -132,6 +154,9 @@ def main() -> None:
     parts = build(Config.of_program())
     with parts.db.begin() as conn:
         messages.refuse_unsafe(conn)
+        held = holding.check(conn, parts.sending().journal, now=datetime.now(UTC))
+    if held:
+        log.warning("nothing is sent until it is released", extra={"reason": held.reason, **held.detail})
     started_at = datetime.now(UTC)
     defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
     scheduler = BlockingScheduler(timezone=UTC, job_defaults=defaults)

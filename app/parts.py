@@ -5,10 +5,11 @@ from typing import cast
 
 from flask import current_app
 
-from campaigns import links, messages, webhooks
+from campaigns import links, sending, webhooks
 from campaigns.audiences import connect as ad_platforms
 from campaigns.audiences.platforms.base import Platform
 from campaigns.channels import base, connect
+from campaigns.channels.carriers import Carriers
 from campaigns.journal import Journal
 from foundation import postgres
 from foundation.config import Config
@@ -28,12 +29,13 @@ class Parts:
     recommender: serving.Recommender
     links: links.Links
     email: base.Channel
+    channels: Carriers
     platforms: dict[str, Platform]
 
-    def sending(self) -> messages.Sending:
+    def sending(self) -> sending.Sending:
         """What the sender needs beside the database."""
-        return messages.Sending(
-            email=self.email,
+        return sending.Sending(
+            channels=self.channels,
             recommender=self.recommender,
             links=self.links,
             journal=Journal(self.config.var / "journal"),
@@ -49,7 +51,7 @@ class Parts:
         """Writes what still waits in memory and closes every connection."""
         self.recommender.close()
         self.ingest.close()
-        self.email.close()
+        self.channels.close()
         for platform in self.platforms.values():
             platform.close()
         self.db.dispose()
@@ -61,6 +63,7 @@ def build(config: Config) -> Parts:
     signed = links.Links(
         config.secret_keys, config.base_url, tracking_url=config.tracking_url, return_address=config.return_address
     )
+    email = connect.email_channel(config, db, signed)
     return Parts(
         config=config,
         db=db,
@@ -68,7 +71,8 @@ def build(config: Config) -> Parts:
         recommender=serving.Recommender(db, files=config.var / "models"),
         platforms=ad_platforms.platforms(config),
         links=signed,
-        email=connect.email_channel(config, db, signed),
+        email=email,
+        channels=Carriers(config, db, email=email),
     )
 
 

@@ -1,7 +1,7 @@
 """What steps do when a customer passes them, in her turn's transaction: queue messages and calls, write traits, ask
 for her in an audience."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql
 from campaigns import connections, given, messages, own_events, reachable, tables
 from campaigns.audiences import asking
 from campaigns.definitions import shapes
+from campaigns.definitions.campaign import Campaign
 from campaigns.definitions.steps import Ask, Send, SetTrait, Webhook
 from campaigns.messages import Wanted
 from campaigns.own_events import Written
@@ -27,8 +28,11 @@ SPOKEN = ("email", "push", "sms", "onsite")
 RESPONSE = timedelta(days=180)
 
 
-def act(conn: sa.Connection, followed: Followed, passed: Passed, *, now: datetime) -> None:
-    """Everything these steps do. Nothing leaves here: what is to leave is a row somebody delivers later."""
+def act(conn: sa.Connection, followed: Followed, passed: Passed, *, now: datetime) -> Counter[int]:
+    """Everything these steps do. Nothing leaves here: what is to leave is a row somebody delivers later.
+
+    Gives how many messages each enrolment brought about.
+    """
     doing = [(row, followed.flow.nodes[name].step) for row, names in passed for name in names]
     moving = [(row, step) for row, step in doing if isinstance(step, Send) and step.audience]
     saying = [
@@ -36,10 +40,11 @@ def act(conn: sa.Connection, followed: Followed, passed: Passed, *, now: datetim
     ]
     undecided = {row["person"] for row, step in saying if step.channel == "best"}
     best = best_channels(conn, undecided, purpose=followed.definition.purpose, now=now)
-    messages.queue(conn, [_wanted(followed, row, step, best, now=now) for row, step in saying], now=now)
+    said = messages.queue(conn, [_wanted(followed, row, step, best, now=now) for row, step in saying], now=now)
     own_events.write(conn, [_written(row, step, now) for row, step in doing if isinstance(step, SetTrait)], now=now)
     _call(conn, followed, [(row, step) for row, step in doing if isinstance(step, Webhook)], now=now)
     _move(conn, moving, now=now)
+    return said
 
 
 def _wanted(followed: Followed, row: sa.RowMapping, step: Send | Ask, best: dict[int, str], *, now: datetime) -> Wanted:
@@ -49,12 +54,20 @@ def _wanted(followed: Followed, row: sa.RowMapping, step: Send | Ask, best: dict
         version=followed.version,
         step=step.id,
         channel=channel,
+        purpose=_purpose(followed.definition),
+        priority=followed.definition.priority,
         customer_id=row["customer_id"],
         entry_key=row["entry_key"],
         enrolment_id=row["id"],
         cart_ref=row["cart_ref"],
+        due_at=row["wake_at"] or now,
         expires_at=now + shapes.length(step.expires),
     )
+
+
+def _purpose(definition: Campaign) -> str:
+    """As consent is asked for it: marketing about one topic, if it has one."""
+    return f"{definition.purpose}/{definition.topic}" if definition.topic else definition.purpose
 
 
 def best_channels(conn: sa.Connection, customer_ids: Collection[int], *, purpose: str, now: datetime) -> dict[int, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from campaigns import eligibility, experiments, given, plans, policy, rehearsal, replay, segments, tables
+from campaigns import eligibility, experiments, given, hours, plans, policy, rehearsal, replay, segments, tables
 from campaigns.definitions import shapes
 from campaigns.definitions.steps import Ask, Send, Split
 from campaigns.plans import Plan
@@ -255,7 +255,7 @@ def _say(
         outcome.held["cap"] += 1
     else:
         zone = entrant.zone or eligibility.zone(rules.timezone)
-        leaves = eligibility.awake_at(at, zone, start=rules.quiet_from, end=rules.quiet_until)
+        leaves = hours.awake_at(at, zone, start=rules.quiet_from, end=rules.quiet_until)
         times.insert(bisect_left(times, leaves), leaves)
         outcome.sends[channel, leaves.replace(minute=0, second=0, microsecond=0)] += 1
         if isinstance(step, Send) and step.offer:

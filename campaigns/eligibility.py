@@ -1,16 +1,28 @@
 """May this message go out now? `decide` gives Send, Hold until, or Skip because."""
 
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from campaigns import hours
 from campaigns.rules import Policy
 from campaigns.states import Reason
+
+TRANSACTIONAL = "transactional"
+CAPPED = ("email", "push", "sms", "whatsapp")
+"""Channels that disturb: caps and quiet hours are about these."""
+BY_TRADE = ("sms", "whatsapp")
+YIELD = timedelta(seconds=30)
+"""How long a message stands back for one of a higher priority before it looks again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Everything that can stop or delay one message, as known just before it is rendered."""
+    """Everything that can stop or delay one message, as known just before it is rendered.
+
+    `ahead` is how many messages of a higher priority are due to the same person, of which `rival` is the first one's
+    campaign; `yielded`: it stood back for one before. `in_channel` is what she received by this very channel.
+    """
 
     expires_at: datetime
     address: str | None
@@ -24,6 +36,20 @@ class Standing:
     received_lately: int
     cap_frees_at: datetime | None
     timezone: str | None
+    channel: str = "email"
+    purpose: str = "marketing"
+    left: bool = False
+    in_channel: int = 0
+    channel_frees_at: datetime | None = None
+    ahead: int = 0
+    ahead_in_channel: int = 0
+    rival: str | None = None
+    yielded: bool = False
+
+    @property
+    def wanted(self) -> bool:
+        """She asked for it herself, by ordering: no marketing, so neither consent, cap nor quiet hours are about it."""
+        return self.purpose == TRANSACTIONAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +59,11 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Not now; look again at `until`."""
+    """Not now; look again at `until`. `detail` names the campaign that goes first, if one does."""
 
     until: datetime
     reason: Reason
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +71,7 @@ class Skip:
     """Never."""
 
     reason: Reason
+    detail: str | None = None
 
 
 Decision = Send | Hold | Skip
@@ -51,14 +79,14 @@ Decision = Send | Hold | Skip
 
 def decide(standing: Standing, *, policy: Policy, now: datetime) -> Decision:
     """The first thing that forbids it wins; what only delays comes last."""
-    refused = _permission(standing) or _cart(standing)
+    refused = _permission(standing) or _journey(standing)
     if refused:
         return Skip(refused)
     held = _delay(standing, policy=policy, now=now)
     if held is None:
         return Send()
     if held.until >= standing.expires_at:
-        return Skip(held.reason)
+        return Skip(held.reason, held.detail)
     return held
 
 
@@ -71,13 +99,15 @@ def _permission(standing: Standing) -> Reason | None:
         return Reason.UNSUBSCRIBED
     if standing.suppressed:
         return Reason.SUPPRESSED
-    return None if standing.consent == "granted" else Reason.NO_CONSENT
+    return None if standing.consent == "granted" or standing.wanted else Reason.NO_CONSENT
 
 
-def _cart(standing: Standing) -> Reason | None:
-    """Only messages about a cart have one."""
+def _journey(standing: Standing) -> Reason | None:
+    """What it is about has come to an end. Only messages about a cart have one."""
     if standing.bought or standing.cart_state == "ordered":
         return Reason.BOUGHT
+    if standing.left:
+        return Reason.LEFT_JOURNEY
     return None if standing.cart_state in ("open", None) else Reason.CART_EMPTIED
 
 
@@ -85,10 +115,31 @@ def _delay(standing: Standing, *, policy: Policy, now: datetime) -> Hold | None:
     quiet_at = (standing.cart_touched_at or now) + standing.quiet_for
     if quiet_at > now:
         return Hold(quiet_at, Reason.CART_CHANGED)
-    if standing.received_lately >= policy.cap_messages:
-        return Hold(standing.cap_frees_at or now + timedelta(days=policy.cap_days), Reason.CAP)
-    awake = awake_at(now, zone(standing.timezone, policy.timezone), start=policy.quiet_from, end=policy.quiet_until)
-    return Hold(awake, Reason.QUIET_HOURS) if awake > now else None
+    if standing.wanted or standing.channel not in CAPPED:
+        return None
+    full = _full(standing, policy=policy, now=now)
+    if full is not None:
+        return full
+    home = zone(standing.timezone, policy.timezone)
+    trade = policy.sms_hours and standing.channel in BY_TRADE and hours.french(standing.address or "", home)
+    opens = hours.open_at(now, home, quiet=(policy.quiet_from, policy.quiet_until), trade=trade, east=policy.alsace)
+    return Hold(opens, Reason.QUIET_HOURS) if opens > now else None
+
+
+def _full(standing: Standing, *, policy: Policy, now: datetime) -> Hold | None:
+    """The caps: over all channels, and of this one. Who stands in line for the last places lets the higher ones go."""
+    most = policy.channel_caps.get(standing.channel, policy.cap_messages)
+    lines = (
+        (policy.cap_messages, standing.received_lately, standing.ahead, standing.cap_frees_at),
+        (most, standing.in_channel, standing.ahead_in_channel, standing.channel_frees_at),
+    )
+    reason = Reason.OUTRANKED if standing.yielded else Reason.CAP
+    for cap, received, _, frees_at in lines:
+        if received >= cap:
+            return Hold(frees_at or now + timedelta(days=policy.cap_days), reason, standing.rival)
+    if any(received + ahead >= cap for cap, received, ahead, _ in lines):
+        return Hold(now + YIELD, Reason.OUTRANKED, standing.rival)
+    return None
 
 
 def zone(*names: str | None) -> tzinfo:
@@ -100,16 +151,3 @@ def zone(*names: str | None) -> tzinfo:
         except (ZoneInfoNotFoundError, ValueError, OSError):
             continue
     return ZoneInfo("UTC")
-
-
-def awake_at(now: datetime, where: tzinfo, *, start: time | None, end: time | None) -> datetime:
-    """The first moment from `now` on that is not in the quiet hours of that place; they may span midnight."""
-    if start is None or end is None or start == end:
-        return now
-    local = now.astimezone(where)
-    clock = local.time().replace(tzinfo=None)
-    silent = start <= clock < end if start < end else clock >= start or clock < end
-    if not silent:
-        return now
-    day = local.date() + timedelta(days=1 if start > end and clock >= start else 0)
-    return datetime.combine(day, end, tzinfo=where).astimezone(now.tzinfo)

@@ -14,10 +14,10 @@ from campaigns import (
     given,
     hearing,
     journeys,
-    messages,
     plans,
     policy,
     segments,
+    sending,
     shelf,
     tables,
     timing,
@@ -42,7 +42,7 @@ LOOK_EVERY = timedelta(seconds=60)
 
 
 # ------------------------------------------------------------------------------------------------ taking in
-def admit_due(db: Database, *, now: datetime, checkpoint: Callable[[str], None] = messages.passing) -> str | None:
+def admit_due(db: Database, *, now: datetime, checkpoint: Callable[[str], None] = sending.passing) -> str | None:
     """Takes in whom events and quiet carts bring. Manages its own transactions: one a batch of signals, one a
     campaign."""
     heard = hearing.hear(db, now=now, checkpoint=checkpoint)
@@ -144,8 +144,8 @@ def _advance_batch(conn: sa.Connection, followed: Followed, *, now: datetime) ->
             turns[key] = replace(found, acts=(*before, *found.acts)) if before else found
         asking = [key for key in asking if turns[key].asks]
         _answer(conn, followed, standing, {key: turns[key] for key in asking}, now=now)
-    acting.act(conn, followed, [(row, turns[row["id"]].acts) for row in rows], now=now)
-    _store(conn, rows, turns, now=now)
+    said = acting.act(conn, followed, [(row, turns[row["id"]].acts) for row in rows], now=now)
+    _store(conn, rows, turns, said, now=now)
     winners.expose(conn, followed, [(row, turns[row["id"]].place.choices) for row in rows], now=now)
     return len(rows)
 
@@ -255,14 +255,21 @@ def _ways(conn: sa.Connection, split: Split, keys: Sequence[int], *, now: dateti
 
 _STORE = """
 UPDATE enrolments SET state = turned.state, step = turned.step, step_since = turned.since, wake_at = turned.wake_at,
-    left_at = turned.left_at, reason = turned.reason, choices = turned.choices::jsonb
+    left_at = turned.left_at, reason = turned.reason, choices = turned.choices::jsonb, said = said + turned.more
 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::text[],
-    %s::text[]) AS turned (id, state, step, since, wake_at, left_at, reason, choices)
+    %s::text[], %s::int[]) AS turned (id, state, step, since, wake_at, left_at, reason, choices, more)
 WHERE enrolments.id = turned.id
 """
 
 
-def _store(conn: sa.Connection, rows: Iterable[sa.RowMapping], turns: Mapping[int, Turn], *, now: datetime) -> None:
+def _store(
+    conn: sa.Connection,
+    rows: Iterable[sa.RowMapping],
+    turns: Mapping[int, Turn],
+    said: Mapping[int, int],
+    *,
+    now: datetime,
+) -> None:
     found = [(row["id"], turns[row["id"]]) for row in rows]
     columns = [
         arrays.numbers(key for key, _ in found),
@@ -273,5 +280,6 @@ def _store(conn: sa.Connection, rows: Iterable[sa.RowMapping], turns: Mapping[in
         arrays.times(now if turn.leave else None for _, turn in found),
         arrays.texts(turn.leave for _, turn in found),
         arrays.texts(orjson.dumps(turn.place.choices).decode() for _, turn in found),
+        arrays.numbers(said.get(key, 0) for key, _ in found),
     ]
     database.driver(conn).execute(_STORE, columns)

@@ -9,11 +9,12 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from campaigns import experiments, given, tables
+from campaigns import eligibility, experiments, given, policy, tables
 from campaigns.definitions import entries, flow, shapes
 from campaigns.definitions.entries import CartAbandoned, ProductAbandoned
 from campaigns.definitions.steps import Ask, Send
 from campaigns.plans import Plan
+from campaigns.states import Reason
 from shop.tables import carts, customers, events, order_lines, orders
 from shop.vocabulary import Name
 
@@ -41,7 +42,8 @@ def enrol(conn: sa.Connection, plan: Plan, chosen: sa.FromClause, *, once: bool 
     `once`: it names no customer twice. Two of these for one campaign go one after the other.
     """
     conn.execute(_TURN, {"campaign": plan.id})
-    rule = plan.definition.reentry.rule
+    rule, everywhere = plan.definition.reentry.rule, _everywhere(conn, plan)
+    reachable, quietly = _reachable(plan), isinstance(plan.definition.entry, _KNOWN_LATER)
     key = sa.literal("once", sa.Text) if rule == "never" else chosen.c.entry_key
     query = (
         sa.select(
@@ -49,57 +51,82 @@ def enrol(conn: sa.Connection, plan: Plan, chosen: sa.FromClause, *, once: bool 
             sa.literal(plan.version, sa.Integer),
             chosen.c.customer_id,
             key,
-            _arm(plan, chosen.c.customer_id),
-            sa.literal("waiting", sa.Text),
+            _arm(plan, chosen.c.customer_id, everywhere=everywhere),
+            sa.case((reachable, "waiting"), else_="left"),
+            sa.case((reachable, None), else_=Reason.NO_ADDRESS.value),
             sa.literal(plan.flow.first, sa.Text),
             sa.literal(now, _TIME) if isinstance(plan.definition.entry, _COUNTED_FROM_NOW) else chosen.c.happened_at,
             chosen.c.happened_at,
             sa.literal(now, _TIME),
-            sa.literal(now, _TIME),
+            sa.case((reachable, sa.literal(now, _TIME))),
+            sa.case((sa.not_(reachable), sa.literal(now, _TIME))),
             chosen.c.cart_ref,
             chosen.c.context,
         )
         .join_from(chosen, customers, customers.c.id == chosen.c.customer_id)
-        .where(customers.c.merged_into.is_(None), *_reachable(plan), *_welcome(plan, chosen, now=now))
+        .where(customers.c.merged_into.is_(None), *([reachable] if quietly else []), *_welcome(plan, chosen, now=now))
     )
     if not once:
         apart = (chosen.c.customer_id, chosen.c.entry_key) if rule == "each_key" else (chosen.c.customer_id,)
         query = query.ext(postgresql.distinct_on(*apart)).order_by(*apart, chosen.c.happened_at)
     names = (
-        *("campaign_id", "version", "customer_id", "entry_key", "arm", "state", "step", "step_since", "happened_at"),
-        *("entered_at", "wake_at", "cart_ref", "context"),
+        *("campaign_id", "version", "customer_id", "entry_key", "arm", "state", "reason", "step", "step_since"),
+        *("happened_at", "entered_at", "wake_at", "left_at", "cart_ref", "context"),
     )
-    insert = postgresql.insert(enrolments).from_select(names, query).on_conflict_do_nothing()
+    insert = postgresql.insert(enrolments).from_select(names, query)
+    insert = insert.on_conflict_do_update(
+        index_elements=["campaign_id", "customer_id", "entry_key"],
+        set_={name: insert.excluded[name] for name in names},
+        where=(enrolments.c.reason == Reason.NO_ADDRESS) & (insert.excluded.state == "waiting"),
+    )
     return conn.execute(insert, execution_options={"preserve_rowcount": True}).rowcount
 
 
 _TIME = enrolments.c.entered_at.type
+_KNOWN_LATER = (*entries.OF_CARTS, *entries.OF_PRODUCTS)
+"""Whoever left a cart or looked at a product, and is nobody we can write to, may still say who she is in a while."""
 _COUNTED_FROM_NOW = (*entries.OF_CARTS, *entries.OF_PRODUCTS, *entries.TIMED)
 """The first wait of these begins when she enters; that of an event's entry, when the event happened."""
 _TURN = sa.text("SELECT pg_advisory_xact_lock(7263002, (:campaign % 2147483647)::int)")
 
 
-def _arm(plan: Plan, customer: sa.ColumnElement[int]) -> sa.ColumnElement[str]:
+def _everywhere(conn: sa.Connection, plan: Plan) -> float:
+    """The share of customers no marketing goes to; what they ordered is told to everybody."""
+    return 0 if plan.definition.purpose == eligibility.TRANSACTIONAL else policy.load(conn).holdout_percent
+
+
+def _arm(plan: Plan, customer: sa.ColumnElement[int], *, everywhere: float) -> sa.ColumnElement[str]:
     """`experiments.assign`, for every customer at once."""
-    digest = sa.func.md5(sa.func.concat(f"{plan.name}:", customer))
+    return sa.case(
+        (_falls(experiments.EVERYONE, customer, everywhere), experiments.EVERYWHERE),
+        (_falls(plan.name, customer, plan.definition.holdout_percent), experiments.HOLDOUT),
+        else_=experiments.TREATED,
+    )
+
+
+def _falls(salt: str, customer: sa.ColumnElement[int], percent: float) -> sa.ColumnElement[bool]:
+    digest = sa.func.md5(sa.func.concat(f"{salt}:", customer))
     number = sa.cast(sa.cast(sa.func.concat("x", sa.func.left(digest, 8)), postgresql.BIT(32)), sa.BigInteger)
-    held_out = sa.func.mod(number, experiments.SHARES) < plan.definition.holdout_percent * experiments.SHARES / 100
-    return sa.case((held_out, experiments.HOLDOUT), else_=experiments.TREATED)
+    return sa.func.mod(number, experiments.SHARES) < percent * experiments.SHARES / 100
 
 
-def _reachable(plan: Plan) -> list[sa.ColumnElement[bool]]:
+def _reachable(plan: Plan) -> sa.ColumnElement[bool]:
     """With an address on one of the channels the campaign speaks on; those without need no address of ours."""
     says = [step.channel for _, step in flow.walk(plan.definition.steps) if isinstance(step, Send | Ask)]
     if not says or set(says) - {"email", "sms"}:
-        return []
+        return sa.true()
     held = {"email": customers.c.email, "sms": customers.c.phone}
-    return [sa.or_(*(held[channel].is_not(None) for channel in sorted(set(says))))]
+    return sa.or_(*(held[channel].is_not(None) for channel in sorted(set(says))))
 
 
 def _welcome(plan: Plan, chosen: sa.FromClause, *, now: datetime) -> list[sa.ColumnElement[bool]]:
     """Whether she may come in (again). A cart or an order comes in once, whoever it belongs to by then."""
     known, reentry = enrolments.alias("known"), plan.definition.reentry
-    mine = (known.c.campaign_id == plan.id) & (known.c.customer_id == chosen.c.customer_id)
+    mine = (
+        (known.c.campaign_id == plan.id)
+        & (known.c.customer_id == chosen.c.customer_id)
+        & known.c.reason.is_distinct_from(Reason.NO_ADDRESS)
+    )
     if reentry.rule == "never":
         return [~sa.exists().where(mine)]
     if reentry.rule == "after":

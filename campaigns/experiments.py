@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from campaigns.definitions.steps import Experiment
 
 HOLDOUT = "holdout"
+EVERYWHERE = "everywhere"
+"""Held out of all marketing, not of one campaign. For each campaign these are controls as well."""
+EVERYONE = "everyone"
+"""The salt of that share: it does not depend on any campaign."""
 TREATED = "treated"
 SHARES = 10_000
 
@@ -17,8 +21,11 @@ def share(salt: str, customer_id: int) -> int:
     return int(digest[:8], 16) % SHARES
 
 
-def assign(salt: str, customer_id: int, *, holdout_percent: float) -> str:
-    """The arm: `holdout` for that share of customers, `treated` for the others."""
+def assign(salt: str, customer_id: int, *, holdout_percent: float, everywhere_percent: float = 0) -> str:
+    """The arm: `everywhere` for that share of all customers, `holdout` for that share of this campaign's, `treated` for
+    the others."""
+    if share(EVERYONE, customer_id) < everywhere_percent * SHARES / 100:
+        return EVERYWHERE
     return HOLDOUT if share(salt, customer_id) < holdout_percent * SHARES / 100 else TREATED
 
 

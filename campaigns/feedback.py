@@ -11,7 +11,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from campaigns import given, mail_tables, own_events, plans, tables
+from campaigns import gates, given, intents, mail_tables, own_events, plans, tables
 from campaigns.states import FACTS, Reason, State, before
 from foundation import database
 from recommender import shown
@@ -77,6 +77,7 @@ def reported(
     for state in FACTS:  # weakest first: each takes what it may from those before it
         _move(conn, state, [one for one in fresh if one.kind is _STATES[state] and one.message_id], by=by, now=now)
     _consequences(conn, fresh, now=now)
+    gates.told(conn, provider, [one.message_id for one in fresh if one.message_id])
     return len(fresh)
 
 
@@ -318,6 +319,7 @@ def unsubscribed(conn: sa.Connection, message_id: UUID, *, now: datetime, everyt
     row = _message(conn, message_id)
     if row is None:
         return False
+    intents.wait_for_person(conn, row["person"])
     topic = None if everything else topic_of(conn, row)
     purpose = f"marketing/{topic}" if topic else "marketing"
     if consent.standing(conn, row["person"]).get((row["channel"], purpose)) != consent.State.DENIED:

@@ -1,21 +1,28 @@
-"""The gate before each provider: shut while it fails or asks for silence, opened again by one probe."""
+"""The gate before each provider: shut while it fails or asks for silence, opened again by one probe; and the buckets
+that keep all senders together under its rate."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from campaigns import tables
+from campaigns import ledger_tables, tables
 from campaigns.channels.base import Outcome, Receipt
 from campaigns.states import Reason
 
-gates = tables.provider_gates
+gates, buckets = tables.provider_gates, ledger_tables.buckets
 
 IN_A_ROW = 5
 FIRST_PAUSE, LONGEST_PAUSE = 30, 600
 BUSY_PAUSE = 30.0
 PROBE_SECONDS = 60
+ALL = "all"
+"""The bucket every message of a provider draws from."""
+BURST = 0.1
+"""Seconds of its rate a bucket holds: no second sees more than a tenth above it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +48,60 @@ def permit(conn: sa.Connection, provider: str, *, now: datetime) -> Permit:
     return Permit(conn.execute(taken).rowcount == 1, probe=True, until=row.blocked_until, reason=row.reason)
 
 
-def shut(provider: sa.ColumnElement[str], *, now: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
-    """Whether nothing may be begun, for the WHERE of the intent."""
-    closed = (gates.c.breaker != "closed") | (gates.c.blocked_until > now)
-    return sa.exists().where(gates.c.provider == provider, closed)
+def take(conn: sa.Connection, provider: str, *, wanted: int, per_second: int | None, name: str = ALL) -> int:
+    """How many of so many may leave right now: all of them without a rate, else as many as the bucket holds.
+
+    Counted by the clock of the database; every sender draws from the same bucket.
+    """
+    if per_second is None:
+        return wanted
+    given = {"provider": provider, "name": name, "rate": per_second, "most": max(1.0, per_second * BURST)}
+    conn.execute(_BUCKET, given)
+    return int(conn.scalar(_TAKE, given | {"wanted": wanted}) or 0)
 
 
-def heard(conn: sa.Connection, provider: str, receipt: Receipt, *, probe: bool, now: datetime) -> None:
-    """What an answer, or its absence, means for everything that waits behind it."""
+_BUCKET = sa.text("""
+INSERT INTO buckets (provider, name, tokens, filled_at) VALUES (:provider, :name, :most, clock_timestamp())
+ON CONFLICT DO NOTHING
+""")
+_TAKE = sa.text("""
+WITH held AS (
+    SELECT greatest(clock_timestamp(), filled_at) AS at, least(:most,
+        tokens + :rate * greatest(0, extract(epoch FROM clock_timestamp() - filled_at)::float8)) AS tokens
+    FROM buckets WHERE provider = :provider AND name = :name FOR UPDATE
+)
+UPDATE buckets SET tokens = held.tokens - least(:wanted, floor(held.tokens)), filled_at = held.at
+FROM held WHERE provider = :provider AND name = :name
+RETURNING least(:wanted, floor(held.tokens))
+""").bindparams(
+    sa.bindparam("most", type_=sa.Double),
+    sa.bindparam("rate", type_=sa.Double),
+    sa.bindparam("wanted", type_=sa.Double),
+)
+
+
+def heard(conn: sa.Connection, provider: str, receipts: Sequence[Receipt], *, probe: bool, now: datetime) -> None:
+    """What answers, or their absence, mean for everything that waits behind them."""
+    for receipt in receipts:
+        if receipt.outcome is not Outcome.ACCEPTED:
+            _heard(conn, provider, receipt, probe=probe, now=now)
+    if any(receipt.outcome is Outcome.ACCEPTED for receipt in receipts):
+        _answered(conn, provider, probe=probe, until=None, reason=Reason.PROVIDER_BUSY)
+
+
+def told(conn: sa.Connection, provider: str, message_ids: Collection[UUID]) -> None:
+    """It reported on these: up to the youngest of them it has shown that it tells of what it takes."""
+    if not message_ids:
+        return
+    messages = tables.messages
+    ids = sa.bindparam("ids", list(message_ids), postgresql.ARRAY(postgresql.UUID))
+    mine = (messages.c.id == sa.any_(ids)) & (messages.c.provider == provider)
+    youngest = sa.select(sa.func.max(messages.c.submitted_at)).where(mine).scalar_subquery()
+    until = sa.func.greatest(gates.c.heard_until, youngest)
+    conn.execute(sa.update(gates).where(gates.c.provider == provider).values(heard_until=until))
+
+
+def _heard(conn: sa.Connection, provider: str, receipt: Receipt, *, probe: bool, now: datetime) -> None:
     if receipt.outcome is Outcome.AMBIGUOUS:
         _doubt(conn, provider, probe=probe, now=now)
     elif receipt.outcome is Outcome.MISCONFIGURED:

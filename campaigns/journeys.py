@@ -85,7 +85,7 @@ def advance(flow: Flow, place: Place, facts: Facts, *, window: timedelta | None,
         found = _pass(node, place, facts, now=now)
         if isinstance(found, Turn):
             return replace(found, acts=tuple(acts), passed=tuple(passed)) if passed else found
-        if isinstance(node.step, Send | Ask | SetTrait | Webhook) and place.arm != experiments.HOLDOUT:
+        if isinstance(node.step, Send | Ask | SetTrait | Webhook) and place.arm == experiments.TREATED:
             acts.append(node.step.id)
         passed.append((node.step.id, node.heads.index(found.step) if node.heads else 0))
         place, facts = found, replace(facts, heard=False) if facts.heard else facts

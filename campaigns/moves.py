@@ -1,40 +1,42 @@
-"""The moves of a message, each one a compare-and-set UPDATE that a single worker can win.
+"""The moves of messages, each one a compare-and-set UPDATE of a whole batch that a single worker can win.
 
 Leases are counted by the clock of the database alone; what the merchant's world sees (due, too late) by `now`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from campaigns import gates, tables
+from campaigns import tables
 from campaigns.channels.base import Outcome, Receipt
-from campaigns.states import COUNTED, NOT_SENT, SENT, Reason, State, before
+from campaigns.states import NOT_SENT, SENT, Reason, State, before
 from foundation import database
-from shop.tables import carts, consents, customers, orders, suppressions
+from shop import arrays
 
 messages, attempts = tables.messages, tables.attempts
 
 CONFIRMABLE = timedelta(hours=25)
 """Providers repeat their reports for 24 hours; after that an uncertain message stays unconfirmed."""
 MOST_REFUSALS = 8
+HANDED = (State.SUBMITTING, State.UNCERTAIN, State.UNCONFIRMED)
+"""Where a message can be when the answer to its hand-over comes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A message this worker holds, as long as its lease token stands."""
+    """A message this worker holds, as long as its lease token stands. `reason` is why it waited before."""
 
     id: UUID
     campaign_id: int
     version: int
     step: str
     channel: str
+    purpose: str
     customer_id: int
     entry_key: str
     cart_ref: int | None
@@ -42,6 +44,8 @@ class Claimed:
     lease_token: int
     expires_at: datetime
     queued_at: datetime
+    reason: str | None
+    detail: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,229 +59,182 @@ class Change:
     not_before: datetime | None = None
 
 
-def claim(conn: sa.Connection, *, owner: str, lease: timedelta, limit: int, now: datetime) -> list[Claimed]:
-    """T1: takes due messages of campaigns that are sending."""
-    running = sa.select(tables.campaigns.c.id).where(tables.campaigns.c.state == "sending")
-    due = (
-        (messages.c.state == State.PENDING)
-        & (messages.c.not_before <= now)
-        & (messages.c.expires_at > now)
-        & messages.c.campaign_id.in_(running)
-    )
-    values = {
-        "state": State.CLAIMED,
-        "lease_token": messages.c.lease_token + 1,
-        "lease_owner": owner,
-        "lease_until": _lease(lease),
-    }
-    rows = database.claim(conn, messages, due=due, order_by=[messages.c.not_before], values=values, limit=limit)
+def claim(
+    conn: sa.Connection, *, channel: str, owner: str, lease: timedelta, limit: int, late: timedelta, now: datetime
+) -> list[Claimed]:
+    """T1: takes due messages of campaigns that are sending: what was asked for first, then by priority.
+
+    What should have gone out more than `late` ago is left to somebody's decision. A campaign whose canary is out gives
+    no more than that.
+    """
+    given = {"channel": channel, "owner": owner, "lease": lease, "limit": limit, "late": now - late, "now": now}
+    rows = conn.execute(_CLAIM, given).mappings()
     return [Claimed(**{name: row[name] for name in Claimed.__slots__}) for row in rows]
 
 
-def change(conn: sa.Connection, changes: Iterable[Change], *, now: datetime) -> None:
-    """T2, and back to waiting: skipped, failed, expired, or pending until later. Lost leases change nothing."""
-    for one in changes:
-        waiting = one.state is State.PENDING
-        values: dict[str, Any] = {"state": one.state, "reason": one.reason, "detail": one.detail, "lease_until": None}
-        if one.not_before is not None:
-            values["not_before"] = one.not_before
-        if not waiting:
-            values |= {"resolved_at": now, "resolved_by": "worker"}
-        conn.execute(sa.update(messages).where(*_mine(one.message)).values(values))
-
-
-def freeze(conn: sa.Connection, message: Claimed, *, address_hash: bytes, content: Mapping[str, Any]) -> bool:
-    """Keeps what will be sent, if the lease still stands and no other profile of this mailbox has the same step."""
-    other = messages.alias("other")
-    twin = sa.exists().where(
-        other.c.campaign_id == message.campaign_id,
-        other.c.step == message.step,
-        other.c.channel == message.channel,
-        other.c.entry_key == message.entry_key,
-        other.c.address_hash == address_hash,
-        other.c.id != message.id,
-    )
-    values = {"address_hash": address_hash, "payload_hash": content["payload_hash"]}
-    if not conn.execute(sa.update(messages).where(*_mine(message), ~twin).values(values)).rowcount:
-        return False
-    row = {name: value for name, value in content.items() if name != "payload_hash"} | {"message_id": message.id}
-    database.upsert(conn, tables.message_contents, [row], key=["message_id"])
-    return True
-
-
-# --------------------------------------------------------------------------------------------- the intent
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What the last-second check needs to know beside the message."""
-
-    provider: str
-    probe: bool
-    cart_seen_at: datetime | None
-    cap_messages: int
-    cap_since: datetime
-
-
-def commit_intent(
-    conn: sa.Connection, message: Claimed, conditions: Conditions, *, lease: timedelta, now: datetime
-) -> int | None:
-    """T4: the promise to hand this message over, durable once the caller commits. Gives the attempt, or None.
-
-    One customer's intents take turns, so that two campaigns at once cannot exceed the cap together.
-    """
-    conn.execute(_TURN, {"customer": message.customer_id % 2**31})
-    attempt: int | None = conn.scalar(_intent(conditions.probe), {**_given(message, conditions, now), "lease": lease})
-    if attempt is not None:
-        conn.execute(sa.insert(attempts), {"message_id": message.id, "n": attempt, "started_at": now})
-    return attempt
-
-
-def why_not(conn: sa.Connection, message: Claimed, conditions: Conditions, *, now: datetime) -> Reason | None:
-    """Which check stopped the intent; None if the lease was lost and the message is no longer ours."""
-    checks = {Reason.TOO_LATE: messages.c.expires_at <= _NOW} | _forbidding(conditions.probe)
-    first = sa.case(*((check, reason.value) for reason, check in checks.items()))
-    row = conn.execute(sa.select(first).where(*_HELD), _given(message, conditions, now)).one_or_none()
-    return Reason(row[0]) if row is not None and row[0] else None
-
-
-_TURN = sa.text("SELECT pg_advisory_xact_lock(7264, :customer)")
-_NOW = sa.bindparam("now_", type_=messages.c.expires_at.type)
-_HELD = (
-    messages.c.id == sa.bindparam("message", type_=messages.c.id.type),
-    messages.c.state == State.CLAIMED,
-    messages.c.lease_token == sa.bindparam("token", type_=sa.BigInteger),
+_CLAIM = sa.text("""
+WITH open AS (
+    SELECT id, :limit AS places FROM campaigns WHERE state = 'sending' AND canary_left IS NULL
+), canaries AS MATERIALIZED (
+    SELECT id, canary_left AS places FROM campaigns WHERE state = 'sending' AND canary_left > 0
+    FOR UPDATE SKIP LOCKED
+), due AS MATERIALIZED (
+    SELECT found.id, running.id AS campaign_id FROM (SELECT * FROM open UNION ALL SELECT * FROM canaries) AS running
+    CROSS JOIN LATERAL (
+        SELECT id, purpose, priority, not_before FROM messages
+        WHERE messages.campaign_id = running.id AND channel = :channel AND state = 'pending' AND not_before <= :now
+            AND expires_at > :now AND (not_before > :late OR purpose = 'transactional')
+        ORDER BY not_before LIMIT least(:limit, running.places)
+        FOR UPDATE SKIP LOCKED
+    ) AS found
+    ORDER BY found.purpose = 'transactional' DESC, found.priority DESC, found.not_before LIMIT :limit
+), counted AS (
+    UPDATE campaigns SET canary_left = canary_left - taken.n
+    FROM (SELECT campaign_id, count(*)::int AS n FROM due GROUP BY campaign_id) AS taken
+    WHERE campaigns.id = taken.campaign_id AND canary_left IS NOT NULL
 )
+UPDATE messages SET state = 'claimed', lease_token = lease_token + 1, lease_owner = :owner,
+    lease_until = clock_timestamp() + :lease
+WHERE id = ANY(ARRAY(SELECT id FROM due)) RETURNING messages.*
+""").bindparams(sa.bindparam("lease", type_=sa.Interval), sa.bindparam("limit", type_=sa.Integer))
 
 
-def _given(message: Claimed, conditions: Conditions, now: datetime) -> dict[str, Any]:
-    return {
-        "message": message.id,
-        "token": message.lease_token,
-        "now_": now,
-        "provider_": conditions.provider,
-        "cart_seen_at": conditions.cart_seen_at,
-        "cap": conditions.cap_messages,
-        "cap_since": conditions.cap_since,
+def change(conn: sa.Connection, changes: Sequence[Change], *, now: datetime) -> None:
+    """T2, and back to waiting: skipped, failed, expired, or pending until later. Lost leases change nothing."""
+    if not changes:
+        return
+    given = {
+        "ids": arrays.uuids(one.message.id for one in changes),
+        "tokens": arrays.numbers(one.message.lease_token for one in changes),
+        "states": arrays.texts(one.state for one in changes),
+        "reasons": arrays.texts(one.reason for one in changes),
+        "details": arrays.texts(clean(one.detail) if one.detail else None for one in changes),
+        "moments": arrays.times(one.not_before for one in changes),
+        "now": now,
     }
+    database.driver(conn).execute(_CHANGE, given)
 
 
-@lru_cache(maxsize=2)
-def _intent(probe: bool) -> sa.Executable:
-    """The statement of T4, written once: it is run for every message."""
-    return (
-        sa.update(messages)
-        .where(*_HELD, messages.c.expires_at > _NOW, ~sa.or_(*_forbidding(probe).values()))
-        .values(
-            state=State.SUBMITTING,
-            attempt=messages.c.attempt + 1,
-            lease_until=sa.func.clock_timestamp() + sa.bindparam("lease", type_=sa.Interval),
-            submitted_at=_NOW,
-            provider=sa.bindparam("provider_", type_=sa.Text),
-            reason=None,
-            detail=None,
-        )
-        .returning(messages.c.attempt)
-    )
+_CHANGE = """
+UPDATE messages SET state = given.state, reason = given.reason, detail = given.detail, lease_until = NULL,
+    not_before = coalesce(given.moment, not_before),
+    resolved_at = CASE WHEN given.state <> 'pending' THEN %(now)s::timestamptz END,
+    resolved_by = CASE WHEN given.state <> 'pending' THEN 'worker' END
+FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[], %(states)s::text[], %(reasons)s::text[], %(details)s::text[],
+    %(moments)s::timestamptz[]) AS given (id, token, state, reason, detail, moment)
+WHERE messages.id = given.id AND messages.lease_token = given.token AND messages.state = 'claimed'
+"""
 
 
-def _forbidding(probe: bool) -> dict[Reason, sa.ColumnElement[bool]]:
-    """What may have changed since the message was decided on, each as a condition on its row."""
-    who = (
-        sa.select(sa.func.coalesce(customers.c.merged_into, customers.c.id))
-        .where(customers.c.id == messages.c.customer_id)
-        .correlate(messages)
-        .scalar_subquery()
-    )
-    said = sa.exists().where(
-        consents.c.customer_id == who,
-        consents.c.channel.in_((messages.c.channel, "any")),
-        consents.c.purpose.in_(("marketing", "any")),
-    )
-    cart = sa.exists().where(carts.c.id == messages.c.cart_ref)
-    bought = sa.exists().where(
-        carts.c.id == messages.c.cart_ref,
-        orders.c.customer_id == who,
-        orders.c.ordered_at >= carts.c.touched_at,
-        orders.c.state != "cancelled",
-    )
-    checks = {
-        Reason.CAMPAIGN_PAUSED: ~sa.exists().where(
-            tables.campaigns.c.id == messages.c.campaign_id, tables.campaigns.c.state == "sending"
-        ),
-        Reason.UNSUBSCRIBED: said.where(consents.c.state == "denied"),
-        Reason.SUPPRESSED: sa.exists().where(
-            suppressions.c.channel == messages.c.channel, suppressions.c.address_hash == messages.c.address_hash
-        ),
-        Reason.NO_CONSENT: ~said.where(consents.c.state == "granted"),
-        Reason.BOUGHT: cart.where(carts.c.state == "ordered") | bought,
-        Reason.CART_EMPTIED: cart.where(carts.c.state != "open"),
-        Reason.CART_CHANGED: cart.where(
-            carts.c.touched_at > sa.bindparam("cart_seen_at", type_=carts.c.touched_at.type)
-        ),
-        Reason.CAP: _received() >= sa.bindparam("cap", type_=sa.Integer),
+def freeze(conn: sa.Connection, frozen: Mapping[UUID, tuple[Claimed, bytes, Mapping[str, Any]]]) -> set[UUID]:
+    """Keeps what will be sent: of each message its address's hash and its content. Gives the ids of those kept: whose
+    lease still stands, while no other profile of this mailbox has the same step."""
+    alone: dict[tuple[object, ...], UUID] = {}
+    for key, (message, hashed, _) in frozen.items():
+        alone.setdefault((message.campaign_id, message.step, message.channel, message.entry_key, hashed), key)
+    chosen = [frozen[key] for key in alone.values()]
+    given = {
+        "ids": arrays.uuids(message.id for message, _, _ in chosen),
+        "tokens": arrays.numbers(message.lease_token for message, _, _ in chosen),
+        "hashes": [hashed for _, hashed, _ in chosen],
+        "payloads": [content["payload_hash"] for _, _, content in chosen],
     }
-    if not probe:
-        checks[Reason.PROVIDER_DOWN] = gates.shut(sa.bindparam("provider_", type_=sa.Text), now=_NOW)
-    return checks
+    kept = {row[0] for row in database.driver(conn).execute(_FREEZE, given).fetchall()}
+    rows = [
+        {name: value for name, value in content.items() if name != "payload_hash"} | {"message_id": message.id}
+        for message, _, content in chosen
+        if message.id in kept
+    ]
+    database.upsert(conn, tables.message_contents, rows, key=["message_id"])
+    return kept
 
 
-def _received() -> sa.ScalarSelect[int]:
-    """How many messages of all campaigns this message's customer got, or may have got."""
-    other = messages.alias("others")
-    return (
-        sa.select(sa.func.count())
-        .where(
-            other.c.customer_id == messages.c.customer_id,
-            other.c.state.in_(COUNTED),
-            other.c.submitted_at > sa.bindparam("cap_since", type_=messages.c.submitted_at.type),
-            other.c.id != messages.c.id,
-        )
-        .correlate(messages)
-        .scalar_subquery()
-    )
+_FREEZE = """
+UPDATE messages SET address_hash = given.hash, payload_hash = given.payload
+FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[], %(hashes)s::bytea[], %(payloads)s::bytea[])
+    AS given (id, token, hash, payload)
+WHERE messages.id = given.id AND messages.lease_token = given.token AND messages.state = 'claimed'
+    AND NOT EXISTS (
+        SELECT FROM messages AS other
+        WHERE (other.campaign_id, other.step, other.channel, other.entry_key, other.address_hash)
+            = (messages.campaign_id, messages.step, messages.channel, messages.entry_key, given.hash)
+            AND other.id <> messages.id)
+RETURNING messages.id
+"""
 
 
 # ---------------------------------------------------------------------------------------------- the answer
-def record(
-    conn: sa.Connection, message_id: UUID, receipt: Receipt, *, attempt: int, wait: timedelta, now: datetime
-) -> None:
-    """T5, T6, T7, T9: what the provider said of this attempt. A report that came first is not taken back."""
-    target, values = _answer(receipt, wait, now)
-    moved = (messages.c.id == message_id) & (messages.c.attempt == attempt) & messages.c.state.in_(before(target))
-    conn.execute(sa.update(messages).where(moved).values(state=target, lease_until=None, **values))
-    told = (attempts.c.message_id == message_id) & (attempts.c.n == attempt)
-    values = {"ended_at": now, "outcome": receipt.outcome, "detail": _clean(receipt.detail)}
-    conn.execute(sa.update(attempts).where(told).values(values))
+def record(conn: sa.Connection, answers: Sequence[tuple[Receipt, int, timedelta]], *, now: datetime) -> None:
+    """T5, T6, T7, T9: what the provider said of these attempts, and how long each is to wait if it is tried again.
+
+    A report that came first is not taken back.
+    """
+    told = [(receipt, attempt, wait, _answer(receipt)) for receipt, attempt, wait in answers]
+    given = {
+        "ids": arrays.uuids(receipt.message_id for receipt, _, _, _ in told),
+        "attempts": arrays.numbers(attempt for _, attempt, _, _ in told),
+        "states": arrays.texts(state for _, _, _, (state, _) in told),
+        "reasons": arrays.texts(reason for _, _, _, (_, reason) in told),
+        "outcomes": arrays.texts(receipt.outcome for receipt, _, _, _ in told),
+        "details": arrays.texts(clean(receipt.detail) for receipt, _, _, _ in told),
+        "refs": arrays.texts(receipt.provider_ref for receipt, _, _, _ in told),
+        "moments": arrays.times(now + wait for _, _, wait, _ in told),
+        "counts": arrays.numbers(
+            int(receipt.outcome is Outcome.REFUSED_RETRY and not receipt.busy) for receipt, _, _, _ in told
+        ),
+        "from": arrays.texts(_from()),
+        "now": now,
+    }
+    database.driver(conn).execute(_RECORD, given)
 
 
-def _answer(receipt: Receipt, wait: timedelta, now: datetime) -> tuple[State, dict[str, Any]]:
-    detail = _clean(receipt.detail)
-    resolved = {"resolved_at": now, "resolved_by": "reply"}
+_RECORD = """
+WITH given AS (
+    SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(states)s::text[], %(reasons)s::text[],
+        %(outcomes)s::text[], %(details)s::text[], %(refs)s::text[], %(moments)s::timestamptz[], %(counts)s::int[])
+        AS given (id, attempt, state, reason, outcome, detail, ref, moment, counts)
+), told AS (
+    UPDATE attempts SET ended_at = %(now)s, outcome = given.outcome, detail = given.detail
+    FROM given WHERE attempts.message_id = given.id AND attempts.n = given.attempt
+)
+UPDATE messages SET state = given.state, reason = given.reason, lease_until = NULL,
+    detail = CASE WHEN given.state <> 'accepted' THEN given.detail END,
+    refusals = refusals + given.counts,
+    not_before = CASE WHEN given.state = 'pending' THEN given.moment ELSE not_before END,
+    provider_ref = coalesce(given.ref, provider_ref),
+    accepted_at = CASE WHEN given.state = 'accepted' THEN %(now)s ELSE accepted_at END,
+    resolved_at = CASE WHEN given.state IN ('accepted', 'failed') THEN %(now)s ELSE resolved_at END,
+    resolved_by = CASE WHEN given.state IN ('accepted', 'failed') THEN 'reply' ELSE resolved_by END,
+    settled_at = CASE WHEN messages.state <> 'unconfirmed' THEN settled_at END
+FROM given
+WHERE messages.id = given.id AND messages.attempt = given.attempt
+    AND messages.state || '>' || given.state = ANY(%(from)s::text[])
+"""
+
+
+def _from() -> list[str]:
+    """Every move an answer may bring about."""
+    targets = (State.ACCEPTED, State.FAILED, State.PENDING, State.UNCERTAIN)
+    return [f"{origin}>{target}" for target in targets for origin in before(target) if origin in HANDED]
+
+
+def _answer(receipt: Receipt) -> tuple[State, Reason | None]:
     match receipt.outcome:
         case Outcome.ACCEPTED:
-            return State.ACCEPTED, {
-                **resolved,
-                "accepted_at": now,
-                "provider_ref": receipt.provider_ref,
-                "reason": None,
-            }
+            return State.ACCEPTED, None
         case Outcome.REFUSED_FINAL:
-            return State.FAILED, {**resolved, "reason": Reason.REFUSED, "detail": detail}
+            return State.FAILED, Reason.REFUSED
         case Outcome.AMBIGUOUS:
-            return State.UNCERTAIN, {"reason": Reason.NO_ANSWER, "detail": detail}
+            return State.UNCERTAIN, Reason.NO_ANSWER
         case Outcome.MISCONFIGURED:
-            reason = Reason.PROVIDER_MISCONFIGURED
+            return State.PENDING, Reason.PROVIDER_MISCONFIGURED
         case Outcome.UNSENT:
-            reason = Reason.PROVIDER_DOWN
+            return State.PENDING, Reason.PROVIDER_DOWN
         case Outcome.REFUSED_RETRY:
-            reason = Reason.PROVIDER_BUSY
-    counts = receipt.outcome is Outcome.REFUSED_RETRY and not receipt.busy
-    values: dict[str, Any] = {"reason": reason, "detail": detail, "not_before": now + wait}
-    if counts:
-        values["refusals"] = messages.c.refusals + 1
-    return State.PENDING, values
+            return State.PENDING, Reason.PROVIDER_BUSY
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Other people's words, as PostgreSQL can keep them."""
     return text.replace("\0", "").encode(errors="replace").decode()[:500]
 
@@ -306,7 +263,7 @@ def give_up(conn: sa.Connection, *, now: datetime) -> int:
 def expire(conn: sa.Connection, *, now: datetime) -> int:
     """T12: too late to be welcome; or refused too often."""
     worn = messages.c.refusals >= MOST_REFUSALS
-    over = (messages.c.state == State.PENDING) & ((messages.c.expires_at <= now) | worn)
+    over = messages.c.state.in_((State.PENDING, State.HELD)) & ((messages.c.expires_at <= now) | worn)
     values = {
         "state": State.EXPIRED,
         "detail": sa.func.coalesce(messages.c.reason, messages.c.detail),
@@ -338,15 +295,3 @@ def was_sent(state: str) -> bool:
 def never_left(state: str) -> bool:
     """Whether it is certain that the customer got nothing."""
     return state in NOT_SENT or state == State.DROPPED
-
-
-def _mine(message: Claimed) -> tuple[sa.ColumnElement[bool], ...]:
-    return (
-        messages.c.id == message.id,
-        messages.c.state == State.CLAIMED,
-        messages.c.lease_token == message.lease_token,
-    )
-
-
-def _lease(length: timedelta) -> sa.ColumnElement[datetime]:
-    return sa.func.clock_timestamp() + sa.literal(length, sa.Interval)

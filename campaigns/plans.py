@@ -11,7 +11,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from campaigns import membership, offers, segments, tables
+from campaigns import intents, membership, offers, segments, tables
 from campaigns.audiences import kept as audiences
 from campaigns.definitions import campaign as definitions
 from campaigns.definitions import flow, shapes
@@ -44,6 +44,8 @@ class Plan:
     created_at: datetime
     updated_at: datetime
     launched_at: datetime | None
+    pause_reason: str | None
+    pause_detail: Mapping[str, Any] | None
 
     @property
     def flow(self) -> Flow:
@@ -141,7 +143,7 @@ _PLANS = sa.select(campaigns, sa.cast(versions.c.definition, sa.Text).label("def
 
 
 def _plan(row: sa.RowMapping) -> Plan:
-    return Plan(**{**row, "definition": _read(row["definition"])})
+    return Plan(**{name: row[name] for name in Plan.__slots__} | {"definition": _read(row["definition"])})
 
 
 @lru_cache(maxsize=256)
@@ -199,7 +201,17 @@ def launch(conn: sa.Connection, name: str, *, now: datetime) -> Plan:
         and date.fromisoformat(entry.on) < (now - ZONES_APART).date()
     ):
         raise Invalid(Fault("/entry/on", "has passed already"))
-    values = {"state": "sending", "updated_at": now, "launched_at": current.launched_at or now}
+    canary = current.definition.canary if current.launched_at is None else None
+    values = {
+        "state": "sending",
+        "updated_at": now,
+        "launched_at": current.launched_at or now,
+        "pause_reason": None,
+        "pause_detail": None,
+        # Whoever takes it up again has seen what its canary said.
+        "canary_left": canary.messages if canary else None,
+        "canary_since": None,
+    }
     conn.execute(sa.update(campaigns).where(campaigns.c.id == current.id).values(values))
     listen(conn)
     return get(conn, name)
@@ -210,7 +222,18 @@ def pause(conn: sa.Connection, name: str, *, now: datetime) -> int:
     current = get(conn, name)
     if current.state != "sending":
         raise Conflict("not_sending", f"{name} is {current.state}")
-    conn.execute(sa.update(campaigns).where(campaigns.c.id == current.id).values(state="paused", updated_at=now))
+    return _pause(conn, current, {"state": "paused", "updated_at": now})
+
+
+def pause_itself(conn: sa.Connection, current: Plan, *, reason: str, detail: Mapping[str, Any], now: datetime) -> None:
+    """The same, without anybody asking for it: why, and the figures behind it, are kept with the campaign."""
+    values = {"state": "paused", "updated_at": now, "pause_reason": reason, "pause_detail": dict(detail)}
+    _pause(conn, current, values)
+
+
+def _pause(conn: sa.Connection, current: Plan, values: Mapping[str, Any]) -> int:
+    intents.stop(conn, current.id)
+    conn.execute(sa.update(campaigns).where(campaigns.c.id == current.id).values(values))
     listen(conn)
     return in_flight(conn, current.id)
 
@@ -218,11 +241,12 @@ def pause(conn: sa.Connection, name: str, *, now: datetime) -> int:
 def cancel(conn: sa.Connection, name: str, *, now: datetime) -> int:
     """Ends it for good: what has not left never will. Gives how many were already on their way."""
     current = get(conn, name)
+    intents.stop(conn, current.id)
     conn.execute(sa.update(campaigns).where(campaigns.c.id == current.id).values(state="cancelled", updated_at=now))
     messages, enrolments, calls = tables.messages, tables.enrolments, tables.webhook_calls
     conn.execute(
         sa.update(messages)
-        .where(messages.c.campaign_id == current.id, messages.c.state.in_((State.PENDING, State.CLAIMED)))
+        .where(messages.c.campaign_id == current.id, messages.c.state.in_((State.PENDING, State.HELD, State.CLAIMED)))
         .values(
             state=State.CANCELLED,
             reason=Reason.CAMPAIGN_CANCELLED,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from campaigns import content, eligibility, messages, offers, policy, promotions
+from campaigns import content, eligibility, offers, policy, promotions, sending
 from campaigns.content import Subject
 from campaigns.definitions import content as spoken
 from campaigns.definitions import entries, flow
@@ -42,7 +42,7 @@ def render(
     customer_id: int | None,
     *,
     step: str | None = None,
-    recommender: messages.Recommends,
+    recommender: sending.Recommends,
     links: Links,
     sender: str,
     locale: str | None = None,
@@ -147,7 +147,7 @@ def _slate(
     conn: sa.Connection,
     says: Send | Ask,
     products: Sequence[str],
-    recommender: messages.Recommends,
+    recommender: sending.Recommends,
     *,
     customer_id: int | None,
     locale: str | None,

@@ -29,6 +29,11 @@ class Policy:
     `opens` are measured of nobody (`off`), as the day of the last one alone (`hygiene`), or of who agreed (`consent`);
     `track_clicks` of `everyone` or of who agreed (`consent`). `topics` are what mails can be about, a short word and
     its title. `rates` are the most mails a second to a group of mailbox hosts; `warm_up` limits each day's.
+
+    The cap is over all channels and campaigns together; `channel_caps` bound one channel more tightly, over the same
+    days. `holdout_percent` of all customers get no marketing at all. What is later than `late_hours` waits for a
+    decision. `channel_rates` are messages a second by channel. A campaign is paused when more than the `guard_`
+    percents of what it sent bounced, was complained about, or failed. `alsace`: both holidays of Alsace and Moselle count.
     """
 
     shop_name: str = "Maison Aubier"
@@ -51,6 +56,15 @@ class Policy:
     topics: Topics = field(default_factory=dict)
     rates: Mapping[str, float] = field(default_factory=dict)
     warm_up: WarmUp | None = None
+    channel_caps: Mapping[str, int] = field(default_factory=dict)
+    holdout_percent: float = 0.0
+    late_hours: int = 12
+    channel_rates: Mapping[str, int] = field(default_factory=dict)
+    sms_hours: bool = True
+    alsace: bool = False
+    guard_bounces: float = 5.0
+    guard_complaints: float = 0.3
+    guard_failures: float = 20.0
 
 
 def counts_opens(policy: Policy, said: str) -> bool:
@@ -117,6 +131,37 @@ def _whole(low: int, high: int) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | str) or not low <= int(value) <= high:
             raise ValueError(f"must be a whole number from {low} to {high}")
         return int(value)
+
+    return reader
+
+
+def _percent(high: float) -> Any:
+    def reader(value: object) -> float:
+        try:
+            found = float(str(value))
+        except ValueError as error:
+            raise ValueError("must be a percentage") from error
+        if isinstance(value, bool) or not 0 <= found <= high:
+            raise ValueError(f"must be a percentage from 0 to {high:g}")
+        return found
+
+    return reader
+
+
+def _yes(value: object) -> bool:
+    words = {True: True, False: False, "true": True, "false": False}
+    if not isinstance(value, bool | str) or value not in words:
+        raise ValueError("must be true or false")
+    return words[value]
+
+
+def _by_channel(low: int, high: int) -> Any:
+    number = _whole(low, high)
+
+    def reader(value: object) -> dict[str, int]:
+        if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+            raise ValueError("must hold a number for each channel named")
+        return {name: number(one) for name, one in value.items()}
 
     return reader
 
@@ -216,4 +261,13 @@ _READERS = {
     "topics": _topics,
     "rates": _rates,
     "warm_up": _warm_up,
+    "channel_caps": _by_channel(0, 100),
+    "holdout_percent": _percent(50),
+    "late_hours": _whole(1, 168),
+    "channel_rates": _by_channel(1, 100_000),
+    "sms_hours": _yes,
+    "alsace": _yes,
+    "guard_bounces": _percent(100),
+    "guard_complaints": _percent(100),
+    "guard_failures": _percent(100),
 }

@@ -12,20 +12,21 @@ from uuid import UUID
 import sqlalchemy as sa
 from email_validator import EmailNotValidError, validate_email
 
-from campaigns import eligibility, plans, rules, tables
+from campaigns import eligibility, lately, ledger_tables, plans, reachable, rules, tables, watching
 from campaigns.content import Subject
 from campaigns.definitions import content as words
 from campaigns.definitions import shapes
-from campaigns.definitions.entries import CartAbandoned
+from campaigns.definitions.entries import CartAbandoned, EventEntry
 from campaigns.definitions.steps import Send
 from campaigns.moves import Claimed
 from campaigns.plans import Said
 from campaigns.rules import Policy
-from campaigns.states import COUNTED
+from campaigns.states import Reason
 from shop import consent, orders
 from shop.baskets import Cart, CartLine
 from shop.events import Review
-from shop.tables import carts, consents, customers
+from shop.tables import carts, consents, customers, suppressions
+from shop.vocabulary import Name
 
 messages = tables.messages
 
@@ -47,6 +48,7 @@ class Case:
     count_opens: bool
     count_clicks: bool
     standing: eligibility.Standing
+    bought_since: datetime | None
 
     @property
     def offer(self) -> str | None:
@@ -87,48 +89,40 @@ class _Known:
     """What is looked up for all customers of a batch together."""
 
     said: Mapping[tuple[int, int, str], Said]
-    marketing: Mapping[int, consent.State]
+    agreed: Mapping[tuple[str, str], Mapping[int, consent.State]]
     opens: Mapping[int, consent.State]
     consented: Mapping[int, datetime]
-    suppressed: Collection[int]
+    suppressed: Collection[UUID]
     bought: Collection[int]
-    received: Mapping[int, tuple[int, datetime | None]]
+    left: Collection[UUID]
+    received: Mapping[tuple[int, str], lately.Received]
+    ahead: Mapping[UUID, lately.Ahead]
+    addresses: Mapping[str, Mapping[int, str]]
 
 
 def _known(conn: sa.Connection, rows: Sequence[sa.RowMapping], *, policy: Policy, now: datetime) -> _Known:
     ids = sorted({row["customer"] for row in rows})
-    hashes = {row["customer"]: consent.address_hash("email", row["email"]) for row in rows if row["email"]}
-    blocked = consent.suppressed(conn, "email", hashes.values())
     keys = {(row["campaign_id"], row["version"], row["step"]) for row in rows}
+    said = plans.said(conn, keys)
+    addresses = {channel: reachable.addresses(conn, ids, channel) for channel in {row["channel"] for row in rows}}
+    ways = {(row["channel"], row["purpose"]) for row in rows}
+    since = {row["customer"]: at for row in rows if (at := _bought_since(row, said)) is not None}
     return _Known(
-        said=plans.said(conn, keys),
-        marketing=consent.states(conn, ids, channel="email"),
+        said=said,
+        agreed={way: consent.states(conn, ids, channel=way[0], purpose=way[1]) for way in ways},
         opens=consent.states(conn, ids, channel="email", purpose="analytics"),
         consented=_consented(conn, ids),
-        suppressed={customer for customer, hashed in hashes.items() if hashed in blocked},
-        bought=orders.bought_since(conn, {row["customer"]: row["touched_at"] for row in rows if row["touched_at"]}),
-        received=_received(conn, [row["held"] for row in rows], since=now - timedelta(days=policy.cap_days)),
+        suppressed=_suppressed(conn, rows, addresses),
+        bought=orders.bought_since(conn, since),
+        left=_left(conn, rows, said),
+        received=lately.received(conn, ids, since=now - timedelta(days=policy.cap_days)),
+        ahead=lately.ahead(conn, [row["message_id"] for row in rows], now=now),
+        addresses=addresses,
     )
 
 
 def _case(message: Claimed, row: sa.RowMapping, known: _Known, *, policy: Policy) -> Case:
     customer, said = row["customer"], known.said[message.campaign_id, message.version, message.step]
-    entry = said.campaign.entry
-    count, oldest = known.received.get(message.customer_id, (0, None))
-    standing = eligibility.Standing(
-        expires_at=message.expires_at,
-        address=row["email"],
-        address_ok=_sound(row["email"]),
-        consent=known.marketing[customer],
-        suppressed=customer in known.suppressed,
-        bought=customer in known.bought,
-        cart_state=row["cart_state"],
-        cart_touched_at=row["touched_at"],
-        quiet_for=shapes.length(entry.delay) if isinstance(entry, CartAbandoned) else timedelta(0),
-        received_lately=count,
-        cap_frees_at=oldest + timedelta(days=policy.cap_days) if oldest else None,
-        timezone=row["timezone"],
-    )
     return Case(
         message=message,
         campaign=row["name"],
@@ -142,8 +136,124 @@ def _case(message: Claimed, row: sa.RowMapping, known: _Known, *, policy: Policy
         consented_at=known.consented.get(customer),
         count_opens=rules.counts_opens(policy, known.opens[customer]),
         count_clicks=rules.counts_clicks(policy, known.opens[customer]),
-        standing=standing,
+        standing=_standing(message, row, known, policy=policy),
+        bought_since=_bought_since(row, known.said),
     )
+
+
+def _standing(message: Claimed, row: sa.RowMapping, known: _Known, *, policy: Policy) -> eligibility.Standing:
+    customer, entry = row["customer"], known.said[message.campaign_id, message.version, message.step].campaign.entry
+    everywhere = known.received.get((customer, ""), lately.Received())
+    here = known.received.get((customer, message.channel), lately.Received())
+    address = known.addresses[message.channel].get(customer)
+    ahead, lasts = known.ahead.get(message.id, lately.Ahead()), timedelta(days=policy.cap_days)
+    return eligibility.Standing(
+        expires_at=message.expires_at,
+        address=address,
+        address_ok=_sound(message.channel, address),
+        consent=known.agreed[message.channel, message.purpose][customer],
+        suppressed=message.id in known.suppressed,
+        bought=customer in known.bought,
+        cart_state=row["cart_state"],
+        cart_touched_at=row["touched_at"],
+        quiet_for=shapes.length(entry.delay) if isinstance(entry, CartAbandoned) else timedelta(0),
+        received_lately=everywhere.number,
+        cap_frees_at=everywhere.first + lasts if everywhere.first else None,
+        timezone=row["timezone"],
+        channel=message.channel,
+        purpose=message.purpose,
+        left=message.id in known.left,
+        in_channel=here.number,
+        channel_frees_at=here.first + lasts if here.first else None,
+        ahead=ahead.everywhere,
+        ahead_in_channel=ahead.here,
+        rival=ahead.rival or (message.detail if message.reason == Reason.OUTRANKED else None),
+        yielded=message.reason == Reason.OUTRANKED,
+    )
+
+
+def _bought_since(row: sa.RowMapping, said: Mapping[tuple[int, int, str], Said]) -> datetime | None:
+    """The moment from which any order makes this message pointless: of a cart, since it was touched; of a journey
+    that is to bring an order, since what it began with. Not of one that an order began."""
+    if row["touched_at"] is not None:
+        touched: datetime = row["touched_at"]
+        return touched - timedelta(microseconds=1)
+    campaign = said[row["campaign_id"], row["version"], row["step"]].campaign
+    begun_by = campaign.entry.event if isinstance(campaign.entry, EventEntry) else ""
+    watches = (*campaign.exit_on, *([campaign.goal] if campaign.goal else []))
+    any_order = any(one.event == Name.ORDER_COMPLETED and not one.where and one.same == "none" for one in watches)
+    happened: datetime | None = row["happened_at"]
+    return happened if any_order and begun_by != Name.ORDER_COMPLETED else None
+
+
+def _left(conn: sa.Connection, rows: Sequence[sa.RowMapping], said: Mapping[tuple[int, int, str], Said]) -> set[UUID]:
+    """Those whose journey is over for a reason that also ends what it still wanted to say."""
+    gone = {row["message_id"] for row in rows if _over(row)}
+    by_campaign: dict[tuple[int, int], list[sa.RowMapping]] = {}
+    for row in rows:
+        if row["enrolment"] is not None:
+            by_campaign.setdefault((row["campaign_id"], row["version"]), []).append(row)
+    for inside in by_campaign.values():
+        campaign = said[inside[0]["campaign_id"], inside[0]["version"], inside[0]["step"]].campaign
+        asked = [{**row, "id": row["enrolment"], "person": row["customer"]} for row in inside]
+        for watch in campaign.exit_on:
+            happened = watching.happened(conn, watch, asked, since="happened_at")
+            gone |= {row["message_id"] for row in inside if row["enrolment"] in happened}
+    return gone
+
+
+def _over(row: sa.RowMapping) -> bool:
+    """She reached the goal, or her cart was emptied. An exit that is a step of its own ends nothing said before."""
+    return row["left_reason"] in ("converted", "emptied")
+
+
+def _suppressed(
+    conn: sa.Connection, rows: Sequence[sa.RowMapping], addresses: Mapping[str, Mapping[int, str]]
+) -> set[UUID]:
+    """Those whose address must not be used; an unsubscription is about marketing alone."""
+    hashed = {
+        row["message_id"]: (
+            row["channel"],
+            consent.address_hash(row["channel"], reachable.named(row["channel"], address, row["customer"])),
+        )
+        for row in rows
+        if (address := addresses[row["channel"]].get(row["customer"]))
+    }
+    if not hashed:
+        return set()
+    blocked = (sa.tuple_(suppressions.c.channel, suppressions.c.address_hash)).in_(set(hashed.values()))
+    query = sa.select(suppressions.c.channel, suppressions.c.address_hash, suppressions.c.reason).where(blocked)
+    reasons = {(channel, bytes(digest)): reason for channel, digest, reason in conn.execute(query)}
+    found = set()
+    for row in rows:
+        reason = reasons.get(hashed.get(row["message_id"], ("", b"")))
+        if reason is not None and not (reason == "unsubscribed" and row["purpose"] == eligibility.TRANSACTIONAL):
+            found.add(row["message_id"])
+    return found
+
+
+def told_before(conn: sa.Connection, batch: Sequence[Claimed]) -> set[UUID]:
+    """Those the send journal knows to have left this step to this address, about what happened no later, before the
+    database was restored."""
+    known, enrolments = ledger_tables.sent_before, tables.enrolments
+    if not batch:
+        return set()
+    query = (
+        sa.select(messages.c.id)
+        .join(
+            known,
+            (known.c.campaign_id == messages.c.campaign_id)
+            & (known.c.step == messages.c.step)
+            & (known.c.channel == messages.c.channel)
+            & (known.c.address_hash == messages.c.address_hash),
+        )
+        .outerjoin(enrolments, enrolments.c.id == messages.c.enrolment_id)
+        .where(
+            messages.c.id.in_([message.id for message in batch]),
+            sa.func.coalesce(enrolments.c.happened_at, messages.c.queued_at) <= known.c.at,
+        )
+    )
+    return set(conn.scalars(query))
 
 
 def _around(ids: Sequence[UUID]) -> sa.Select[Any]:
@@ -154,11 +264,14 @@ def _around(ids: Sequence[UUID]) -> sa.Select[Any]:
             messages.c.campaign_id,
             messages.c.version,
             messages.c.step,
+            messages.c.channel,
+            messages.c.purpose,
             tables.campaigns.c.name,
             tables.enrolments.c.context,
-            held.c.id.label("held"),
+            tables.enrolments.c.happened_at,
+            tables.enrolments.c.id.label("enrolment"),
+            tables.enrolments.c.reason.label("left_reason"),
             person.c.id.label("customer"),
-            person.c.email,
             person.c.first_name,
             person.c.last_name,
             person.c.locale,
@@ -190,16 +303,6 @@ def _cart(row: sa.RowMapping) -> Cart | None:
     return Cart(**values, state=row["cart_state"], lines=tuple(CartLine(**line) for line in row["cart__lines"]))
 
 
-def _received(conn: sa.Connection, ids: Sequence[int], *, since: datetime) -> dict[int, tuple[int, datetime | None]]:
-    """How many messages each customer got, or may have got, since then, and when the first of them left."""
-    counted = (
-        sa.select(messages.c.customer_id, sa.func.count(), sa.func.min(messages.c.submitted_at))
-        .where(messages.c.customer_id.in_(ids), messages.c.state.in_(COUNTED), messages.c.submitted_at > since)
-        .group_by(messages.c.customer_id)
-    )
-    return {customer: (number, first) for customer, number, first in conn.execute(counted)}
-
-
 def _consented(conn: sa.Connection, ids: Sequence[int]) -> dict[int, datetime]:
     granted = (
         sa.select(consents.c.customer_id, sa.func.max(consents.c.at))
@@ -214,11 +317,11 @@ def _consented(conn: sa.Connection, ids: Sequence[int]) -> dict[int, datetime]:
     return {customer: at for customer, at in conn.execute(granted)}
 
 
-def _sound(address: str | None) -> bool:
-    """Whether a mail could be addressed to it at all; nobody is asked whether it exists."""
+def _sound(channel: str, address: str | None) -> bool:
+    """Whether a message could be addressed to it at all; nobody is asked whether it exists."""
+    if not address or channel != "email":
+        return bool(address)
     try:
-        return bool(address) and bool(
-            validate_email(address or "", check_deliverability=False, test_environment=True, allow_smtputf8=False)
-        )
+        return bool(validate_email(address, check_deliverability=False, test_environment=True, allow_smtputf8=False))
     except EmailNotValidError:
         return False

@@ -4,9 +4,13 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a message stands. Before `submitting` nothing has left; from `uncertain` on, something may have."""
+    """Where a message stands. Before `submitting` nothing has left; from `uncertain` on, something may have.
+
+    `held` waits for a decision, a person's or a canary's, where `pending` waits for its time.
+    """
 
     PENDING = "pending"
+    HELD = "held"
     CLAIMED = "claimed"
     SUBMITTING = "submitting"
     ACCEPTED = "accepted"
@@ -34,12 +38,20 @@ class Reason(StrEnum):
     CART_EMPTIED = "cart_emptied"
     CART_CHANGED = "cart_changed"
     CAP = "cap"
+    OUTRANKED = "outranked"
     QUIET_HOURS = "quiet_hours"
+    LEFT_JOURNEY = "left_journey"
+    WARM_UP = "warm_up"
+    OVERDUE = "overdue"
+    SENDING_HELD = "sending_held"
+    CANARY = "canary"
+    SENT_BEFORE_RESTORE = "sent_before_restore"
     CHANNEL_NOT_CONNECTED = "channel_not_connected"
     CAMPAIGN_PAUSED = "campaign_paused"
     CAMPAIGN_CANCELLED = "campaign_cancelled"
     DUPLICATE_ADDRESS = "duplicate_address"
     TOO_LATE = "too_late"
+    DROPPED_BY_OPERATOR = "dropped_by_operator"
     CONTENT = "content"
     NO_CODE = "no_code"
     REFUSED = "refused"
@@ -58,13 +70,19 @@ FACTS = (State.ACCEPTED, State.DELIVERED, State.DROPPED, State.BOUNCED, State.CO
 """What a provider can prove, weakest first. A later report never takes back a stronger one."""
 
 MOVES: dict[State, frozenset[State]] = {
-    State.PENDING: frozenset({State.CLAIMED, State.EXPIRED, State.CANCELLED}),
+    # A database restored from a backup may call pending what the send journal knows has left.
+    State.PENDING: frozenset({State.CLAIMED, State.HELD, State.EXPIRED, State.CANCELLED, State.UNCERTAIN}),
+    State.HELD: frozenset({State.PENDING, State.EXPIRED, State.CANCELLED, State.UNCERTAIN}),
     State.CLAIMED: frozenset(
-        {State.PENDING, State.SUBMITTING, State.SKIPPED, State.FAILED, State.EXPIRED, State.CANCELLED}
+        {
+            *(State.PENDING, State.SUBMITTING, State.UNCERTAIN),
+            *(State.SKIPPED, State.FAILED, State.EXPIRED, State.CANCELLED),
+        }
     ),
     # Once the intent is committed, only evidence leads anywhere but into doubt: never back by a time-out.
     State.SUBMITTING: frozenset({State.PENDING, State.FAILED, State.UNCERTAIN, *FACTS}),
-    State.UNCERTAIN: frozenset({State.UNCONFIRMED, *FACTS}),
+    # Back to waiting only where the provider recognises what it took, or has told of everything it took since.
+    State.UNCERTAIN: frozenset({State.PENDING, State.FAILED, State.UNCONFIRMED, *FACTS}),
     State.UNCONFIRMED: frozenset(FACTS),
     **{fact: frozenset(FACTS[rank + 1 :]) for rank, fact in enumerate(FACTS)},
     **{end: frozenset() for end in (State.SKIPPED, State.FAILED, State.EXPIRED, State.CANCELLED)},

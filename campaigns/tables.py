@@ -50,6 +50,10 @@ campaigns = sa.Table(
     sa.Column("created_at", Time, nullable=False),
     sa.Column("updated_at", Time, nullable=False),
     sa.Column("launched_at", Time),
+    sa.Column("pause_reason", sa.Text, comment="why it was paused by itself: bounces complaints failures canary"),
+    sa.Column("pause_detail", Json, comment="the figures behind it"),
+    sa.Column("canary_left", sa.Integer, comment="messages the canary may still begin; empty when there is none"),
+    sa.Column("canary_since", Time, comment="when the last of its canary was handed over"),
 )
 
 campaign_versions = sa.Table(
@@ -82,7 +86,7 @@ enrolments = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     _customer(),
     sa.Column("entry_key", sa.Text, nullable=False, comment="the cart, the day: what makes two entries differ"),
-    sa.Column("arm", sa.Text, nullable=False, comment="treated or holdout"),
+    sa.Column("arm", sa.Text, nullable=False, comment="treated; holdout of the campaign; everywhere"),
     sa.Column("state", sa.Text, nullable=False, comment="waiting left"),
     sa.Column("step", sa.Text, nullable=False, comment="the id of the next step; empty when all are behind her"),
     sa.Column("step_since", Time, nullable=False, comment="waits count from here"),
@@ -94,6 +98,9 @@ enrolments = sa.Table(
     sa.Column("cart_ref", sa.BigInteger, sa.ForeignKey("carts.id", ondelete="CASCADE"), comment="the cart it is about"),
     sa.Column("context", Json, nullable=False, server_default="{}", comment="the event's properties, the product"),
     sa.Column("choices", Json, nullable=False, server_default="{}", comment="variants drawn, by experiment"),
+    sa.Column(
+        "said", sa.Integer, nullable=False, server_default="0", comment="messages it brought about; the audit adds up"
+    ),
     sa.UniqueConstraint("campaign_id", "customer_id", "entry_key"),
     sa.Index("enrolments_entry_key_idx", "campaign_id", "entry_key"),
     sa.Index("enrolments_due_idx", "campaign_id", "version", "wake_at", postgresql_where=sa.text("state = 'waiting'")),
@@ -183,6 +190,8 @@ messages = sa.Table(
     sa.Column("version", sa.Integer, nullable=False, comment="of the campaign: its words"),
     sa.Column("step", sa.Text, nullable=False),
     sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("purpose", sa.Text, nullable=False, server_default="marketing", comment="or transactional"),
+    sa.Column("priority", sa.Integer, nullable=False, server_default="50", comment="the higher goes first"),
     _customer(),
     sa.Column("entry_key", sa.Text, nullable=False),
     sa.Column("enrolment_id", sa.BigInteger, sa.ForeignKey("enrolments.id", ondelete="CASCADE")),
@@ -193,6 +202,9 @@ messages = sa.Table(
     sa.Column("detail", sa.Text, comment="the provider's or the template's own words"),
     sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
     sa.Column("refusals", sa.Integer, nullable=False, server_default="0", comment="retryable refusals that count"),
+    sa.Column(
+        "resends", sa.Integer, nullable=False, server_default="0", comment="times it left doubt to be sent again"
+    ),
     sa.Column("lease_token", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("lease_owner", sa.Text),
     sa.Column("lease_until", Time),
@@ -213,7 +225,8 @@ messages = sa.Table(
     sa.UniqueConstraint("campaign_id", "step", "channel", "customer_id", "entry_key"),
     # Two profiles, one mailbox: the same step of the same entry never goes twice to one address.
     sa.UniqueConstraint("campaign_id", "step", "channel", "address_hash", "entry_key"),
-    sa.Index("messages_pending_idx", "not_before", postgresql_where=sa.text("state = 'pending'")),
+    sa.Index("messages_due_idx", "campaign_id", "channel", "not_before", postgresql_where=sa.text("state = 'pending'")),
+    sa.Index("messages_held_idx", "campaign_id", "reason", postgresql_where=sa.text("state = 'held'")),
     sa.Index("messages_leased_idx", "lease_until", postgresql_where=sa.text("state IN ('claimed', 'submitting')")),
     sa.Index("messages_uncertain_idx", "submitted_at", postgresql_where=sa.text("state = 'uncertain'")),
     sa.Index(
@@ -283,6 +296,7 @@ provider_gates = sa.Table(
     sa.Column("blocked_until", Time),
     sa.Column("ambiguous_in_a_row", sa.Integer, nullable=False, server_default="0"),
     sa.Column("openings_in_a_row", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("heard_until", Time, comment="the youngest hand-over it has reported on: it tells of what it takes"),
     comment="Whether a provider may be spoken to right now",
 )
 

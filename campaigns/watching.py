@@ -1,6 +1,7 @@
 """Whether an event happened that a journey waits for: its goal, an exit, or what a step waits for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,10 +12,12 @@ from campaigns.definitions.steps import WaitFor
 from shop.tables import events, orders
 from shop.vocabulary import Name
 
+Row = sa.RowMapping | Mapping[str, Any]
+
 _ABOUT = {"cart": events.c.cart_id, "order": events.c.order_id, "product": events.c.product_id}
 
 
-def happened(conn: sa.Connection, watch: Watch | WaitFor, rows: Sequence[sa.RowMapping], *, since: str) -> set[int]:
+def happened(conn: sa.Connection, watch: Watch | WaitFor, rows: Sequence[Row], *, since: str) -> set[int]:
     """The ids of those of these enrolments whose customer did it after the time in column `since`; one statement.
 
     A cancelled order did not happen.
@@ -45,7 +48,7 @@ def happened(conn: sa.Connection, watch: Watch | WaitFor, rows: Sequence[sa.RowM
     return set(conn.scalars(sa.select(of.c.id).where(sa.exists(sa.select(events.c.key).where(*clauses)))))
 
 
-def _about(row: sa.RowMapping, watch: Watch | WaitFor) -> str | None:
+def _about(row: Row, watch: Watch | WaitFor) -> str | None:
     """The cart, order or product of the entry, as events name it."""
     same = getattr(watch, "same", "none")
     told = (row["context"] or {}).get("event") or row["context"] or {}

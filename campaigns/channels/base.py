@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, TypeVar
 from uuid import UUID
@@ -103,6 +103,14 @@ class Carrier(Protocol[P]):
     @property
     def provider(self) -> str:
         """Who carries it: the name its gate and its reports go by."""
+
+    @property
+    def keeps_for(self) -> timedelta | None:
+        """How long it recognises a message it already took by its id, and takes it no second time; None: never."""
+
+    @property
+    def tells(self) -> bool:
+        """Whether it reports every message it took, so that its silence on one means something."""
 
     def deliver(self, batch: Sequence[P]) -> list[Receipt]:
         """Hands each over once and gives one receipt each, in the same order; never raises for what one may expect.

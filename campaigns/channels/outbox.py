@@ -1,7 +1,7 @@
 """The channel of development and demos: keeps what it would have sent, shown as a mailbox in the console."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -21,6 +21,14 @@ class OutboxChannel:
     @property
     def provider(self) -> str:
         return "outbox"
+
+    @property
+    def keeps_for(self) -> timedelta | None:
+        return timedelta(days=3650)
+
+    @property
+    def tells(self) -> bool:
+        return False
 
     def deliver(self, batch: Sequence[Mail | Note]) -> list[Receipt]:
         return [self._deliver(message) for message in batch]

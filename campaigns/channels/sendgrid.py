@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from email.utils import parseaddr
 from functools import cached_property
 from uuid import UUID
@@ -67,6 +68,14 @@ class SendgridChannel:
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="sendgrid")
+
+    @property
+    def keeps_for(self) -> timedelta | None:
+        return None
+
+    @property
+    def tells(self) -> bool:
+        return True
 
     def deliver(self, batch: Sequence[Mail]) -> list[Receipt]:
         receipts = {mail.message_id: said for mail in batch if (said := _unsendable(mail))}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from uuid import UUID
 
@@ -99,6 +100,14 @@ class SmtpChannel:
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self._host.connections, thread_name_prefix="smtp")
+
+    @property
+    def keeps_for(self) -> timedelta | None:
+        return None
+
+    @property
+    def tells(self) -> bool:
+        return False
 
     def deliver(self, batch: Sequence[Mail]) -> list[Receipt]:
         if len(batch) == 1 or self._host.connections == 1:

@@ -25,6 +25,13 @@ class Goal(Watch):
     within: Duration | None = None
 
 
+class Canary(Shape):
+    """The first messages leave alone; the others wait this long and follow if nothing went wrong with those."""
+
+    messages: Annotated[int, Field(ge=10, le=5_000)] = 200
+    wait: Duration = "30m"
+
+
 Topic = Annotated[str, like(r"[a-z0-9][a-z0-9_-]{0,40}", "must be a short word, as among the topics of the settings")]
 
 
@@ -43,6 +50,7 @@ class Campaign(Shape):
     priority: Annotated[int, Field(ge=0, le=100)] = 50
     purpose: Literal["marketing", "transactional"] = "marketing"
     topic: Topic | None = None
+    canary: Canary | None = None
 
 
 def parse(value: object) -> Campaign:

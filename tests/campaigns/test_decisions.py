@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from campaigns import barcode, codes, eligibility, experiments, links, states
+from campaigns import barcode, codes, eligibility, experiments, hours, links, states
 from campaigns.eligibility import Hold, Send, Skip, Standing
 from campaigns.links import Links
 from campaigns.rules import Policy
@@ -74,7 +74,7 @@ def test_what_only_delays_is_held_until_it_is_over() -> None:
     ],
 )
 def test_quiet_hours_end_at_the_hour_of_the_place_whatever_the_clocks_do(moment: str, awake: str) -> None:
-    found = eligibility.awake_at(datetime.fromisoformat(moment), ZoneInfo("Europe/Paris"), start=time(22), end=time(8))
+    found = hours.awake_at(datetime.fromisoformat(moment), ZoneInfo("Europe/Paris"), start=time(22), end=time(8))
     assert found == datetime.fromisoformat(awake)
 
 
@@ -90,8 +90,7 @@ def test_arms_are_stable_and_of_the_size_asked_for() -> None:
 
 
 def test_a_message_never_goes_back_once_its_intent_is_committed_but_by_an_answer() -> None:
-    assert State.PENDING not in states.MOVES[State.UNCERTAIN]
-    assert states.before(State.UNCERTAIN) == (State.SUBMITTING,)
+    assert State.PENDING not in states.MOVES[State.UNCONFIRMED] | states.MOVES[State.ACCEPTED]
     assert all(not states.MOVES[state] for state in states.NOT_SENT)
     assert set(states.MOVES) == set(State)
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from campaigns import enrolments, experiments, files, messages, plans, policy, reports, rules, tables
+from campaigns import enrolments, experiments, files, messages, plans, policy, reports, rules, settling, tables
 from campaigns.channels.base import Mail, Outcome, Receipt
+from campaigns.sending import Sending
 from foundation.database import Database
 from foundation.errors import Conflict, Invalid
 from shop import consent, inbox
@@ -25,6 +26,8 @@ class Carrier:
     """A provider that answers what it is told to, and keeps what it was handed."""
 
     provider = "carrier"
+    keeps_for: timedelta | None = None
+    tells = False
 
     def __init__(self) -> None:
         self.answer: Callable[[Mail], Receipt] = lambda mail: Receipt(mail.message_id, Outcome.ACCEPTED)
@@ -33,6 +36,9 @@ class Carrier:
     def deliver(self, batch: Sequence[Mail]) -> list[Receipt]:
         self.handed += batch
         return [self.answer(mail) for mail in batch]
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
     def always(self, outcome: Outcome, **more: Any) -> None:
         self.answer = lambda mail: Receipt(mail.message_id, outcome, "because", **more)
@@ -44,11 +50,11 @@ def carrier() -> Carrier:
 
 
 @pytest.fixture
-def sending(db: Database, carrier: Carrier, tmp_path: Path, now: datetime) -> Iterator[messages.Sending]:
+def sending(db: Database, carrier: Carrier, tmp_path: Path, now: datetime) -> Iterator[Sending]:
     with db.begin() as conn:
         world.stock_shop(conn, now=now)
         world.launch(conn, now=now)
-    yield world.sending(carrier, tmp_path)
+    yield world.sending(carrier, tmp_path, in_flight=1)
 
 
 def enrol(db: Database, *users: str, now: datetime, **traits: Any) -> datetime:
@@ -70,7 +76,7 @@ def states(db: Database) -> list[tuple[str, str | None]]:
 
 
 def test_a_message_with_a_missing_field_fails_with_its_name_and_nothing_is_sent(
-    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+    db: Database, sending: Sending, carrier: Carrier, now: datetime
 ) -> None:
     words = {"fr": {"subject": "Bonjour {{ customer.first_name }}", "heading": "h", "intro": "i"}}
     with db.begin() as conn:
@@ -85,7 +91,7 @@ def test_a_message_with_a_missing_field_fails_with_its_name_and_nothing_is_sent(
 
 
 def test_values_of_customers_and_products_are_escaped(
-    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+    db: Database, sending: Sending, carrier: Carrier, now: datetime
 ) -> None:
     due = enrol(db, "mallory", now=now, first_name="<script>alert(1)</script>{{ 7*7 }}")
     messages.deliver_due(db, sending, now=due)
@@ -94,7 +100,7 @@ def test_values_of_customers_and_products_are_escaped(
 
 
 def test_a_cart_line_of_a_stranger_leads_nowhere(
-    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+    db: Database, sending: Sending, carrier: Carrier, now: datetime
 ) -> None:
     with db.begin() as conn:
         world.make_customer(conn, "victim", at=now)
@@ -110,7 +116,7 @@ def test_a_cart_line_of_a_stranger_leads_nowhere(
 
 
 def test_the_holdout_is_enrolled_as_python_says_and_gets_nothing(
-    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+    db: Database, sending: Sending, carrier: Carrier, now: datetime
 ) -> None:
     with db.begin() as conn:
         plans.update(conn, files.DEMO, definition=world.relaunch(offer=None, holdout=50), now=now)
@@ -126,7 +132,7 @@ def test_the_holdout_is_enrolled_as_python_says_and_gets_nothing(
     assert (results.enrolled, results.held_out, results.planned) == (20, held_out, 20 - held_out)
 
 
-def test_a_cart_is_taken_up_once_and_an_old_one_never(db: Database, sending: messages.Sending, now: datetime) -> None:
+def test_a_cart_is_taken_up_once_and_an_old_one_never(db: Database, sending: Sending, now: datetime) -> None:
     enrol(db, "camille", now=now)
     with db.begin() as conn:
         world.make_customer(conn, "old", at=now - timedelta(days=9))
@@ -134,9 +140,7 @@ def test_a_cart_is_taken_up_once_and_an_old_one_never(db: Database, sending: mes
     assert enrolments.admit_due(db, now=now + 2 * HOUR) is None
 
 
-def test_the_cap_holds_over_campaigns_and_days(
-    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
-) -> None:
+def test_the_cap_holds_over_campaigns_and_days(db: Database, sending: Sending, carrier: Carrier, now: datetime) -> None:
     with db.begin() as conn:
         policy.save(conn, rules.Policy(quiet_from=None, quiet_until=None, cap_messages=1), now=now)
         plans.create(conn, "second", definition=world.relaunch(), now=now)
@@ -150,9 +154,7 @@ def test_the_cap_holds_over_campaigns_and_days(
     ]
 
 
-def test_a_pause_holds_and_a_cancel_ends(
-    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
-) -> None:
+def test_a_pause_holds_and_a_cancel_ends(db: Database, sending: Sending, carrier: Carrier, now: datetime) -> None:
     due = enrol(db, "a", "b", now=now)
 
     def pause_after_first(mail: Mail) -> Receipt:
@@ -173,7 +175,7 @@ def test_a_pause_holds_and_a_cancel_ends(
 
 
 def test_a_refused_message_is_tried_again_with_the_same_bytes(
-    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+    db: Database, sending: Sending, carrier: Carrier, now: datetime
 ) -> None:
     due = enrol(db, "camille", now=now)
     carrier.always(Outcome.REFUSED_RETRY)
@@ -189,7 +191,7 @@ def test_a_refused_message_is_tried_again_with_the_same_bytes(
 
 
 def test_a_provider_that_asks_for_silence_gets_it(
-    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+    db: Database, sending: Sending, carrier: Carrier, now: datetime
 ) -> None:
     due = enrol(db, "a", "b", "c", now=now)
     carrier.always(Outcome.REFUSED_RETRY, busy=True, retry_after=7.0)
@@ -202,7 +204,7 @@ def test_a_provider_that_asks_for_silence_gets_it(
 
 
 def test_five_silences_open_the_breaker_and_one_probe_closes_it(
-    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+    db: Database, sending: Sending, carrier: Carrier, now: datetime
 ) -> None:
     due = enrol(db, *(f"u{number}" for number in range(9)), now=now)
     carrier.always(Outcome.AMBIGUOUS)
@@ -216,12 +218,12 @@ def test_five_silences_open_the_breaker_and_one_probe_closes_it(
     messages.deliver_due(db, sending, now=due + timedelta(seconds=95))
     messages.deliver_due(db, sending, now=due + timedelta(seconds=96))
     assert len(carrier.handed) == 9, "what is uncertain is never sent again"
-    messages.sweep(db, now=due + timedelta(hours=26))
+    settling.sweep(db, now=due + timedelta(hours=26))
     assert states(db) == [("accepted", None)] * 3 + [("unconfirmed", "no_answer")] * 6
 
 
 def test_a_wrong_key_stops_the_provider_and_fails_nobody(
-    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+    db: Database, sending: Sending, carrier: Carrier, now: datetime
 ) -> None:
     due = enrol(db, "a", "b", now=now)
     carrier.always(Outcome.MISCONFIGURED)
@@ -233,7 +235,7 @@ def test_a_wrong_key_stops_the_provider_and_fails_nobody(
 
 
 def test_an_address_that_does_not_exist_is_never_used_again(
-    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+    db: Database, sending: Sending, carrier: Carrier, now: datetime
 ) -> None:
     due = enrol(db, "camille", now=now)
     carrier.always(Outcome.REFUSED_FINAL, bad_address=True)
@@ -245,16 +247,16 @@ def test_an_address_that_does_not_exist_is_never_used_again(
 
 
 def test_what_waited_too_long_is_not_sent_any_more(
-    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+    db: Database, sending: Sending, carrier: Carrier, now: datetime
 ) -> None:
     due = enrol(db, "camille", now=now)
     messages.deliver_due(db, sending, now=due + timedelta(hours=49))
-    messages.sweep(db, now=due + timedelta(hours=49))
+    settling.sweep(db, now=due + timedelta(hours=49))
     assert carrier.handed == [] and states(db) == [("expired", "too_late")]
 
 
 def test_an_order_answered_for_but_not_yet_in_the_record_stops_the_mail(
-    db: Database, sending: messages.Sending, carrier: Carrier, now: datetime
+    db: Database, sending: Sending, carrier: Carrier, now: datetime
 ) -> None:
     due = enrol(db, "camille", now=now)
     bought = {"order_id": "till-1", "products": [{"product_id": "cocotte", "quantity": 1}], "total": "189.00"}
@@ -267,7 +269,7 @@ def test_an_order_answered_for_but_not_yet_in_the_record_stops_the_mail(
 
 
 def test_every_hand_over_is_in_the_journal_before_it_leaves(
-    db: Database, sending: messages.Sending, carrier: Carrier, tmp_path: Path, now: datetime
+    db: Database, sending: Sending, carrier: Carrier, tmp_path: Path, now: datetime
 ) -> None:
     due = enrol(db, "camille", now=now)
 
@@ -299,7 +301,7 @@ def test_a_plan_that_names_no_offer_of_ours_is_refused(conn: sa.Connection, now:
 
 @pytest.mark.parametrize(("locale", "words"), [("fr", "votre panier vous attend"), ("en", "your basket is waiting")])
 def test_who_has_told_no_language_is_spoken_to_in_the_installations(
-    db: Database, carrier: Carrier, sending: messages.Sending, now: datetime, locale: str, words: str
+    db: Database, carrier: Carrier, sending: Sending, now: datetime, locale: str, words: str
 ) -> None:
     due = enrol(db, "mute", now=now, locale=None, first_name="Ada")
     messages.deliver_due(db, replace(sending, locale=locale), now=due)

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app import hooks
-from campaigns import enrolments, feedback, messages, tables
+from campaigns import enrolments, feedback, messages, settling, tables
 from campaigns.feedback import Kind, Report
 from foundation.database import Database
 from recommender import results, shown
@@ -96,7 +96,7 @@ def test_a_late_report_confirms_what_was_given_up_and_issues_its_code(db: Databa
         conn.execute(sa.update(tables.messages).values(state="unconfirmed", settled_at=now))
         conn.execute(sa.update(tables.promo_codes).values(state="reserved"))
         feedback.reported(conn, "p", [Report("1", Kind.DELIVERED, now, message_id=sent, attempt=1)], now=now)
-    messages.sweep(db, now=now)
+    settling.sweep(db, now=now)
     with db.begin() as conn:
         assert conn.scalar(sa.select(tables.promo_codes.c.state)) == "issued"
     assert row(db, sent)["state"] == "delivered"

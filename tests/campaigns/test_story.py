@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from campaigns import conversions, enrolments, feedback, messages, redeeming, reports, tables
+from campaigns import conversions, enrolments, feedback, messages, redeeming, reports, settling, tables
 from campaigns.channels.smtp import SmtpChannel
 from campaigns.promo_tables import promo_redemptions
+from campaigns.sending import Sending
 from campaigns.verdicts import Basket, Line
 from foundation.database import Database
 from shop import consent
@@ -22,14 +23,14 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 class Days:
     """The timetable run by hand: whatever is due at a moment."""
 
-    def __init__(self, db: Database, sending: messages.Sending) -> None:
+    def __init__(self, db: Database, sending: Sending) -> None:
         self.db, self.sending = db, sending
 
     def tick(self, now: datetime) -> None:
         enrolments.admit_due(self.db, now=now)
         enrolments.advance_due(self.db, now=now)
         messages.deliver_due(self.db, self.sending, now=now)
-        messages.sweep(self.db, now=now)
+        settling.sweep(self.db, now=now)
         conversions.credit_new_orders(self.db, now=now)
 
 
@@ -137,8 +138,8 @@ def test_an_order_between_rendering_and_sending_is_seen_at_the_last_second(
 
     enrolments.admit_due(db, now=at)
     enrolments.advance_due(db, now=at)
-    sending = messages.Sending(
-        email=days.sending.email,
+    sending = Sending(
+        channels=days.sending.channels,
         recommender=BuysMeanwhile(),
         links=world.LINKS,
         journal=days.sending.journal,

@@ -9,10 +9,11 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from campaigns import files, messages, plans, policy, rules, segments
+from campaigns import files, plans, policy, rules, segments
 from campaigns.channels import base
 from campaigns.journal import Journal
 from campaigns.links import Links
+from campaigns.sending import Sending
 from foundation import database
 from recommender import serving
 from recommender.slate import SlateItem
@@ -152,10 +153,15 @@ def order(
     )
 
 
-def sending(channel: base.Channel, folder: Path, **changes: Any) -> messages.Sending:
+def sending(channel: base.Channel, folder: Path, **changes: Any) -> Sending:
     """What sending needs, with the recommender of these tests."""
-    return messages.Sending(
-        email=channel, recommender=Shelf(), links=LINKS, journal=Journal(folder / "journal"), sender=SENDER, **changes
+    return Sending(
+        channels={"email": channel},
+        recommender=Shelf(),
+        links=LINKS,
+        journal=Journal(folder / "journal"),
+        sender=SENDER,
+        **changes,
     )
 
 

@@ -46,7 +46,7 @@ def prepare(db: Database, size: int, *, now: datetime) -> None:
         assert all(result.ok for result in catalogue.put(conn, [row], now=now))
         files.ensure_demo(conn, now=now, demo=False)
         plans.update(conn, files.DEMO, definition=world.relaunch(products=0), now=now)
-        policy.save(conn, rules.Policy(quiet_from=None, quiet_until=None), now=now)
+        policy.save(conn, rules.Policy(quiet_from=None, quiet_until=None, late_hours=48), now=now)
         plans.launch(conn, files.DEMO, now=now)
 
 

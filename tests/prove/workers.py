@@ -13,9 +13,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from campaigns import enrolments, feedback, messages
+from campaigns import enrolments, feedback, messages, settling
 from campaigns.channels.smtp import Host, SmtpChannel
 from campaigns.feedback import Kind, Report
+from campaigns.sending import Sending, passing
 from foundation.database import Database
 from tests.campaigns import world
 
@@ -33,6 +34,7 @@ class Setting:
     clock: float
     lease: float = 1.0
     speed: float = 60.0
+    in_flight: int = 1
 
     def now(self) -> datetime:
         return self.began_at + timedelta(seconds=(time.monotonic() - self.clock) * self.speed)
@@ -66,17 +68,17 @@ def once(setting: Setting, point: str, passes: int, victim: bool) -> None:
     enrolments.admit_due(db, now=now, checkpoint=checkpoint)
     enrolments.advance_due(db, now=now)
     messages.deliver_due(db, _sending(setting, checkpoint), now=now)
-    messages.sweep(db, now=now, checkpoint=checkpoint)
+    settling.sweep(db, now=now, checkpoint=checkpoint)
 
 
 def for_ever(setting: Setting) -> None:
     """Delivers and sweeps until killed."""
-    db, sending, turn = Database(setting.database_url), _sending(setting, messages.passing), 0
+    db, sending, turn = Database(setting.database_url), _sending(setting, passing), 0
     while True:
         try:
             messages.deliver_due(db, sending, now=setting.now())
             if turn % 20 == 0:
-                messages.sweep(db, now=setting.now())
+                settling.sweep(db, now=setting.now())
         except sa.exc.OperationalError:
             time.sleep(0.2)  # the database is being killed as well
         turn += 1
@@ -92,10 +94,12 @@ def reporting(setting: Setting, message_ids: list[Any]) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _sending(setting: Setting, checkpoint: Callable[[str], None]) -> messages.Sending:
+def _sending(setting: Setting, checkpoint: Callable[[str], None]) -> Sending:
     channel = SmtpChannel(Host("127.0.0.1", setting.port))
     lease = timedelta(seconds=setting.lease)
-    return world.sending(channel, setting.folder, lease=lease, batch=10, seconds=1.0, checkpoint=checkpoint)
+    return world.sending(
+        channel, setting.folder, lease=lease, batch=10, seconds=1.0, in_flight=setting.in_flight, checkpoint=checkpoint
+    )
 
 
 def unfinished(db: Database) -> int:
