@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -114,14 +113,22 @@ def of_customer(conn: sa.Connection, customer_id: int) -> Sequence[sa.RowMapping
     return conn.execute(query).mappings().all()
 
 
-def find(conn: sa.Connection, plain: str) -> "sa.Row[Any] | None":
-    """A code there is, with its `holder` as they are today; shared ones have none. What nobody holds is none."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A code there is: how people read it, and who holds it today; shared ones have no holder."""
+
+    shown: str
+    holder: int | None
+
+
+def find(conn: sa.Connection, plain: str) -> Known | None:
+    """The code, if there is one; what nobody holds is none."""
     query = (
         sa.select(promo_codes.c.shown, sa.func.coalesce(customers.c.merged_into, customers.c.id).label("holder"))
         .outerjoin(customers, promo_codes.c.customer_id == customers.c.id)
         .where(promo_codes.c.code == plain, promo_codes.c.state.not_in(("free", "released")))
     )
-    return conn.execute(query).one_or_none()
+    return next(iter(database.read(conn, query, Known)), None)
 
 
 def leaks(conn: sa.Connection, offer_id: int, *, limit: int) -> Sequence[Leak]:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeGuard
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -236,11 +237,11 @@ def _cost(product: Product) -> float | None:
     """In minor units: the attribute `cost` in the product's currency, else what `margin`, a share, leaves."""
     cost, margin = product.attributes.get("cost"), product.attributes.get("margin")
     if _number(margin) and product.price is not None:
-        return product.price * (1 - float(margin))
-    return float(cost) * 10.0 ** money.exponent(product.currency) if _number(cost) else None
+        return product.price * (1 - margin)
+    return cost * 10.0 ** money.exponent(product.currency) if _number(cost) else None
 
 
-def _number(value: object) -> bool:
+def _number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -172,14 +172,23 @@ def sell() -> BaseResponse:
         receipt = baskets.load(
             conn, pieces, now=now, code=code, customer=user_id, store_id=shop.store_id, delivered=False
         )
-    bought = {"order_id": order_id, "user_id": user_id, "store_id": shop.store_id, "now": now}
     try:
         with parts.current_parts().db.begin() as conn:
             taken = replace(receipt, cart_id=request.form.get("cart") or None)
-            sales.order(conn, taken, base_url=parts.current_parts().config.base_url, **bought)
+            sales.order(
+                conn,
+                taken,
+                base_url=parts.current_parts().config.base_url,
+                order_id=order_id,
+                user_id=user_id,
+                store_id=shop.store_id,
+                now=now,
+            )
     except Conflict as refusal:
         with parts.current_parts().db.begin() as conn:
-            sales.code_refused(conn, receipt, refusal, **bought)
+            sales.code_refused(
+                conn, receipt, refusal, order_id=order_id, user_id=user_id, store_id=shop.store_id, now=now
+            )
         return redirect(url_for("demo.till.till", code=code, line=request.form.getlist("line")), code=303)
     return redirect(url_for("demo.till.receipt", order_id=order_id), code=303)
 

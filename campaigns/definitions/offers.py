@@ -18,13 +18,14 @@ Empty = Literal["skip", "fallback", "without"]
 """What becomes of a message when there is no code for it: not sent, sent with the shared code, or sent without."""
 
 
-def _text(form: str, sentence: str) -> Any:
-    return Annotated[str, like(form, sentence), Field(json_schema_extra={"pattern": f"^{form}$"})]
+def _written(form: str) -> Any:
+    return Field(json_schema_extra={"pattern": f"^{form}$"})
 
 
-Currency = _text("[A-Z]{3}", "must be a three-letter code such as EUR")
-Prefix = _text("[A-Za-z0-9]{0,12}", "must be at most 12 letters and digits")
-Shared = _text("[A-Za-z0-9][A-Za-z0-9 _-]{2,38}[A-Za-z0-9]", "must be 4 to 40 letters, digits, dashes, spaces")
+_CURRENCY, _PREFIX, _SHARED = "[A-Z]{3}", "[A-Za-z0-9]{0,12}", "[A-Za-z0-9][A-Za-z0-9 _-]{2,38}[A-Za-z0-9]"
+Currency = Annotated[str, like(_CURRENCY, "must be a three-letter code such as EUR"), _written(_CURRENCY)]
+Prefix = Annotated[str, like(_PREFIX, "must be at most 12 letters and digits"), _written(_PREFIX)]
+Shared = Annotated[str, like(_SHARED, "must be 4 to 40 letters, digits, dashes, spaces"), _written(_SHARED)]
 Minor = Annotated[int, Field(ge=0, le=10**12)]
 
 
