@@ -1,0 +1,168 @@
+"""A journey built in a real browser: by keyboard and by pointer, in two tabs at once, over the end of a session."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from werkzeug.serving import make_server
+
+import app as front
+from app import parts
+from app.tables import sessions
+from campaigns import drafts, files, plans
+from campaigns.definitions import edits
+from tests import browser
+from tests.app import console_world
+from tests.app.console_world import EMAIL, PASSWORD
+
+pytestmark = [
+    pytest.mark.browser,
+    # A file the server was still reading when the page was left is left to Python to close.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
+]
+NAME = "basket-relaunch"
+PAGE = f"/console/campaigns/{NAME}/edit"
+
+
+@pytest.fixture
+def address(installation: parts.Parts) -> Iterator[str]:
+    """The console on a port of its own, with a campaign somebody began to write."""
+    console_world.make_user(installation)
+    with installation.db.begin() as conn:
+        files.start_from(conn, NAME, now=console_world.NOW)
+    server = make_server("127.0.0.1", 0, front.create_app(installation), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+    thread.join()
+
+
+@pytest.fixture
+def chromium() -> Iterator[Browser]:
+    path = browser.executable()
+    if path is None:
+        pytest.skip("no Chromium")
+    with sync_playwright() as engine:
+        launched = engine.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+def _open(chromium: Browser, address: str, *, locale: str = "en", width: int = 1440) -> Page:
+    context = chromium.new_context(viewport={"width": width, "height": 900}, locale=locale, timezone_id="Europe/Paris")
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    page.goto(f"{address}/console/sign-in?next={PAGE}")
+    _sign_in(page)
+    page.wait_for_url(f"**{PAGE}**")
+    return page
+
+
+def _sign_in(page: Page) -> None:
+    page.fill("#email", EMAIL)
+    page.fill("#password", PASSWORD)
+    page.click(".door .btn-primary")
+
+
+def _steps(page: Page) -> list[str]:
+    return [card.get_attribute("data-step") or "" for card in page.locator(".step[data-step]").all()]
+
+
+def _settled(page: Page, revision: int) -> None:
+    expect(page.locator("#flow")).to_have_attribute("data-revision", str(revision))
+    expect(page.locator("#fields [name=revision]")).to_have_value(str(revision))
+
+
+def test_a_journey_is_built_by_keyboard_alone(chromium: Browser, address: str, installation: parts.Parts) -> None:
+    page = _open(chromium, address)
+    page.locator("#step-reminder [data-stop]").focus()
+    page.keyboard.press("a")
+    expect(page.locator("#adder")).to_be_visible()
+    page.keyboard.press("f")
+    _settled(page, 1)
+    assert _steps(page)[:3] == ["reminder", "event", "a-day"]
+    expect(page.locator("#step-event [data-stop]")).to_be_focused()
+    page.keyboard.press("Alt+ArrowUp")
+    _settled(page, 2)
+    assert _steps(page)[:2] == ["event", "reminder"]
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Alt+ArrowRight")
+    _settled(page, 3)
+    assert page.locator(".way [data-step=reminder]").count() == 1, "the reminder went into the first way"
+    page.keyboard.press("c")
+    page.keyboard.press("v")
+    _settled(page, 4)
+    page.keyboard.press("Delete")
+    _settled(page, 5)
+    page.keyboard.press("Control+z")
+    _settled(page, 6)
+    assert "reminder-2" in _steps(page)
+    page.locator("#step-a-day [data-stop]").focus()
+    page.keyboard.press("Enter")
+    page.locator("[id='f-duration']").fill("3")
+    page.keyboard.press("Tab")
+    _settled(page, 7)
+    expect(page.locator("#step-a-day")).to_contain_text("Wait 3 hours")
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
+    with installation.db.begin() as conn:
+        draft = drafts.of(conn, plans.get(conn, NAME))
+    assert edits.find(draft.definition, "reminder").branch == "then"
+
+
+def test_a_step_is_dragged_and_its_fault_is_corrected_where_it_stands(chromium: Browser, address: str) -> None:
+    page = _open(chromium, address)
+    page.locator("#step-code").drag_to(page.locator(".edge").first)
+    _settled(page, 1)
+    assert _steps(page)[0] == "code"
+    page.locator("#step-a-day .tok").click()
+    expect(page.locator("[id='f-duration']")).to_be_focused()
+    page.keyboard.type("x")
+    page.keyboard.press("Tab")
+    _settled(page, 2)
+    expect(page.locator("#step-a-day .fault")).to_contain_text("must be a length of time")
+    expect(page.locator("[id='f-duration-fault']")).to_be_visible()
+    expect(page.locator("#jb-bar")).to_contain_text("1 fault to correct")
+    page.locator("[id='f-duration']").fill("2")
+    page.keyboard.press("Tab")
+    _settled(page, 3)
+    expect(page.locator("[id='f-duration-fault']")).to_be_hidden()
+    page.get_by_role("button", name="Launch").click()
+    page.get_by_role("dialog").get_by_role("button", name="Launch it").click()
+    page.get_by_text("It runs.", exact=True).wait_for()
+
+
+def test_two_tabs_at_once_lose_nothing(chromium: Browser, address: str) -> None:
+    page = _open(chromium, address)
+    other = page.context.new_page()
+    other.goto(address + PAGE + "?step=two-days")
+    page.goto(address + PAGE + "?step=a-day")
+    page.locator("[id='f-duration']").fill("5")
+    page.keyboard.press("Tab")
+    _settled(page, 1)
+    other.locator("[id='f-duration']").fill("9")
+    other.keyboard.press("Tab")
+    other.get_by_text("Somebody was quicker.").wait_for()
+    expect(other.locator("[id='f-duration']")).to_have_value("9")
+    other.get_by_role("button", name="Put mine on top").click()
+    _settled(other, 2)
+    expect(other.locator("#step-a-day")).to_contain_text("5 hours")
+    expect(other.locator("#step-two-days")).to_contain_text("9 days")
+
+
+def test_what_was_typed_outlives_the_session(chromium: Browser, address: str, installation: parts.Parts) -> None:
+    page = _open(chromium, address, locale="fr", width=390)
+    page.locator("#step-a-day .tok").click()
+    page.locator("[id='f-duration']").fill("7")
+    with installation.db.begin() as conn:
+        conn.execute(sa.delete(sessions))
+    page.keyboard.press("Tab")
+    page.get_by_role("link", name="Se reconnecter").click()
+    _sign_in(page)
+    page.wait_for_url(f"**{PAGE}**")
+    expect(page.locator("#step-a-day")).to_contain_text("7 heures")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
