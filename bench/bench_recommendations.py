@@ -146,19 +146,28 @@ class _Asking:
             properties = {"product_id": product}
             event = {"anonymousId": visitor, "event": "Product Added", "properties": properties}
             asked = f"/v1/recommendations?anonymous={visitor}&placement=store&n=12"
-            load.run(self._port, [self._request(asked)], connections=1)
+            before = self._products(asked)
             load.run(self._port, [self._request("/v1/track", orjson.dumps(event))], connections=1)
-            waits.append(self._shown(asked, product))
+            waits.append(self._changed(asked, before))
         ordered = sorted(waits)
-        return {"shop": shop, "what": "an event is seen", "p50 ms": ordered[len(ordered) // 2], "most ms": ordered[-1]}
+        return {
+            "shop": shop,
+            "what": "an event is seen",
+            "p50 ms": ordered[len(ordered) // 2],
+            "p99 ms": ordered[int(len(ordered) * 0.99) - 1],
+            "most ms": ordered[-1],
+        }
 
-    def _shown(self, asked: str, product: str) -> float:
-        """Milliseconds until an answer holds the product; at most two seconds."""
+    def _changed(self, asked: str, before: list[str]) -> float:
+        """Milliseconds until an answer is another one; at most two seconds."""
         began = time.perf_counter()
-        while time.perf_counter() - began < 2:
-            if f'"{product}"'.encode() in load.one(self._port, self._request(asked)):
-                break
+        while time.perf_counter() - began < 2 and self._products(asked) == before:
+            pass
         return (time.perf_counter() - began) * 1000
+
+    def _products(self, asked: str) -> list[str]:
+        answer = load.one(self._port, self._request(asked))
+        return [item["product_id"] for item in orjson.loads(answer.partition(b"\r\n\r\n")[2])["items"]]
 
     def _requests(self, names: Sequence[str], more: str) -> list[bytes]:
         return [self._request(f"/v1/recommendations?customer={name}&placement=home&n=12{more}") for name in names]

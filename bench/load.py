@@ -100,7 +100,7 @@ def one(port: int, request: bytes) -> bytes:
     """Sends one request over a connection of its own; the whole answer."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(request)
-        heard = b""
+        heard = connection.recv(65536)
         while not _whole(heard):
             heard += connection.recv(65536)
         return heard
