@@ -123,7 +123,7 @@ def due(conn: sa.Connection, known: Sequence[Kept], *, anonymous_id: str | None,
     first: dict[str, Kept] = {}
     for one in free:
         first.setdefault(definitions.in_place(one.block), one)
-    return Due(list(first.values()), _note(conn, person, now=now) if person else None)
+    return Due(list(first.values()), waiting(conn, person, now=now) if person else None)
 
 
 def _people(person: int) -> sa.ScalarSelect[int]:
@@ -165,7 +165,7 @@ def _worn(conn: sa.Connection, person: int | None, wanted: Sequence[Kept], *, no
     return worn | {block for block, times in seen.items() if times >= caps[block].times}
 
 
-def _note(conn: sa.Connection, person: int, *, now: datetime) -> Note | None:
+def waiting(conn: sa.Connection, person: int, *, now: datetime) -> Note | None:
     """The oldest message waiting for her; none once she said no to them."""
     if consent.states(conn, [person], channel="onsite")[person] == consent.State.DENIED:
         return None

@@ -1,7 +1,7 @@
 """A few words that wait for their customer on the shop's own pages: kept here, fetched and shown by the tracker."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import sqlalchemy as sa
 
@@ -38,8 +38,6 @@ class OnsiteChannel:
         """There is nothing to close: its connections are the database's."""
 
     def _deliver(self, note: Note) -> Receipt:
-        if note.expires_at <= datetime.now(UTC):
-            return Receipt(note.message_id, Outcome.REFUSED_FINAL, "its time was over")
         said = {"title": note.title, "text": note.text, "url": note.url, "image": note.image}
         row = {"message_id": note.message_id, "customer_id": int(note.addresses[0]), "said": said}
         try:

@@ -1,0 +1,251 @@
+"""A journey's messages by every channel but e-mail, from the step to the provider and back, through the one engine."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from campaigns import acting, connections, messages, onsite, subscriptions, tables
+from campaigns.channels import sms, sms_twilio, webpush
+from campaigns.channels.onsite import OnsiteChannel
+from campaigns.channels.outbox import OutboxChannel
+from campaigns.channels.push import Push
+from campaigns.channels.tables import push_subscriptions
+from campaigns.sending import Sending
+from foundation.database import Database
+from shop import consent
+from shop.tables import suppressions
+from tests.campaigns import journey, world
+from tests.contracts import providers, test_messengers
+from tests.contracts.providers import Answer, Asked, Provider, Rerouted, said
+
+BROWSER = test_messengers.a_browser(3)
+NUMBER = "+33612345678"
+ENTRY = {"type": "event", "event": "Quiz Taken"}
+KEYS = ["a key of these tests, long"]
+
+
+@dataclass
+class Peers:
+    """Push service and gateway, how they answer, and the sender that speaks to them."""
+
+    sending: Sending
+    service: Provider
+    gateway: Provider
+    answers: dict[str, Answer]
+
+
+@pytest.fixture
+def peers(db: Database, tmp_path: Path, now: datetime) -> Iterator[Peers]:
+    answers: dict[str, Answer] = {
+        "push": (201, {}, b""),
+        "sms": said(201, {"sid": "SM1", "status": "queued", "error_code": None}),
+    }
+
+    def pushed(asked: Asked) -> Answer:
+        return answers["push"]
+
+    def texted(asked: Asked) -> Answer:
+        return answers["sms"]
+
+    with ExitStack() as stack:
+        service = stack.enter_context(providers.speaking(pushed))
+        gateway = stack.enter_context(providers.speaking(texted))
+        account = sms.account(f"twilio+{gateway.url.replace('//', '//AC1:token@')}?from=%2B33644601234")
+        push = Push(web=webpush.WebPush(test_messengers.VOICE, transport=Rerouted(service.url)), app=None)
+        carriers = {
+            "push": push,
+            "sms": sms.SmsGateway(account, sms_twilio.Twilio()),
+            "whatsapp": sms.SmsGateway(account, sms_twilio.Twilio()),
+            "onsite": OnsiteChannel(db),
+        }
+        with db.begin() as conn:
+            world.stock_shop(conn, now=now)
+            for channel in ("sms", "whatsapp"):
+                connections.connect(conn, channel, "outbox:", keys=KEYS, origin="test", now=now)
+        yield Peers(replace(world.sending(OutboxChannel(db), tmp_path), channels=carriers), service, gateway, answers)
+        for carrier in carriers.values():
+            carrier.close()
+
+
+def camille(db: Database, now: datetime, *channels: str, **traits: Any) -> int:
+    """Somebody with a telephone and a browser, who agreed to these channels."""
+    with db.begin() as conn:
+        person = world.make_customer(
+            conn, "camille", at=now, consents=False, phone=NUMBER, first_name="Camille", **traits
+        )
+        said = [consent.Said(person, one, "marketing", consent.State.GRANTED, now, "form") for one in channels]
+        consent.record_many(conn, said, now=now)
+        subscriptions.keep(conn, person, BROWSER.subscription, user_agent="test", now=now)
+    return person
+
+
+def run(db: Database, peers: Peers, step: dict[str, Any], *, now: datetime) -> None:
+    """She does what the campaign waits for, and everything due is sent."""
+    journey.launch(db, ENTRY, [step], now=now)
+    with db.begin() as conn:
+        world.say(conn, "camille", "Quiz Taken", at=now)
+    journey.tick(db, now)
+    messages.deliver_due(db, peers.sending, now=now)
+
+
+def state(db: Database) -> tuple[str, str | None]:
+    with db.begin() as conn:
+        row = conn.execute(sa.select(tables.messages.c.state, tables.messages.c.reason)).one()
+    return row.state, row.reason
+
+
+WORDS = {"en": {"heading": "Hello {{ customer.first_name }}", "intro": "Your basket is waiting.", "button": "Resume"}}
+PUSH = {"type": "send", "id": "hello", "channel": "push", "words": WORDS, "link": "/demo/basket"}
+SMS = PUSH | {"channel": "sms"}
+
+
+def test_a_notification_reaches_her_browser_with_a_link_that_is_counted(
+    db: Database, peers: Peers, now: datetime
+) -> None:
+    camille(db, now, "push")
+    run(db, peers, PUSH, now=now)
+    assert state(db)[0] == "accepted"
+    told = BROWSER.read(peers.service.taken[0].body)
+    assert (told["title"], told["body"]) == ("Hello Camille", "Your basket is waiting.")
+    assert told["actions"] == [{"title": "Resume", "url": told["url"]}]
+    click = world.LINKS.read_click(told["url"].rpartition("/")[2])
+    assert click is not None and str(click.message_id) == told["id"]
+
+
+def test_without_consent_or_browser_nothing_is_pushed_and_the_ledger_says_why(
+    db: Database, peers: Peers, now: datetime
+) -> None:
+    camille(db, now, "email")
+    run(db, peers, PUSH, now=now)
+    assert state(db) == ("skipped", "no_consent") and peers.service.asked == []
+
+
+def test_who_has_no_browser_left_is_not_reached(db: Database, peers: Peers, now: datetime) -> None:
+    camille(db, now, "push")
+    with db.begin() as conn:
+        conn.execute(sa.delete(push_subscriptions))
+    run(db, peers, PUSH, now=now)
+    assert state(db) == ("skipped", "no_address")
+
+
+def test_a_browser_that_is_gone_is_forgotten_by_the_message_that_found_out(
+    db: Database, peers: Peers, now: datetime
+) -> None:
+    camille(db, now, "push")
+    peers.answers["push"] = (410, {}, b"")
+    run(db, peers, PUSH, now=now)
+    assert state(db)[0] == "failed"
+    with db.begin() as conn:
+        assert conn.scalar(sa.select(sa.func.count()).select_from(push_subscriptions)) == 0
+
+
+def test_a_wrong_key_pauses_the_channel_and_no_message_fails(db: Database, peers: Peers, now: datetime) -> None:
+    camille(db, now, "push")
+    peers.answers["push"] = (401, {}, b"bad token")
+    run(db, peers, PUSH, now=now)
+    assert state(db) == ("pending", "provider_misconfigured")
+    with db.begin() as conn:
+        gate = conn.execute(sa.select(tables.provider_gates)).mappings().one()
+    assert (gate["provider"], gate["breaker"]) == ("push", "open")
+
+
+def test_a_text_message_names_the_shop_and_how_to_stop(db: Database, peers: Peers, now: datetime) -> None:
+    camille(db, now, "sms")
+    run(db, peers, SMS, now=now)
+    assert state(db)[0] == "accepted"
+    form = peers.gateway.taken[0].form
+    assert form["To"] == NUMBER and form["Body"].startswith("Maison Aubier: Your basket is waiting.\nhttps://")
+    assert form["Body"].endswith("\nReply STOP to opt out")
+
+
+def test_a_stop_the_gateway_knows_of_becomes_ours(db: Database, peers: Peers, now: datetime) -> None:
+    person = camille(db, now, "sms")
+    peers.answers["sms"] = said(400, {"code": 21610, "message": "Attempt to send to unsubscribed recipient"})
+    run(db, peers, SMS, now=now)
+    assert state(db)[0] == "failed"
+    with db.begin() as conn:
+        assert consent.states(conn, [person], channel="sms")[person] == "denied"
+        assert conn.scalar(sa.select(suppressions.c.reason)) == "unsubscribed"
+
+
+def test_a_text_message_without_an_answer_is_never_sent_again(db: Database, peers: Peers, now: datetime) -> None:
+    camille(db, now, "sms")
+    peers.answers["sms"] = said(500, {})
+    run(db, peers, SMS, now=now)
+    peers.answers["sms"] = said(201, {"sid": "SM2"})
+    messages.deliver_due(db, peers.sending, now=now)
+    assert state(db)[0] == "uncertain" and len(peers.gateway.asked) == 1
+
+
+def test_words_nobody_would_read_to_the_end_fail_by_name(db: Database, peers: Peers, now: datetime) -> None:
+    camille(db, now, "sms")
+    run(db, peers, SMS | {"words": {"en": {"intro": "ê" * 500}}}, now=now)
+    assert state(db) == ("failed", "content") and peers.gateway.asked == []
+
+
+def test_whatsapp_carries_its_template_and_needs_a_consent_of_its_own(
+    db: Database, peers: Peers, now: datetime
+) -> None:
+    camille(db, now, "sms", "whatsapp")
+    step = {"type": "send", "id": "hello", "channel": "whatsapp"}
+    run(db, peers, step | {"template": {"name": "HX1", "values": ["{{ customer.first_name }}"]}}, now=now)
+    assert state(db)[0] == "accepted"
+    assert peers.gateway.taken[0].form["ContentVariables"] == '{"1":"Camille"}'
+
+
+def test_a_message_on_the_shops_pages_waits_for_her(db: Database, peers: Peers, now: datetime) -> None:
+    person = camille(db, now, "onsite")
+    run(db, peers, PUSH | {"channel": "onsite"}, now=now)
+    assert state(db)[0] == "accepted"
+    with db.begin() as conn:
+        world.say(conn, "camille", "Home Viewed", at=now)
+        note = onsite.waiting(conn, person, now=now)
+    assert note is not None and note.title == "Hello Camille"
+
+
+def test_a_channel_nobody_carries_is_planned_and_said(db: Database, peers: Peers, now: datetime) -> None:
+    camille(db, now, "sms")
+    with db.begin() as conn:
+        connections.disconnect(conn, "sms")
+    run(db, peers, SMS, now=now)
+    assert state(db) == ("skipped", "channel_not_connected")
+
+
+def test_the_best_channel_is_one_she_can_be_reached_by(db: Database, peers: Peers, now: datetime) -> None:
+    person = camille(db, now, "push", "sms")
+
+    def best() -> str:
+        with db.begin() as conn:
+            return acting.best_channels(conn, [person], purpose="marketing", now=now)[person]
+
+    assert best() == "push"
+    with db.begin() as conn:
+        conn.execute(sa.delete(push_subscriptions))
+    assert best() == "sms"
+    with db.begin() as conn:
+        connections.disconnect(conn, "sms")
+    assert best() == "email"
+
+
+def test_one_person_with_two_profiles_gets_one_text_message(db: Database, peers: Peers, now: datetime) -> None:
+    camille(db, now, "sms")
+    with db.begin() as conn:
+        other = world.make_customer(conn, "twin", at=now, consents=False)
+        said = consent.Said(other, "sms", "marketing", consent.State.GRANTED, now, "form")
+        consent.record_many(conn, [said], now=now)
+        conn.execute(sa.text("UPDATE customers SET phone = :number WHERE id = :id"), {"number": NUMBER, "id": other})
+    journey.launch(db, ENTRY, [SMS | {"words": {"en": {"intro": "Hi."}}}], now=now)
+    with db.begin() as conn:
+        for user in ("camille", "twin"):
+            world.say(conn, user, "Quiz Taken", at=now)
+    journey.tick(db, now)
+    messages.deliver_due(db, peers.sending, now=now)
+    with db.begin() as conn:
+        found = sorted(tuple(row) for row in conn.execute(sa.select(tables.messages.c.state, tables.messages.c.reason)))
+    assert len(peers.gateway.taken) == 1, found
