@@ -9,11 +9,12 @@ import sqlalchemy as sa
 
 from app import sending_domain, tables
 from app.parts import Parts
-from app.sending_domain import Finding
 from campaigns import offer_figures
 from campaigns.channels import dkim_signing, mime, smtp
 from foundation import jobs
 from foundation.config import Config
+
+Finding = sending_domain.Finding
 
 
 def examine(parts: Parts, *, now: datetime) -> list[Finding]:

@@ -26,10 +26,10 @@ from shop.events import Review
 from shop.stores import Store
 
 TITLE_LENGTH = 120
-CLIPPED = 100 * 1024
-"""Mail readers cut longer mails off: marketers are warned."""
 
 FOOTER = {"shown": True}
+CONFIRM = "/confirm"
+"""Where the button of a message leads that asks for a yes a second time."""
 OPEN_HOSTS = ("openstreetmap.org",)
 """Where our own blocks lead, whatever hosts the merchant lists."""
 
@@ -314,6 +314,8 @@ def button(
     """Where the message leads: what the marketer chose, else back to the basket, else to the product."""
     label, signed = spoken.spoken(occasion.says.words or {}, locale)[1].button, tracked.links
     chosen = occasion.says.link if isinstance(occasion.says, Send) else None
+    if chosen == CONFIRM:
+        return {"url": signed.confirm(occasion.message_id), "label": label or say.confirm}
     if chosen:
         url = tracked.to(links.leading(chosen, base_url=signed.base_url, hosts=occasion.policy.link_hosts))
         return {"url": url, "label": label or say.visit} if url else None

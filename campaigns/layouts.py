@@ -14,6 +14,8 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined, Template
 from mjml import mjml2html
 
+CLIPPED = 100 * 1024
+"""Mail readers cut longer mails off: marketers are warned."""
 FOLDER = Path(__file__).resolve().parent.parent / "templates" / "messages" / "email"
 
 _MARK = re.compile(r"{{.*?}}|{%.*?%}", re.DOTALL)

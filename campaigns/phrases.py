@@ -31,6 +31,7 @@ class Phrases:
     products_alone: str
     see_product: str
     visit: str
+    confirm: str
     lowest: str
     reviews: str
     why: str
@@ -67,6 +68,7 @@ _EN = Phrases(
     products_alone="Chosen for you",
     see_product="See the product",
     visit="Visit the shop",
+    confirm="I confirm",
     lowest="Lowest price of the last 30 days: {price}",
     reviews="What others say",
     why="You receive this e-mail because you accepted our offers and left a basket on {left}.",
@@ -102,6 +104,7 @@ _FR = Phrases(
     products_alone="Choisis pour vous",
     see_product="Voir le produit",
     visit="Voir la boutique",
+    confirm="Je confirme",
     lowest="Prix le plus bas des 30 derniers jours : {price}",
     reviews="Ce qu’en disent les clients",
     why="Vous recevez cet e‑mail car vous avez accepté nos offres et laissé un panier le {left}.",

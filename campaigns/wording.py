@@ -156,7 +156,7 @@ class _Full(str):
     def __getattr__(self, name: str) -> "_Full":
         return self
 
-    def __iter__(self) -> "Iterator[_Full]":  # type: ignore[override]
+    def __iter__(self) -> "Iterator[_Full]":
         return iter([self] * 50)
 
 

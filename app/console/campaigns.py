@@ -16,7 +16,20 @@ from app.console import campaign_list, charts, forms, journeys, mails, roles, se
 from app.console import customers as customer_pages
 from app.console import promotions as promotion_pages
 from app.parts import current_parts
-from campaigns import files, launching, ledger, offers, plans, policy, previews, reports, surveys, timing, webhooks
+from campaigns import (
+    files,
+    launching,
+    layouts,
+    ledger,
+    offers,
+    plans,
+    policy,
+    previews,
+    reports,
+    surveys,
+    timing,
+    webhooks,
+)
 from campaigns.definitions import content
 from campaigns.definitions.offers import Offer
 from campaigns.experiments import Lift
@@ -159,7 +172,16 @@ def preview(name: str) -> Response:
     except (WordingError, Conflict) as refused:
         said = i18n.gettext("This mail cannot be written:")
         return mails.answer(f"<p>{escape(said)} {escape(str(refused))}</p>", clickable=False)
-    return mails.answer(shown.html, clickable=False)
+    return mails.answer(shown.html, clickable=False, warning=_heavy(shown.html))
+
+
+def _heavy(html: str) -> str | None:
+    """What to know of a mail that readers will not see whole."""
+    size = len(html.encode())
+    if size <= layouts.CLIPPED:
+        return None
+    said = i18n.gettext("This mail weighs %(size)s kB: mail readers cut off what is beyond 100 kB.", size=size // 1024)
+    return str(said)
 
 
 def verdict(lift: Lift) -> words.Word:

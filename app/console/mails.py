@@ -3,12 +3,13 @@
 import re
 
 from flask import Response
+from markupsafe import escape
 
 SANDBOX = "allow-popups allow-popups-to-escape-sandbox"
 """What a mail one may click in is allowed: to open its links in a tab of their own."""
 
 
-def answer(html: str, *, clickable: bool) -> Response:
+def answer(html: str, *, clickable: bool, warning: str | None = None) -> Response:
     """The mail as a page for an `<iframe sandbox>`; its links open beside the console, or nowhere."""
     policy = "; ".join(
         (
@@ -19,7 +20,17 @@ def answer(html: str, *, clickable: bool) -> Response:
             "frame-ancestors 'self'",
         )
     )
-    return Response(framed(html), headers={"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"})
+    return Response(
+        framed(warned(html, warning) if warning else html),
+        headers={"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"},
+    )
+
+
+def warned(html: str, warning: str) -> str:
+    """The mail beneath a line that says what is wrong with it."""
+    line = f'<p role="alert" style="margin:0;padding:12px 20px;background:#fbe9d0;color:#5b3a06">{escape(warning)}</p>'
+    opened = re.search(r"<body[^>]*>", html, re.IGNORECASE)
+    return html[: opened.end()] + line + html[opened.end() :] if opened else line + html
 
 
 def framed(html: str) -> str:
