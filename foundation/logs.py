@@ -33,5 +33,6 @@ def configure(level: str = "INFO", stream: TextIO = sys.stderr) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for chatty in ("apscheduler", "alembic"):
+    # The HTTP client names every address it calls, and that of a browser or an account is nobody else's business.
+    for chatty in ("apscheduler", "alembic", "httpx2", "httpcore2"):
         logging.getLogger(chatty).setLevel("WARNING")

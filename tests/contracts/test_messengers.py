@@ -4,7 +4,10 @@ Firebase, gateways for text messages, WhatsApp, the shop's own pages, the mailbo
 import base64
 import hashlib
 import hmac
+import io
 import json
+import logging
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -26,6 +29,7 @@ from campaigns.channels.onsite import OnsiteChannel
 from campaigns.channels.outbox import OutboxChannel
 from campaigns.channels.push_encryption import Voice, encrypt
 from campaigns.channels.tables import onsite_notes
+from foundation import logs
 from foundation.database import Database
 from tests.campaigns import world
 from tests.conftest import NOW
@@ -416,6 +420,24 @@ def test_a_key_pair_is_the_same_at_every_start_and_fits_the_curve() -> None:
     assert Voice(VOICE.secret, "x").public == VOICE.public
     for secret in (b"\xff" * 32, b"\x00" * 31 + b"\x01"):
         assert len(signing.decode(Voice(signing.encode(secret), "x").public)) == 65
+
+
+def test_no_address_stands_in_the_log() -> None:
+    root, stream = logging.getLogger(), io.StringIO()
+    handlers, level = root.handlers[:], root.level
+    logs.configure(stream=stream)
+    try:
+        with providers.speaking(GOOD["webpush"]) as peer:
+            made = carrier("webpush", peer)
+            made.deliver([a_note(None)])
+            made.close()
+        with providers.speaking(GOOD["twilio"]) as peer:
+            made = carrier("twilio", peer)
+            made.deliver([a_note(None, addresses=("+33612345678",), channel="sms")])
+            made.close()
+    finally:
+        root.handlers[:], root.level = handlers, level
+    assert not re.search("browser-1|612345678|AC1|token", stream.getvalue())
 
 
 # --------------------------------------------------------------------------------------------------- devices
