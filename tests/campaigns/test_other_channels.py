@@ -151,8 +151,9 @@ def test_a_wrong_key_pauses_the_channel_and_no_message_fails(db: Database, peers
     run(db, peers, PUSH, now=now)
     assert state(db) == ("pending", "provider_misconfigured")
     with db.begin() as conn:
-        gate = conn.execute(sa.select(tables.provider_gates)).mappings().one()
-    assert (gate["provider"], gate["breaker"]) == ("push", "open")
+        mine = tables.provider_gates.c.provider == "push"
+        gate = conn.execute(sa.select(tables.provider_gates).where(mine)).mappings().one()
+    assert gate["breaker"] == "open"
 
 
 def test_a_text_message_names_the_shop_and_how_to_stop(db: Database, peers: Peers, now: datetime) -> None:
