@@ -1,5 +1,6 @@
 """The pure decisions: eligibility, arms, links, codes, bars."""
 
+import hmac
 import zlib
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
@@ -109,6 +110,11 @@ def test_links_are_read_back_by_old_keys_too_and_by_no_others() -> None:
     restored = both.read_restore(old.restore(5, code="X", message_id=message).rsplit("/", 1)[1])
     assert restored == links.Restore(5, "X", message)
     assert both.read_code(old.code_image("AB1").rsplit("/", 1)[1]) == "AB1"
+
+
+def test_tokens_are_signed_as_the_standard_says() -> None:
+    key = links._Key(b"k", b"derived" * 4)
+    assert key.sign(b"text") == hmac.digest(b"derived" * 4, b"text", "sha256"), "RFC 2104"
 
 
 def test_a_changed_token_is_nothing() -> None:
