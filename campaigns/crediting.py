@@ -16,7 +16,6 @@ from sqlalchemy.dialects import postgresql
 from campaigns import attribution, policy, tables
 from campaigns.attribution import Decision, Kind, Touch
 from foundation.database import Database
-from shop import arrays
 
 attributions = tables.attributions
 
@@ -145,8 +144,8 @@ def _keep(conn: sa.Connection, order_ids: Sequence[str], found: Sequence[Credite
     """Puts what was decided in the place of what was; gives how many moved."""
     kept = [one.order_id for one in found]
     gone = sa.delete(attributions).where(
-        attributions.c.order_id == sa.any_(sa.cast(arrays.texts(order_ids), postgresql.ARRAY(sa.Text))),
-        attributions.c.order_id != sa.all_(sa.cast(arrays.texts(kept), postgresql.ARRAY(sa.Text))),
+        attributions.c.order_id == sa.any_(sa.cast(list(order_ids), postgresql.ARRAY(sa.Text))),
+        attributions.c.order_id != sa.all_(sa.cast(kept, postgresql.ARRAY(sa.Text))),
     )
     moved = conn.execute(gone, execution_options={"preserve_rowcount": True}).rowcount
     if not found:

@@ -11,6 +11,7 @@ SHORT = settings(
     stateful_step_count=25,
     deadline=None,
     derandomize=True,
+    database=None,
     suppress_health_check=list(HealthCheck),
 )
 

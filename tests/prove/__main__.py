@@ -5,9 +5,14 @@ import tempfile
 import time
 from pathlib import Path
 
+import sqlalchemy as sa
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
 from foundation import postgres
-from foundation.database import Database
-from tests.prove import proofs, senders
+from foundation.database import Database, metadata
+from tests.campaigns import machine, test_machine
+from tests.prove import proofs, relaunch, senders
 from tests.prove.audience import Verdict
 
 
@@ -18,6 +23,8 @@ def main() -> None:
     asked.add_argument("--messages", type=int, default=10_000, help="under random murder (default 10,000)")
     asked.add_argument("--database-kills", type=int, default=4, help="of PostgreSQL itself (default 4)")
     asked.add_argument("--web-kills", type=int, default=20, help="of the web server that takes events in (default 20)")
+    asked.add_argument("--households", type=int, default=10_000, help="relaunched in simulated time (default 10,000)")
+    asked.add_argument("--examples", type=int, default=400, help="runs of the state machine (default 400)")
     given = asked.parse_args()
     with tempfile.TemporaryDirectory(prefix="relance-prove-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -32,6 +39,8 @@ def main() -> None:
                     proofs.database_murder(folder / "c9", size=6_000, kills=given.database_kills),
                 ),
                 taken_in(Database(url), folder, kills=given.web_kills),
+                relaunched(relaunch.relaunch(url, folder / "relaunch", size=given.households)),
+                random_days(Database(url), examples=given.examples),
             ]
         )
     raise SystemExit(0 if sound else 1)
@@ -63,6 +72,38 @@ def taken_in(db: Database, folder: Path, *, kills: int) -> bool:
     word = "held  " if record.sound else "BROKEN"
     print(f"{word} events: {figures}, {told.kills} kills ({time.monotonic() - began:.0f} s)", flush=True)
     return record.sound
+
+
+def relaunched(told: relaunch.Told) -> bool:
+    """The basket relaunch of thousands, killed at random: its report beside an independent count."""
+    audience, funnel, lift = told.report.funnel.audience, told.report.funnel, told.report.lift
+    word = "held  " if told.sound else "BROKEN"
+    figures = {
+        "everybody": audience.total,
+        "entered": audience.entered,
+        "held out": sum(audience.held_out.values()),
+        "refused": sum(audience.refused.values()),
+        "messages": sum(stage.planned for stage in funnel.stages),
+        "accepted": told.accepted,
+        "duplicates": told.duplicates,
+        "buyers": f"{lift.treated.buyers} and {lift.held_out.buyers} held out",
+        "orders credited": told.report.earned.orders,
+        "kills": told.kills,
+    }
+    said = ", ".join(f"{name} {figure}" for name, figure in figures.items())
+    print(f"{word} relaunch of {told.size}: {said} ({told.seconds:.0f} s)", *told.wrong, sep="\n       ", flush=True)
+    return told.sound
+
+
+def random_days(db: Database, *, examples: int) -> bool:
+    """The state machine at length."""
+    began, names = time.monotonic(), ", ".join(table.name for table in metadata.sorted_tables)
+    with db.begin() as conn:
+        conn.execute(sa.text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+    long = settings(test_machine.SHORT, max_examples=examples, stateful_step_count=60, derandomize=False)
+    run_state_machine_as_test(machine.machine(db), settings=long)
+    print(f"held   state machine: {examples} runs of 60 steps ({time.monotonic() - began:.0f} s)", flush=True)
+    return True
 
 
 def tell(name: str, before: list[Verdict], after: list[Verdict], *, seconds: float, more: str = "") -> bool:
