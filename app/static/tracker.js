@@ -312,15 +312,15 @@
   // Everything is drawn inside a shadow, so that neither the shop's style nor ours reaches the other, and from text
   // alone: nothing that came from the network is ever read as HTML. Banners and pop-ins lie above the page, slots fill
   // room the page has kept for them, so nothing that is already there moves.
-  var STYLE = ":host{all:initial}*{box-sizing:border-box}.b{font:16px/1.45 system-ui,sans-serif;color:#221f1a;background:#fffdf9}" +
-    ".banner{position:fixed;left:0;right:0;z-index:2147483000;display:flex;flex-wrap:wrap;gap:8px 16px;align-items:center;justify-content:center;padding:12px 56px 12px 16px;box-shadow:0 0 24px rgba(34,31,26,.18)}" +
+  var STYLE = ":host{all:initial;font-family:inherit}*{box-sizing:border-box}.b{font-size:16px;line-height:1.45;font-family:inherit;color:#221f1a;background:#fffdf9;text-align:start}" +
+    ".banner{position:fixed;left:0;right:0;z-index:2147483000;display:flex;flex-wrap:wrap;gap:8px 16px;align-items:center;justify-content:center;padding:12px 60px 12px 16px;box-shadow:0 0 24px rgba(34,31,26,.18)}" +
     ".top{top:0}.bottom{bottom:0}dialog{border:0;padding:28px;border-radius:14px;max-width:min(440px,calc(100vw - 32px));max-height:calc(100vh - 48px);overflow:auto;box-shadow:0 24px 80px rgba(34,31,26,.35)}" +
     "dialog::backdrop{background:rgba(34,31,26,.5)}.slot{display:block;padding:16px;border-radius:12px;height:100%;overflow:auto;position:relative}" +
-    "h2{font:600 19px/1.3 inherit;font-family:inherit;margin:0}.banner h2{font-size:16px}p{margin:6px 0 0;white-space:pre-line}.banner p{margin:0}img{max-width:100%;height:auto;border-radius:8px;display:block}" +
-    ".banner>img{height:40px;width:auto}dialog>img{margin-bottom:16px}a.go,button.go{display:inline-block;font:600 15px/1 inherit;font-family:inherit;padding:13px 18px;border:0;border-radius:8px;background:#221f1a;color:#fffdf9;text-decoration:none;cursor:pointer}" +
-    "dialog .go,.slot .go{margin-top:16px}.x{position:absolute;top:8px;right:8px;width:44px;height:44px;border:0;background:none;font:24px/1 inherit;cursor:pointer;color:inherit;border-radius:8px}" +
+    "h2{font-weight:600;font-size:20px;line-height:1.3;margin:0;padding-right:24px}.banner h2{font-size:16px;padding:0}p{margin:6px 0 0;white-space:pre-line}.banner p{margin:0}img{max-width:100%;height:auto;border-radius:8px;display:block}" +
+    ".banner>img{height:40px;width:auto}dialog>img{margin-bottom:16px}a,button{font-family:inherit}.go{display:inline-block;font-weight:600;font-size:15px;line-height:1;padding:14px 18px;border:0;border-radius:8px;background:#221f1a;color:#fffdf9;text-decoration:none;cursor:pointer}" +
+    "dialog .go,.slot .go{margin-top:16px}.x{position:absolute;top:8px;right:8px;width:44px;height:44px;border:0;background:none;font-size:26px;line-height:1;cursor:pointer;color:inherit;border-radius:8px}.banner .x{top:50%;transform:translateY(-50%)}" +
     "ul{list-style:none;margin:14px 0 0;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(120px,1fr));gap:12px}li a{color:inherit;text-decoration:none;display:block;font-size:14px}li img{aspect-ratio:1;object-fit:contain;width:100%;background:#f4efe6;margin-bottom:6px}li b{display:block;font-weight:600}" +
-    ":focus-visible{outline:3px solid #2b6cb0;outline-offset:2px}@media(prefers-color-scheme:dark){.b{background:#26231e;color:#f4efe6}a.go,button.go{background:#f4efe6;color:#221f1a}li img{background:#35312a}}" +
+    ":focus-visible{outline:3px solid #2b6cb0;outline-offset:2px}@media(max-width:640px){.banner{display:block}.banner .go{margin-top:8px}}@media(prefers-color-scheme:dark){.b{background:#26231e;color:#f4efe6}.go{background:#f4efe6;color:#221f1a}li img{background:#35312a}}" +
     "@media(prefers-reduced-motion:no-preference){.banner,dialog[open]{animation:in .25s ease-out}}@keyframes in{from{opacity:0}}";
   var drawn = [], waiting = [];
 
