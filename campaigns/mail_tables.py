@@ -51,3 +51,13 @@ provider_lists = sa.Table(
     sa.Column("read_until", Time, nullable=False),
     comment="Up to when the lists of addresses never to be used agree with the provider's",
 )
+
+warm_days = sa.Table(
+    "warm_days",
+    metadata,
+    sa.Column("host_group", sa.Text, primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("ceiling", sa.Integer, nullable=False),
+    sa.Column("sent", sa.Integer, nullable=False, server_default="0"),
+    comment="How many mails a new sender may give to each group of mailbox hosts, and gave",
+)
