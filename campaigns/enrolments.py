@@ -14,6 +14,7 @@ from campaigns import (
     given,
     hearing,
     journeys,
+    passages,
     plans,
     policy,
     segments,
@@ -140,12 +141,12 @@ def _advance_batch(conn: sa.Connection, followed: Followed, *, now: datetime) ->
         for key in asking:
             place, facts = standing[key]
             found = journeys.advance(followed.flow, place, facts, window=within, now=now)
-            before = turns[key].acts if key in turns else ()
-            turns[key] = replace(found, acts=(*before, *found.acts)) if before else found
+            turns[key] = journeys.joined(turns[key], found) if key in turns else found
         asking = [key for key in asking if turns[key].asks]
         _answer(conn, followed, standing, {key: turns[key] for key in asking}, now=now)
     said = acting.act(conn, followed, [(row, turns[row["id"]].acts) for row in rows], now=now)
     _store(conn, rows, turns, said, now=now)
+    passages.count(conn, followed, [(row["arm"], turns[row["id"]]) for row in rows])
     winners.expose(conn, followed, [(row, turns[row["id"]].place.choices) for row in rows], now=now)
     return len(rows)
 
