@@ -67,7 +67,8 @@ def _wanted(followed: Followed, row: sa.RowMapping, step: Send | Ask, best: dict
 
 def _purpose(definition: Campaign) -> str:
     """As consent is asked for it: marketing about one topic, if it has one."""
-    return f"{definition.purpose}/{definition.topic}" if definition.topic else definition.purpose
+    about = definition.topic if definition.purpose == "marketing" else None
+    return f"{definition.purpose}/{about}" if about else definition.purpose
 
 
 def best_channels(conn: sa.Connection, customer_ids: Collection[int], *, purpose: str, now: datetime) -> dict[int, str]:

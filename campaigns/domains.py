@@ -4,9 +4,8 @@ A host judges a sender it has never seen by its first days: few mails, to people
 day as long as hardly any comes back. Groups are who decides, not names: hotmail.fr is Microsoft's.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 GROUPS = ("gmail", "outlook", "yahoo", "apple", "orange", "free", "sfr", "laposte", "other")
 
@@ -24,6 +23,8 @@ _BRANDS = {
 }
 """Hosts with a name in every country."""
 
+KNOWN = 1_000_000
+"""From this many a day on, a sender is known and nothing limits it."""
 MOST_BOUNCED, MOST_COMPLAINED = 0.02, 0.001
 """Above either, the plan stands still for a day."""
 
@@ -50,24 +51,17 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class WarmUp:
-    """A plan: so many to each group on the first day, `factor` times as many on each day that follows a good one."""
+    """A plan: so many mails to each group on the first day, `factor` times as many on each day after a good one."""
 
     begins: date
     first_day: int = 500
     factor: float = 2.0
-    ends_at: int = 1_000_000
-    """From this many a day on, the sender is known and nothing limits it."""
 
-    def ceiling(self, today: date, past: Mapping[date, Day]) -> int | None:
-        """The most mails to one group today, given what came of its days since the beginning; None without limit.
+    def ceiling(self, before: int | None, went: Day | None) -> int:
+        """The most mails to one group on a day, given the ceiling of the last day it got any, and what came of them.
 
-        A day after one that went badly has the same ceiling again.
+        A day after one that went badly, or on which nothing was sent, has the same ceiling again.
         """
-        if today < self.begins:
+        if before is None or went is None:
             return self.first_day
-        most, day = float(self.first_day), self.begins
-        while day < today and most < self.ends_at:
-            went = past.get(day, Day())
-            most = most if went.bad or not went.sent else most * self.factor
-            day += timedelta(days=1)
-        return None if most >= self.ends_at else int(most)
+        return before if went.bad or not went.sent else min(int(before * self.factor), KNOWN)

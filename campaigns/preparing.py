@@ -19,6 +19,7 @@ from campaigns import (
     reachable,
     standing,
     tables,
+    warming,
     wording,
 )
 from campaigns.definitions import content as words
@@ -71,9 +72,29 @@ def prepare(
                     changes.append(Change(case.message, State.PENDING, reason, detail, not_before=until))
                 case eligibility.Skip(reason, detail):
                     changes.append(Change(case.message, State.SKIPPED, reason, detail))
+        going = _within_warm_up(conn, going, changes, rules=rules, now=now)
         prepared = _freeze(conn, going, changes, rules=rules, sending=sending, now=now)
         moves.change(conn, changes, now=now)
     return prepared, rules
+
+
+def _within_warm_up(
+    conn: sa.Connection, going: Sequence[Case], changes: list[Change], *, rules: Policy, now: datetime
+) -> list[Case]:
+    """Those a new sender may send today; a retry has its place already. The others wait for tomorrow."""
+    mails = [
+        (case.message.id, case.standing.address)
+        for case in going
+        if case.message.channel == "email" and case.standing.address and not case.message.attempt
+    ]
+    waiting = warming.over(conn, mails, rules=rules, now=now)
+    later = warming.tomorrow(rules, now=now)
+    changes += [
+        Change(case.message, State.PENDING, Reason.WARM_UP, not_before=later)
+        for case in going
+        if case.message.id in waiting
+    ]
+    return [case for case in going if case.message.id not in waiting]
 
 
 def _freeze(

@@ -8,7 +8,6 @@ from email.utils import parseaddr
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from campaigns import domains
 from campaigns.domains import WarmUp
 from foundation.errors import Fault, Invalid
 
@@ -28,7 +27,7 @@ class Policy:
 
     `opens` are measured of nobody (`off`), as the day of the last one alone (`hygiene`), or of who agreed (`consent`);
     `track_clicks` of `everyone` or of who agreed (`consent`). `topics` are what mails can be about, a short word and
-    its title. `rates` are the most mails a second to a group of mailbox hosts; `warm_up` limits each day's.
+    its title. `warm_up` limits what each group of mailbox hosts gets in a day from a new sender.
 
     The cap is over all channels and campaigns together; `channel_caps` bound one channel more tightly, over the same
     days. `holdout_percent` of all customers get no marketing at all. What is later than `late_hours` waits for a
@@ -54,7 +53,6 @@ class Policy:
     opens: str = "consent"
     track_clicks: str = "everyone"
     topics: Topics = field(default_factory=dict)
-    rates: Mapping[str, float] = field(default_factory=dict)
     warm_up: WarmUp | None = None
     channel_caps: Mapping[str, int] = field(default_factory=dict)
     holdout_percent: float = 0.0
@@ -213,17 +211,6 @@ def _topics(value: object) -> dict[str, str]:
     return {str(name): _line(title) for name, title in value.items()}
 
 
-def _rates(value: object) -> dict[str, float]:
-    if not isinstance(value, Mapping) or not set(value) <= set(domains.GROUPS):
-        raise ValueError(f"must hold mails a second by group of hosts: {', '.join(domains.GROUPS)}")
-    good = [
-        isinstance(rate, int | float) and not isinstance(rate, bool) and 0 < rate <= 10_000 for rate in value.values()
-    ]
-    if not all(good):
-        raise ValueError("must hold numbers above 0, at most 10000")
-    return {str(group): float(rate) for group, rate in value.items()}
-
-
 def _warm_up(value: object) -> WarmUp | None:
     if value is None or value == "":
         return None
@@ -259,7 +246,6 @@ _READERS = {
     "opens": _one_of(*OPENS),
     "track_clicks": _one_of(*CLICKS),
     "topics": _topics,
-    "rates": _rates,
     "warm_up": _warm_up,
     "channel_caps": _by_channel(0, 100),
     "holdout_percent": _percent(50),

@@ -18,6 +18,7 @@ class Word:
 
 MESSAGE = {
     "pending": Word(N_("Waiting"), "clock"),
+    "held": Word(N_("Held for a decision"), "hourglass", "warn"),
     "claimed": Word(N_("Taken up"), "hand"),
     "submitting": Word(N_("Being sent"), "send", "info"),
     "accepted": Word(N_("Accepted"), "check", "ok"),
@@ -262,7 +263,15 @@ REASONS = {
     "cart_emptied": N_("emptied the basket"),
     "cart_changed": N_("still busy with the basket"),
     "cap": N_("has had as many messages as allowed"),
+    "warm_up": N_("a new sender begins slowly; its turn is tomorrow"),
     "quiet_hours": N_("quiet hours where the customer lives"),
+    "outranked": N_("another campaign went first"),
+    "left_journey": N_("the journey was over"),
+    "warm_up": N_("the sender is still being introduced to this host"),
+    "overdue": N_("should have gone out long ago: waits for a decision"),
+    "dropped_by_operator": N_("somebody decided it was too late"),
+    "sending_held": N_("everything is held"),
+    "sent_before_restore": N_("had left before the database was restored"),
     "campaign_paused": N_("the campaign is paused"),
     "campaign_cancelled": N_("the campaign was cancelled"),
     "channel_not_connected": N_("no provider carries this channel yet"),
