@@ -12,7 +12,7 @@ from flask.cli import AppGroup
 from app.console import report_file
 from app.parts import current_parts
 from app.telling import told
-from campaigns import files, ledger, plans, reports
+from campaigns import audit, files, ledger, overdue, plans, reports, resending
 
 group = AppGroup("campaign", help="Campaigns as files, and what they do.")
 
@@ -58,6 +58,37 @@ def cancel(name: str) -> None:
     click.echo(f"{name} is cancelled; {flying} on their way already.")
 
 
+@group.command("overdue")
+@click.argument("name")
+@click.option("--send", "choice", flag_value="send", help="They are still wanted: they go out now.")
+@click.option("--drop", "choice", flag_value="drop", help="They are not wanted any more.")
+@told
+def late(name: str, *, choice: str | None) -> None:
+    """Tell what should have gone out long ago and waits for a decision; or decide."""
+    now = datetime.now(UTC)
+    with current_parts().db.begin() as conn:
+        plan = plans.get(conn, name)
+        if choice == "send":
+            click.echo(f"{overdue.send(conn, plan.id, now=now):,} messages go out now.")
+        elif choice == "drop":
+            click.echo(f"{overdue.drop(conn, plan.id, now=now):,} messages were dropped.")
+        for one in () if choice else overdue.counts(conn, campaign_id=plan.id):
+            click.echo(f"{one.number:,} messages, the first due at {one.oldest:%Y-%m-%d %H:%M} UTC: --send or --drop")
+
+
+@group.command("resend")
+@click.argument("name")
+@told
+def resend(name: str) -> None:
+    """Send the uncertain again of which a provider that reports has said nothing: a second one may arrive."""
+    parts = current_parts()
+    telling = {carrier.provider for carrier in parts.channels.values() if carrier.tells}
+    with parts.db.begin() as conn:
+        plan = plans.get(conn, name)
+        number = resending.of_campaign(conn, plan.id, telling, now=datetime.now(UTC))
+    click.echo(f"{number:,} messages are handed over once more.")
+
+
 @group.command("report")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -70,6 +101,8 @@ def report(name: str, *, as_json: bool) -> None:
         found = _facts(plan, reports.campaign(conn, plan.id, now=now))
         found["waiting"] = ledger.waiting(conn, plan.id)
         found["reasons"] = dict(ledger.reasons(conn, campaign_id=plan.id))
+        sums = audit.keep(conn, plan.id, now=now)
+        found["ledger"] = _added_up(sums)
         lines = list(report_file.rows(reports.full(conn, plan, now=now)))
     if as_json:
         found["report"] = [dict(zip(report_file.COLUMNS, line, strict=True)) for line in lines]
@@ -77,10 +110,25 @@ def report(name: str, *, as_json: bool) -> None:
         return
     for word in ("campaign", "state", "version", "enrolled", "waiting"):
         click.echo(word.ljust(44) + f"{found[word]}")
+    for word, number in found["ledger"].items():
+        click.echo(f"ledger, {word}".ljust(44) + f"{number:,}")
     for section, what, part, value, low, high in lines:
         said = "not conclusive yet" if value is None else f"{value:,}"
         between = f"  ({low:,} to {high:,}, at 95 %)" if low is not None and high is not None else ""
         click.echo(f"{section}, {what} {part}".strip().ljust(44) + said + between)
+
+
+def _added_up(sums: audit.Figures) -> dict[str, int]:
+    """The invariant: what came in is what went on and what left; what was wanted is what stands in the ledger."""
+    return {
+        "entered": sums.entered,
+        "held out": sums.held_out,
+        "wanted": sums.wanted,
+        "in the ledger": sums.planned,
+        "duplicates": sums.duplicates,
+        "lost": sums.lost,
+        "uncertain": sums.uncertain,
+    }
 
 
 def _facts(plan: plans.Plan, results: reports.Results) -> dict[str, Any]:

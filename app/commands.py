@@ -13,6 +13,7 @@ from flask.cli import AppGroup
 
 from app import (
     ad_commands,
+    backup_commands,
     campaign_commands,
     channel_commands,
     doctor,
@@ -34,6 +35,13 @@ KINDS = ("products", "customers", "events", "orders", "stores", "stock", "consen
 def register(app: Flask) -> None:
     """Puts every command on the application's command line."""
     for command in (migrate, user, key, import_file, train, predict, prepare, model, evaluate, export, erase, check):
+        app.cli.add_command(command)
+    for command in (
+        backup_commands.backup,
+        backup_commands.restore,
+        backup_commands.hold,
+        backup_commands.release_hold,
+    ):
         app.cli.add_command(command)
     app.cli.add_command(campaign_commands.group)
     app.cli.add_command(segment_commands.group)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from app import sending_domain, tables
 from app.parts import Parts
-from campaigns import offer_figures
+from campaigns import audit, holding, offer_figures
 from campaigns.channels import dkim_signing, mime, smtp
 from foundation import jobs
 from foundation.config import Config
@@ -23,6 +23,7 @@ def examine(parts: Parts, *, now: datetime) -> list[Finding]:
     try:
         with parts.db.begin() as conn:
             asked = [*_database(conn), _scheduler(conn, now), _model(conn, parts, now), _keys(conn), _pools(conn, now)]
+            asked += [_held(conn), _sums(conn)]
             return [settings, *asked, _channel(parts), _domain(parts)]
     except sa.exc.OperationalError as down:
         return [settings, Finding("database", False, f"does not answer: {down.orig}")]
@@ -46,6 +47,20 @@ def _scheduler(conn: sa.Connection, now: datetime) -> Finding:
     if silent > jobs.STALE:
         return Finding("scheduler", False, f"silent for {int(silent.total_seconds())} s: start python scheduler.py")
     return Finding("scheduler", True, "alive")
+
+
+def _held(conn: sa.Connection) -> Finding:
+    held = holding.held(conn)
+    if held is None:
+        return Finding("sending", True, "nothing holds it back")
+    return Finding("sending", False, f"everything is held ({held.reason}): read why, then flask release-hold")
+
+
+def _sums(conn: sa.Connection) -> Finding:
+    broken = [one.campaign for one in audit.broken(conn)]
+    if not broken:
+        return Finding("ledger", True, "adds up: nobody twice, nobody lost")
+    return Finding("ledger", False, f"does not add up: {', '.join(broken)}: see flask campaign report")
 
 
 def _model(conn: sa.Connection, parts: Parts, now: datetime) -> Finding:

@@ -86,7 +86,10 @@ def check(conn: sa.Connection, journal: Journal, *, now: datetime) -> Hold | Non
         hold(conn, "moved", detail=forgotten, now=now)
     elif forgotten["messages"]:
         hold(conn, "journal", detail=forgotten, now=now)
-    if held(conn) is not None:
+    standing = held(conn)
+    if standing is not None:
+        if forgotten["messages"]:
+            conn.execute(sa.update(installation).values(held_detail=standing.detail | forgotten))
         _refuse_again(conn, journal.refused(since=since - OVERLAP))
     return held(conn)
 
@@ -108,9 +111,11 @@ def _exists(conn: sa.Connection, line: Line) -> bool:
 
 
 def _newest(conn: sa.Connection) -> datetime:
-    """The youngest thing this database knows: its last hand-over or the last sign of life of its scheduler."""
+    """The youngest thing this database knows: its last hand-over, the last sign of life of its scheduler, or when
+    somebody last looked at what it had forgotten."""
     last = conn.scalar(sa.select(sa.func.max(attempts.c.started_at)))
-    known = [at for at in (last, jobs.last_beat(conn, "scheduler")) if at is not None]
+    looked = conn.scalar(sa.select(installation.c.released_at))
+    known = [at for at in (last, looked, jobs.last_beat(conn, "scheduler")) if at is not None]
     return max(known, default=datetime(1970, 1, 1, tzinfo=UTC))
 
 

@@ -16,7 +16,7 @@ from shop.tables import customers
 
 messages, contents, campaigns = tables.messages, tables.message_contents, tables.campaigns
 
-WAITING = (State.PENDING, State.CLAIMED, State.SUBMITTING)
+WAITING = (State.PENDING, State.HELD, State.CLAIMED, State.SUBMITTING)
 UNSURE = (State.UNCERTAIN, State.UNCONFIRMED)
 NOT_SENT = (State.SKIPPED, State.EXPIRED, State.CANCELLED)
 

@@ -323,6 +323,11 @@ def _give_to_ordinary_user(path: Path) -> None:
         os.chown(path, NOBODY, NOBODY)
 
 
+def program(name: str) -> str:
+    """The path of one of PostgreSQL's programs, of the same release as the embedded server."""
+    return str(_bin_directory() / name)
+
+
 def _bin_directory() -> Path:
     """Where the server's programs are: `PG_BINDIR`, else those that came by pip, else the system's newest."""
     candidates = [Path(os.environ["PG_BINDIR"])] if os.environ.get("PG_BINDIR") else []

@@ -17,11 +17,13 @@ from app.console import customers as customer_pages
 from app.console import promotions as promotion_pages
 from app.parts import current_parts
 from campaigns import (
+    audit,
     files,
     launching,
     layouts,
     ledger,
     offers,
+    overdue,
     plans,
     policy,
     previews,
@@ -128,6 +130,21 @@ def pause(name: str) -> BaseResponse:
     with current_parts().db.begin() as conn:
         flying = plans.pause(conn, name, now=datetime.now(UTC))
     flash(_stopped(i18n.gettext("Paused."), flying))
+    return redirect(url_for(".show", name=name), code=303)
+
+
+@bp.post("/<name>/overdue")
+@security.require_role(*roles.CHANGE)
+def decide_overdue(name: str) -> BaseResponse:
+    """What should have gone out long ago is still wanted, or not any more."""
+    now, wanted = datetime.now(UTC), request.form.get("wanted") == "yes"
+    with current_parts().db.begin() as conn:
+        plan = plans.get(conn, name)
+        number = overdue.send(conn, plan.id, now=now) if wanted else overdue.drop(conn, plan.id, now=now)
+    if wanted:
+        flash(i18n.ngettext("%(n)s message goes out now.", "%(n)s messages go out now.", number))
+    else:
+        flash(i18n.ngettext("%(n)s message was dropped.", "%(n)s messages were dropped.", number))
     return redirect(url_for(".show", name=name), code=303)
 
 
@@ -248,6 +265,8 @@ def _page(name: str, form: forms.Form) -> str:
             "answers": surveys.results(conn, plan.id),
             "alerts": surveys.alerts(conn, campaign_id=plan.id),
             "missed": timing.missed(conn, plan.id),
+            "overdue": overdue.counts(conn, campaign_id=plan.id),
+            "sums": audit.last(conn, campaign_id=plan.id),
             "dead_calls": webhooks.dead(conn, plan.id),
         }
     return render_template(

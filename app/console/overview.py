@@ -13,7 +13,7 @@ from app.console import customers as customer_pages
 from app.console import roles, words
 from app.i18n import N_
 from app.parts import current_parts
-from campaigns import ledger, plans, reports, surveys
+from campaigns import audit, holding, ledger, overdue, plans, reports, surveys
 from foundation import jobs
 from recommender import runs
 from shop import customers, events
@@ -83,7 +83,10 @@ def _greeting(name: str, points: int) -> str:
 def _points(conn: sa.Connection, now: datetime) -> list[Point]:
     return [
         *_scheduler(conn, now),
+        *_held(conn, now),
+        *_broken(conn, now),
         *_jobs(conn, now),
+        *_overdue(conn, now),
         *_uncertain(conn),
         *_unhappy(conn, now),
         *_campaigns(conn, now),
@@ -106,6 +109,67 @@ def _scheduler(conn: sa.Connection, now: datetime) -> list[Point]:
             url_for("console.health.index"),
             i18n.gettext("See the health"),
         )
+    ]
+
+
+def _held(conn: sa.Connection, now: datetime) -> list[Point]:
+    """Nothing leaves until an engineer has looked: the commonest cause is a backup that was brought back."""
+    held = holding.held(conn)
+    if held is None:
+        return []
+    forgotten = int(held.detail.get("messages") or 0)
+    said = i18n.ngettext(
+        "%(n)s message left after the backup was made; it is not sent again.",
+        "%(n)s messages left after the backup was made; none is sent again.",
+        forgotten,
+    )
+    return [
+        Point(
+            "shield-x",
+            "bad",
+            i18n.gettext("Everything is held: nothing is sent"),
+            (said + " " if forgotten else "") + i18n.gettext("flask release-hold lets messages leave again."),
+            filters.ago(held.since, now),
+            url_for("console.health.index"),
+            i18n.gettext("See the health"),
+        )
+    ]
+
+
+def _broken(conn: sa.Connection, now: datetime) -> list[Point]:
+    """The sums of a campaign do not hold: somebody got a message twice, or one is nowhere."""
+    return [
+        Point(
+            "circle-alert",
+            "bad",
+            i18n.gettext("“%(name)s” does not add up", name=one.campaign),
+            i18n.gettext(
+                "%(twice)s twice, %(lost)s lost, %(more)s too many.",
+                twice=one.figures.duplicates,
+                lost=one.figures.lost,
+                more=one.figures.surplus,
+            ),
+            filters.ago(one.broken_since or now, now),
+            url_for("console.campaigns.show", name=one.campaign),
+            i18n.gettext("Open it"),
+        )
+        for one in audit.broken(conn)
+    ]
+
+
+def _overdue(conn: sa.Connection, now: datetime) -> list[Point]:
+    """What should have gone out long ago, which a person decides on."""
+    return [
+        Point(
+            "hourglass",
+            "warn",
+            i18n.ngettext("%(n)s message is overdue", "%(n)s messages are overdue", one.number),
+            i18n.gettext("Of “%(name)s”: send them now, or drop them?", name=one.campaign),
+            filters.ago(one.oldest, now),
+            url_for("console.campaigns.show", name=one.campaign, _anchor="overdue"),
+            i18n.gettext("Decide"),
+        )
+        for one in overdue.counts(conn)
     ]
 
 
