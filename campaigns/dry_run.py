@@ -249,7 +249,7 @@ def _say(
     times = sent.setdefault(customer, list(known.received.get(customer, ())))
     if not address:
         outcome.held["no_address"] += 1
-    elif agreed != consent.State.GRANTED:
+    elif agreed != consent.State.GRANTED and (agreed == consent.State.DENIED or channel not in eligibility.OWN_PAGES):
         outcome.held["unsubscribed" if agreed == consent.State.DENIED else "no_consent"] += 1
     elif len(times) - bisect_left(times, at - timedelta(days=rules.cap_days)) >= rules.cap_messages:
         outcome.held["cap"] += 1

@@ -9,6 +9,8 @@ from campaigns.rules import Policy
 from campaigns.states import Reason
 
 TRANSACTIONAL = "transactional"
+OWN_PAGES = ("onsite",)
+"""Where a no is obeyed and no yes is asked for: the tracker, which shows it, has its own consent."""
 CAPPED = ("email", "push", "sms", "whatsapp")
 """Channels that disturb: caps and quiet hours are about these."""
 BY_TRADE = ("sms", "whatsapp")
@@ -99,7 +101,8 @@ def _permission(standing: Standing) -> Reason | None:
         return Reason.UNSUBSCRIBED
     if standing.suppressed:
         return Reason.SUPPRESSED
-    return None if standing.consent == "granted" or standing.wanted else Reason.NO_CONSENT
+    agreed = standing.consent == "granted" or standing.wanted or standing.channel in OWN_PAGES
+    return None if agreed else Reason.NO_CONSENT
 
 
 def _journey(standing: Standing) -> Reason | None:

@@ -130,7 +130,8 @@ WITH given AS (
             AND suppressions.address_hash = message.address_hash
             AND (suppressions.reason <> 'unsubscribed' OR message.purpose <> 'transactional'))
             THEN '{Reason.SUPPRESSED}'
-        WHEN message.purpose <> 'transactional' AND NOT EXISTS ({_SAID} AND consents.state = 'granted')
+        WHEN message.purpose <> 'transactional' AND message.channel <> 'onsite'
+            AND NOT EXISTS ({_SAID} AND consents.state = 'granted')
             THEN '{Reason.NO_CONSENT}'
         WHEN carts.state = 'ordered' OR EXISTS (SELECT FROM orders WHERE orders.customer_id = given.person
             AND orders.ordered_at > given.bought_since AND orders.state <> 'cancelled') THEN '{Reason.BOUGHT}'

@@ -55,6 +55,7 @@ def _said(part: Entry | Step) -> dict[str, Any]:
 READY = {
     "cart-relaunch": N_("Basket relaunch in one message"),
     "basket-relaunch": N_("Basket relaunch in three steps"),
+    "basket-everywhere": N_("A basket, by every channel"),
     "product-page": N_("Product page abandonment"),
     "welcome": N_("Welcome"),
     "review-request": N_("Review request after a purchase"),

@@ -201,13 +201,21 @@ def test_whatsapp_carries_its_template_and_needs_a_consent_of_its_own(
 
 
 def test_a_message_on_the_shops_pages_waits_for_her(db: Database, peers: Peers, now: datetime) -> None:
-    person = camille(db, now, "onsite")
+    person = camille(db, now)
     run(db, peers, PUSH | {"channel": "onsite"}, now=now)
     assert state(db)[0] == "accepted"
     with db.begin() as conn:
         world.say(conn, "camille", "Home Viewed", at=now)
         note = onsite.waiting(conn, person, now=now)
     assert note is not None and note.title == "Hello Camille"
+
+
+def test_a_no_to_messages_on_the_shops_pages_is_obeyed(db: Database, peers: Peers, now: datetime) -> None:
+    person = camille(db, now)
+    with db.begin() as conn:
+        consent.withdraw(conn, person, channel="onsite", source="preferences", now=now)
+    run(db, peers, PUSH | {"channel": "onsite"}, now=now)
+    assert state(db) == ("skipped", "unsubscribed")
 
 
 def test_a_channel_nobody_carries_is_planned_and_said(db: Database, peers: Peers, now: datetime) -> None:
