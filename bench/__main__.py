@@ -1,6 +1,7 @@
 """`make bench`: runs every benchmark, prints a table of ratios and writes `var/bench.json`.
 
-python -m bench [tracking import training recommendations quality slates predictions segments promotions mail start]
+python -m bench [tracking import training recommendations quality slates predictions segments promotions mail
+                 audiences start]
 """
 
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 import orjson
 
 from bench import (
+    bench_audiences,
     bench_import,
     bench_mail,
     bench_predictions,
@@ -34,6 +36,7 @@ BENCHMARKS = {
     "slates": bench_slates.run,
     "predictions": bench_predictions.run,
     "segments": bench_segments.run,
+    "audiences": bench_audiences.run,
     "promotions": bench_promotions.run,
     "mail": bench_mail.run,
     "start": bench_start.run,

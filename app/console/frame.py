@@ -54,7 +54,7 @@ NAVIGATION = (
     (
         ("sources.index", "plug", N_("Sources")),
         ("channels.index", "send", N_("Channels")),
-        ("webhooks.index", "send", N_("Webhooks")),
+        ("webhooks.index", "code-xml", N_("Webhooks")),
         ("health.index", "activity", N_("Health")),
     ),
 )

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import orjson
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
@@ -34,6 +35,7 @@ def index() -> str:
         state=state,
         states=webhooks.STATES,
         key=key,
+        written=lambda body: orjson.dumps(body, option=orjson.OPT_INDENT_2).decode(),
         words=words,
         paging=paging,
     )
