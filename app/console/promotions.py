@@ -4,7 +4,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -210,6 +210,7 @@ def _worth(offer: Offer) -> str:
 
 def conditions(offer: Offer) -> Sequence[tuple[str, str]]:
     """The terms of an offer beside what it takes off, each with its name; those that say nothing are left out."""
+    last = offer.ends_at - timedelta(seconds=1) if offer.ends_at else None
     once = i18n.gettext("once") if offer.once_per_customer else i18n.gettext("again and again")
     said = [
         (i18n.gettext("Holds for"), i18n.ngettext("%(n)s day", "%(n)s days", offer.valid_days)),
@@ -217,7 +218,7 @@ def conditions(offer: Offer) -> Sequence[tuple[str, str]]:
         (i18n.gettext("Where"), ", ".join(words.word(words.CHANNEL, one).word for one in offer.channels)),
         (i18n.gettext("In the shops"), ", ".join(offer.stores)),
         (i18n.gettext("From"), filters.day(offer.starts_at, "medium")),
-        (i18n.gettext("Until"), filters.day(offer.ends_at, "medium")),
+        (i18n.gettext("Until"), filters.day(last, "medium")),
         (i18n.gettext("A customer"), once),
         (i18n.gettext("With other codes"), i18n.gettext("yes") if offer.stackable else i18n.gettext("no")),
         (i18n.gettext("For its holder alone"), i18n.gettext("yes") if offer.holder_only else ""),
