@@ -187,6 +187,8 @@ def _rules(definition: Mapping[str, Any], rules: Policy) -> Iterator[Check]:
     yield Check("consent" if purpose == "marketing" else "service", "ok")
     held = definition.get("holdout_percent", 0)
     yield Check("holdout", "ok", {"percent": held}) if held else Check("holdout_none", "todo")
+    if canary := definition.get("canary"):
+        yield Check("canary", "ok", {"n": canary.get("messages", 200), "expires": canary.get("wait", "30m")})
     if rules.quiet_from is None or rules.quiet_until is None:
         yield Check("quiet_none", "todo")
         return

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.i18n import N_
 from campaigns.definitions import entries, steps
-from campaigns.definitions.campaign import Campaign, Goal
+from campaigns.definitions.campaign import Campaign, Canary, Goal
 from shop.vocabulary import Name
 
 Choices = tuple[tuple[str, str], ...]
@@ -357,6 +357,15 @@ SETTINGS: tuple[Field, ...] = (
     Field("exit_on", "exits", N_("It also ends when")),
     Field("starts_at", "moment", N_("Takes nobody in before"), optional=True),
     Field("ends_at", "moment", N_("Takes nobody in after"), optional=True),
+    Field(
+        "canary.messages",
+        "number",
+        N_("Messages that leave first, alone"),
+        N_("The others follow if nothing went wrong with those. Empty: all at once."),
+        suffix="10–5000",
+        optional=True,
+    ),
+    Field("canary.wait", "duration", N_("The others wait"), optional=True),
     Field("priority", "number", N_("Priority"), N_("Where several want the same customer; 0 to 100."), suffix="0–100"),
     Field(
         "purpose",
@@ -401,6 +410,8 @@ def default(of: Mapping[str, Any], name: str) -> Any:
     """What goes without saying; None where a field must be filled."""
     if name.startswith("goal."):
         return None if of.get("goal", "") is None else _of_model(Goal, name.removeprefix("goal."))
+    if name.startswith("canary."):
+        return _of_model(Canary, name.removeprefix("canary.")) if of.get("canary") is not None else None
     if name.startswith("reentry."):
         return _of_model(entries.Reentry, name.removeprefix("reentry."))
     return _of_model(MODELS.get(str(of.get("type")), Campaign), name)

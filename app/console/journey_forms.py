@@ -55,7 +55,7 @@ def _put(of: Json, name: str, value: Any) -> None:
         if not isinstance(holder.get(part), dict):
             holder[part] = {}
         holder = holder[part]
-    if value is None or value == journey_fields.default(of, name):
+    if value is None or way != ["canary"] and value == journey_fields.default(of, name):
         holder.pop(last, None)
     else:
         holder[last] = value
@@ -171,12 +171,15 @@ _READERS = {
 
 
 def settled(of: Json) -> Json:
-    """The campaign's own fields put right: a goal without an event is none, days without their rule are none."""
+    """The campaign's own fields put right: a goal without an event is none, as are days without their rule and
+    a canary without messages."""
     goal = of.get("goal")
     if goal is not None and "goal" in of and goal.get("event") == "":
         of["goal"] = None
     elif goal == {}:
         del of["goal"]
+    if "messages" not in (of.get("canary") or {}):
+        of.pop("canary", None)
     if of.get("reentry", {}).get("rule") != "after":
         of.get("reentry", {}).pop("days", None)
     if of.get("reentry") == {}:

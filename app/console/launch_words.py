@@ -27,6 +27,7 @@ SAID = {
     "holdout": N_("%(percent)s %% are left alone, to compare with"),
     "holdout_none": N_("Nobody is left alone, so what it causes cannot be said"),
     "quiet": N_("Quiet hours from %(start)s to %(end)s, where the customer lives"),
+    "canary": N_("The first %(n)s messages leave alone; the others wait %(expires)s"),
     "quiet_none": N_("No quiet hours are kept"),
     "late": N_("Too late after %(expires)s, which quiet hours alone may outlast"),
     "dry_run": N_("Dry run: %(entered)s come in over %(days)s days, %(a_day)s messages a day"),

@@ -119,12 +119,14 @@ def test_every_kind_of_step_and_entry_has_its_sentence_and_its_fields(
 
 
 def test_a_draft_is_published_launched_and_thrown_away(ines: FlaskClient, day: Day, installation: parts.Parts) -> None:
-    _act(ines, "write", 0, step="", title="A new title", holdout_percent="12,5", **{"goal.event": ""})
+    given = {"goal.event": "", "canary.messages": "50", "canary.wait.n": "1", "canary.wait.unit": "h"}
+    _act(ines, "write", 0, step="", title="A new title", holdout_percent="12,5", **given)
     assert _act(ines, "launch", 1).status_code == 303
     with installation.db.begin() as conn:
         plan = plans.get(conn, NAME)
     assert (plan.state, plan.version, plan.definition.title) == ("sending", 2, "A new title")
     assert plan.definition.holdout_percent == 12.5 and plan.definition.goal is None
+    assert plan.definition.canary and (plan.definition.canary.messages, plan.definition.canary.wait) == (50, "1h")
     _act(ines, "remove", 0, step="code")
     page = ines.get(f"/console/campaigns/{NAME}/compare").text
     assert "Taken out" in page and "Draft" in page

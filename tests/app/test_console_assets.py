@@ -14,7 +14,7 @@ from tests import translations
 ROOT = Path(__file__).resolve().parents[2]
 STATIC = ROOT / "app/static"
 TEMPLATES = sorted((ROOT / "templates/console").rglob("*.html"))
-CODE = sorted((ROOT / "app/console").glob("*.py"))
+CODE = [*sorted((ROOT / "app/console").glob("*.py")), *sorted((STATIC / "js").glob("*.js"))]
 SHEETS = ("base", "frame", "components", "charts", "pages", "styleguide", "journeys")
 WRITTEN = "\n".join(path.read_text() for path in (*TEMPLATES, *CODE))
 
