@@ -87,7 +87,7 @@ _KNOWN_LATER = (*entries.OF_CARTS, *entries.OF_PRODUCTS)
 """Whoever left a cart or looked at a product, and is nobody we can write to, may still say who she is in a while."""
 _COUNTED_FROM_NOW = (*entries.OF_CARTS, *entries.OF_PRODUCTS, *entries.TIMED)
 """The first wait of these begins when she enters; that of an event's entry, when the event happened."""
-_TURN = sa.text("SELECT pg_advisory_xact_lock(7263002, (:campaign % 2147483647)::int)")
+_TURN = sa.text("SELECT pg_advisory_xact_lock(7268, (:campaign % 2147483647)::int)")
 
 
 def _everywhere(conn: sa.Connection, plan: Plan) -> float:

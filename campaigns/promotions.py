@@ -118,7 +118,7 @@ def _ends(terms: Offer, zone: tzinfo, now: datetime) -> datetime:
 # One customer's codes of one offer are handed out by one worker at a time. In the order of their keys, so that two
 # batches never wait for each other; the lock ends with the transaction.
 _TURNS = sa.text(
-    "SELECT pg_advisory_xact_lock(7265, key) FROM ("
+    "SELECT pg_advisory_xact_lock(7267, key) FROM ("
     "SELECT DISTINCT hashint8(id # (CAST(:offer AS bigint) << 40)) AS key "
     "FROM unnest(CAST(:ids AS bigint[])) AS given (id) ORDER BY 1) AS keys"
 )

@@ -36,7 +36,7 @@ from shop.import_blocks import Block, Refused
 from shop.import_files import ImportFile
 from shop.import_refused import RefusedFile
 
-IMPORT_LOCK = 7263003
+IMPORT_LOCK = 7263005
 ROWS_AT_ONCE = 2000
 Progress = Callable[[int, int | None], None]
 """Told how much is done and of how much, in bytes of the file."""

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 members = tables.audience_members
 
 EVERY = timedelta(minutes=5)
-LOCK = 7264
+LOCK = 7266
 """Held, with the audience's id, by whoever brings one up to date."""
 
 Platforms = Mapping[str, Platform]
