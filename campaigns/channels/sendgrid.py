@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -93,12 +93,11 @@ class SendgridChannel:
         self.client.close()
 
     def _calls(self, mails: Sequence[Mail]) -> Iterator[_Call]:
-        """Which mails travel together: those of one campaign and one shape, each address once."""
-        alike: dict[tuple[object, ...], dict[str, Mail]] = {}
+        """Which mails travel together: those of one campaign, each address once."""
+        alike: dict[tuple[str, str], dict[str, Mail]] = {}
         for mail in mails:
-            group = alike.setdefault((mail.campaign, mail.sender, *sharing.shape(mail.html, mail.text)), {})
-            fits = mail.broadcast and self._recipients > 1 and sharing.shareable(mail.html, mail.text)
-            if not fits or mail.address.lower() in group:
+            group = alike.setdefault((mail.campaign, mail.sender), {})
+            if not mail.broadcast or self._recipients == 1 or mail.address.lower() in group:
                 yield _alone(mail)
             else:
                 group[mail.address.lower()] = mail
@@ -139,15 +138,25 @@ def _alone(mail: Mail) -> _Call:
     return _Call([mail], sharing.Shared(mail.html, mail.text, [{}]))
 
 
-def _together(mails: Sequence[Mail]) -> Iterable[_Call]:
-    """One call for all; whose own part is larger than SendGrid takes goes alone."""
+def _together(mails: Sequence[Mail]) -> Iterator[_Call]:
+    """One call for all that are made alike. Whose own part is larger than SendGrid takes goes alone; those made
+    otherwise are looked at by themselves."""
     shared = sharing.share([(mail.html, mail.text) for mail in mails])
-    heavy = [sharing.weight(values) > sharing.MOST_BYTES for values in shared.values]
-    if not any(heavy):
-        return [_Call(mails, shared)]
-    light = [mail for mail, too_much in zip(mails, heavy, strict=True) if not too_much]
-    alone = [_alone(mail) for mail, too_much in zip(mails, heavy, strict=True) if too_much]
-    return [*alone, *(_together(light) if light else ())]
+    light, others = list[tuple[Mail, dict[str, str]]](), list[Mail]()
+    for mail, values in zip(mails, shared.values, strict=True):
+        if values is None and len(mails) > 1:
+            others.append(mail)
+        elif values is None or sharing.weight(values) > sharing.MOST_BYTES:
+            yield _alone(mail)
+        else:
+            light.append((mail, values))
+    if light:
+        own = [values for _, values in light]
+        yield _Call([mail for mail, _ in light], sharing.Shared(shared.html, shared.text, own))
+    if len(others) < len(mails):
+        yield from _together(others) if others else ()
+    else:
+        yield from map(_alone, others)
 
 
 def payload(
@@ -160,7 +169,7 @@ def payload(
     whole.subject = mails[0].subject
     common = dict(set.intersection(*(set(mail.headers.items()) for mail in mails)))
     for mail, values in zip(mails, shared.values, strict=True):
-        whole.add_personalization(_personalization(mail, values, common))
+        whole.add_personalization(_personalization(mail, values or {}, common))
     whole.add_content(sg.Content(sg.MimeType.text, shared.text))
     whole.add_content(sg.Content(sg.MimeType.html, shared.html))
     for header, value in common.items():

@@ -2,6 +2,7 @@
 
 Mails of one campaign differ in a name, some links, a few prices. Line by line, what they share stays and what is in
 between becomes a tag; putting a mail's values back in gives its body to the letter. SendGrid calls these substitutions.
+A few mails show where all of them differ; the others are only cut there, and whoever does not fit is looked at too.
 """
 
 import itertools
@@ -13,34 +14,40 @@ from os.path import commonprefix
 MARK = "-rl"
 MOST_BYTES = 10_000
 """What the values of one recipient may weigh together."""
+SAMPLE, MOST_SAMPLED = 4, 12
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Bodies with tags, and for each mail, in order, the values that go where the tags stand."""
+    """Bodies with tags, and for each mail, in order, the values that go where the tags stand; None for one that is made
+    otherwise and shares nothing."""
 
     html: str
     text: str
-    values: Sequence[dict[str, str]]
-
-
-def shape(html: str, text: str) -> tuple[int, int]:
-    """Mails of another shape have nothing in common."""
-    return html.count("\n"), text.count("\n")
-
-
-def shareable(html: str, text: str) -> bool:
-    """Whether tags can be told from what the mail itself says."""
-    return MARK not in html and MARK not in text
+    values: Sequence[dict[str, str] | None]
 
 
 def share(bodies: Sequence[tuple[str, str]]) -> Shared:
-    """Takes what mails of one shape, all of them shareable, have in common; `bodies` are their HTML and text."""
+    """Takes what mails have in common that are made like the first; `bodies` are their HTML and text.
+
+    A mail that says what a tag could be taken for shares nothing either.
+    """
+    html, in_html = _cut([html for html, _ in bodies])
+    text, in_text = _cut([text for _, text in bodies])
+    fits = [
+        a is not None and b is not None and MARK not in "\n".join((*a, *b))
+        for a, b in zip(in_html, in_text, strict=True)
+    ]
+    if MARK in "\n".join((*html, *text)) or not any(fits):
+        return Shared("", "", [None] * len(bodies))
     tags: dict[tuple[str, ...], str] = {}
-    html = _common([html.split("\n") for html, _ in bodies], tags)
-    text = _common([text.split("\n") for _, text in bodies], tags)
-    values = [{tag: cells[index] for cells, tag in tags.items()} for index in range(len(bodies))]
-    return Shared(html, text, values)
+    bodies_of = (_tagged(html, _kept(in_html, fits), tags), _tagged(text, _kept(in_text, fits), tags))
+    places = itertools.count()
+    return Shared(*bodies_of, [_values(tags, next(places)) if fit else None for fit in fits])
+
+
+def _values(tags: dict[tuple[str, ...], str], place: int) -> dict[str, str]:
+    return {tag: cells[place] for cells, tag in tags.items()}
 
 
 def weight(values: dict[str, str]) -> int:
@@ -48,17 +55,57 @@ def weight(values: dict[str, str]) -> int:
     return len("".join(itertools.chain(values, values.values())).encode())
 
 
-def _common(columns: Sequence[list[str]], tags: dict[tuple[str, ...], str]) -> str:
-    """The lines of all, with a tag where they differ. The same difference again gets the same tag."""
-    first, *others = columns
-    lines, numbers = list(first), range(len(first))
-    differing = {n for other in others for n in itertools.compress(numbers, map(operator.ne, first, other))}
-    for number in differing:
-        cells = [column[number] for column in columns]
+def _kept(rows: Sequence[tuple[str, ...] | None], fits: Sequence[bool]) -> list[tuple[str, ...]]:
+    return [row for row, fit in zip(rows, fits, strict=True) if fit and row is not None]
+
+
+def _tagged(segments: Sequence[str], rows: Sequence[tuple[str, ...]], tags: dict[tuple[str, ...], str]) -> str:
+    """What all say, with a tag where they differ. The same difference again gets the same tag."""
+    named = [tags.setdefault(cells, f"{MARK}{len(tags)}-") for cells in zip(*rows, strict=True)]
+    return segments[0] + "".join(itertools.chain.from_iterable(zip(named, segments[1:], strict=True)))
+
+
+def _cut(texts: Sequence[str]) -> tuple[list[str], list[tuple[str, ...] | None]]:
+    """What all say, and what each says in between; None for one with another number of lines than the first."""
+    lines = texts[0].count("\n")
+    sample = [text for text in texts[:SAMPLE] if text.count("\n") == lines]
+    while True:
+        segments = _segments(sample)
+        rows = [_between(text, segments) for text in texts]
+        odd = [text for text, row in zip(texts, rows, strict=True) if row is None and text.count("\n") == lines]
+        if not odd:
+            return segments, rows
+        sample = [*sample, odd[0]] if len(sample) < MOST_SAMPLED else [*sample, *odd]
+
+
+def _segments(sample: Sequence[str]) -> list[str]:
+    """What all of them say, cut wherever they differ; between two cuts there is always the end of a line."""
+    first, *others = [text.split("\n") for text in sample]
+    differing = {n for other in others for n in itertools.compress(range(len(first)), map(operator.ne, first, other))}
+    segments, begin, kept = list[str](), 0, ""
+    for number in sorted(differing):
+        cells = [lines[number] for lines in (first, *others)]
         start = len(commonprefix(cells))
-        rests = [cell[start:] for cell in cells]
-        end = len(commonprefix([rest[::-1] for rest in rests]))
-        own = tuple(rest[: len(rest) - end] for rest in rests)
-        tag = tags.setdefault(own, f"{MARK}{len(tags)}-")
-        lines[number] = cells[0][:start] + tag + rests[0][len(rests[0]) - end :]
-    return "\n".join(lines)
+        end = len(commonprefix([cell[start:][::-1] for cell in cells]))
+        segments.append("\n".join([*([kept] if begin else []), *first[begin:number], first[number][:start]]))
+        begin, kept = number + 1, first[number][len(first[number]) - end :]
+    segments.append("\n".join([*([kept] if begin else []), *first[begin:]]))
+    return segments
+
+
+def _between(text: str, segments: Sequence[str]) -> tuple[str, ...] | None:
+    """What a text says between the segments, which are then all there is beside; None if they do not fit it.
+
+    A value ends in its line, so the next segment is found by the end of that line, not by searching for it.
+    """
+    if not text.startswith(segments[0]):
+        return None
+    values, place = [], len(segments[0])
+    for segment in segments[1:]:
+        cut = segment.find("\n")
+        end = len(text) - len(segment) if cut < 0 else text.find("\n", place) - cut
+        if end < place or not text.startswith(segment, end):
+            return None
+        values.append(text[place:end])
+        place = end + len(segment)
+    return tuple(values) if place == len(text) else None

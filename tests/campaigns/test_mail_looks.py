@@ -81,6 +81,14 @@ def test_pictures_and_links_are_hers_only_if_they_may_be(opens: bool, clicks: bo
     assert "https://aubier.example/p/cocotte" not in row["html"] or not clicks
 
 
+def test_a_second_yes_is_asked_for_by_the_button() -> None:
+    said = {"subject": "Un dernier clic", "heading": "Confirmez", "intro": "Est-ce bien vous ?"}
+    step = shapes.read(Send, {"type": "send", "id": "s", "words": {"fr": said}, "link": "/confirm"})
+    row = content.render(letters.occasion(says=step, cart=None), world.LINKS)
+    token = re.search(r"https://relance\.example/k/([^\s\"]+)", row["text"])
+    assert token and world.LINKS.read_confirm(token[1]) == letters.MESSAGE and "Je confirme" in row["html"]
+
+
 def test_each_order_of_blocks_is_compiled_once() -> None:
     kinds = ("header", "text", "footer")
     assert layouts.layout(kinds) is layouts.layout(kinds)

@@ -1,5 +1,6 @@
 """SendGrid as it is documented: many recipients a call, what is each one's own, refusals, its log and its lists."""
 
+import random
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -155,6 +156,31 @@ def test_an_address_of_another_script_is_refused_by_name_and_its_domain_carried(
     refused, taken = channel.deliver(batch)
     assert refused.outcome is Outcome.REFUSED_FINAL and "ASCII" in refused.detail
     assert taken.outcome is Outcome.ACCEPTED and host.delivered()[0]["to"] == "ada@xn--caf-dma.example"
+
+
+def test_whatever_mails_share_putting_their_own_back_gives_each_to_the_letter() -> None:
+    chance, shared = random.Random(1), 0
+    for _ in range(400):
+        lines = [_word(chance) for _ in range(chance.randrange(1, 6))]
+        bodies = [(_varied(chance, lines), _varied(chance, lines)) for _ in range(chance.randrange(1, 20))]
+        found = sharing.share(bodies)
+        for body, values in zip(bodies, found.values, strict=True):
+            if values is not None:
+                shared += 1
+                html, text = found.html, found.text
+                for tag, value in values.items():
+                    html, text = html.replace(tag, value), text.replace(tag, value)
+                assert (html, text) == body
+    assert shared > 1_000
+
+
+def _word(chance: random.Random) -> str:
+    return "".join(chance.choice('ab <"') for _ in range(chance.randrange(5)))
+
+
+def _varied(chance: random.Random, lines: list[str]) -> str:
+    made = [line if chance.random() < 0.5 else line[:1] + _word(chance) + line[1:] for line in lines]
+    return "\n".join([*made, *(["more"] if chance.random() < 0.1 else [])])
 
 
 # ------------------------------------------------------------------------------------------- the account
