@@ -273,7 +273,7 @@ def _event(name: str) -> str:
 
 def _days(_: Mapping[str, Any], value: Any) -> str:
     if not isinstance(value, int) or value == 0:
-        return tell(N_("On"))
+        return tell(N_("On the day of"))
     if value > 0:
         return tell_many(*ngettext("%(n)s day before", "%(n)s days before"), value)
     return tell_many(*ngettext("%(n)s day after", "%(n)s days after"), -value)

@@ -25,9 +25,9 @@ bp = Blueprint("rehearsals", __name__, url_prefix="/campaigns")
 
 DAYS = (7, 30, 90)
 SERIES = ("c1", "c2", "c3", "c4", "c6")
-WIDE, HIGH, LEFT, FOOT = 720, 150, 44, 22
+WIDE, HIGH, LEFT, FOOT, NAME = 960, 180, 44, 22, 48
 HOUR = timedelta(hours=1)
-MOST_BARS = 24 * 7
+MOST_BARS = 24 * 8
 """Bars side by side; with more days each stands for several hours."""
 
 
@@ -179,7 +179,8 @@ def _days(first: datetime, until: datetime, step: int, across: charts.Scale) -> 
     days = max(1, (until - first).days)
     every = max(1, -(-days // 7))
     named = [first + timedelta(days=n) for n in range(0, days + 1, every)]
-    return [(across.at((day - first) / HOUR / step), day) for day in named]
+    placed = [(across.at((day - first) / HOUR / step), day) for day in named]
+    return [(x, day) for x, day in placed if x <= WIDE - NAME]
 
 
 # --------------------------------------------------------------------------------------------------- moves
