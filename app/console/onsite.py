@@ -47,7 +47,12 @@ def index() -> str:
         kept = onsite.every(conn)
         figures = onsite.figures(conn, since=now - COUNTED)
     return render_template(
-        "console/onsite/index.html", kept=kept, figures=figures, nothing=onsite.Figures(), forms=dict(FORMS), states=STATES
+        "console/onsite/index.html",
+        kept=kept,
+        figures=figures,
+        nothing=onsite.Figures(),
+        forms=dict(FORMS),
+        states=STATES,
     )
 
 
