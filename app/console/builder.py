@@ -117,7 +117,7 @@ def add(name: str) -> BaseResponse | str:
     def change(conn: sa.Connection, plan: Plan, draft: Draft) -> tuple[Draft, str]:
         made = {"type": kind.type, "id": edits.fresh(edits.ids(draft.definition), kind.id), **kind.start}
         written = edits.insert(draft.definition, made, edits.spot(request.form.get("at", "head::")))
-        return _keep(conn, plan, written, "inserted", made["id"]), made["id"]
+        return _keep(conn, plan, written, what="inserted", step=made["id"]), made["id"]
 
     return _changed(name, change)
 
@@ -133,7 +133,7 @@ def move(name: str) -> BaseResponse | str:
         written = (
             edits.shift(draft.definition, step, way) if shift else edits.move(draft.definition, step, edits.spot(at))
         )
-        return _keep(conn, plan, written, "moved", step), step
+        return _keep(conn, plan, written, what="moved", step=step), step
 
     return _changed(name, change)
 
@@ -146,7 +146,7 @@ def copy(name: str) -> BaseResponse | str:
 
     def change(conn: sa.Connection, plan: Plan, draft: Draft) -> tuple[Draft, str]:
         written, made = edits.copy(draft.definition, step, edits.spot(at) if at else None)
-        return _keep(conn, plan, written, "copied", made), made
+        return _keep(conn, plan, written, what="copied", step=made), made
 
     return _changed(name, change)
 
@@ -158,7 +158,7 @@ def remove(name: str) -> BaseResponse | str:
     step = request.form.get("step", "")
 
     def change(conn: sa.Connection, plan: Plan, draft: Draft) -> tuple[Draft, str]:
-        return _keep(conn, plan, edits.remove(draft.definition, step), "removed", step), SETTINGS
+        return _keep(conn, plan, edits.remove(draft.definition, step), what="removed", step=step), SETTINGS
 
     return _changed(name, change)
 
@@ -171,7 +171,7 @@ def write(name: str) -> BaseResponse | str:
 
     def change(conn: sa.Connection, plan: Plan, draft: Draft) -> tuple[Draft, str]:
         written = _written(draft.definition, step, form)
-        return _keep(conn, plan, written, "changed" if step else "settings", step), step
+        return _keep(conn, plan, written, what="changed" if step else "settings", step=step), step
 
     return _changed(name, change, panel="do" in form or request.headers.get("HX-Trigger-Name") in REDRAWS)
 
@@ -317,7 +317,7 @@ def _context(conn: sa.Connection, page: Page) -> dict[str, Any]:
     }
 
 
-def _keep(conn: sa.Connection, plan: Plan, definition: Mapping[str, Any], what: str, step: str) -> Draft:
+def _keep(conn: sa.Connection, plan: Plan, definition: Mapping[str, Any], *, what: str, step: str) -> Draft:
     now = datetime.now(UTC)
     return drafts.change(conn, plan, definition, revision=_revision(), what=what, step=step, by=_who(), now=now)
 

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+import sqlalchemy as sa
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from markupsafe import escape
 from werkzeug.wrappers import Response as BaseResponse
@@ -254,21 +255,7 @@ def _page(name: str, form: forms.Form) -> str:
         plan = plans.get(conn, name)
         report = reports.campaign(conn, plan.id, now=datetime.now(UTC))
         person = customers.get_many(conn, [chosen]).get(chosen) if chosen else None
-        context: dict[str, Any] = {
-            "plan": plan,
-            "report": report,
-            "total": ledger.total(ledger.sums(conn, campaign_id=plan.id)),
-            "reasons": ledger.reasons(conn, campaign_id=plan.id),
-            "offers": [kept.terms for kept in offers.every(conn)],
-            "policy": policy.load(conn),
-            "waiting": ledger.waiting(conn, plan.id),
-            "answers": surveys.results(conn, plan.id),
-            "alerts": surveys.alerts(conn, campaign_id=plan.id),
-            "missed": timing.missed(conn, plan.id),
-            "overdue": overdue.counts(conn, campaign_id=plan.id),
-            "sums": audit.last(conn, campaign_id=plan.id),
-            "dead_calls": webhooks.dead(conn, plan.id),
-        }
+        context = _context_of(conn, plan, report)
     return render_template(
         "console/campaigns/show.html",
         form=form,
@@ -280,7 +267,7 @@ def _page(name: str, form: forms.Form) -> str:
         entry_waits=hasattr(plan.definition.entry, "delay"),
         fields=content.FIELDS,
         locales=content.LOCALES,
-        languages={"en": i18n.gettext("English"), "fr": i18n.gettext("French")},
+        languages=_languages(),
         stages=_stages(report),
         verdict=verdict(report.lift),
         headline=headline(report.lift),
@@ -290,6 +277,28 @@ def _page(name: str, form: forms.Form) -> str:
         person_name=customer_pages.name(person) if person else "",
         **context,
     )
+
+
+def _context_of(conn: sa.Connection, plan: plans.Plan, report: reports.Results) -> dict[str, Any]:
+    return {
+        "plan": plan,
+        "report": report,
+        "total": ledger.total(ledger.sums(conn, campaign_id=plan.id)),
+        "reasons": ledger.reasons(conn, campaign_id=plan.id),
+        "offers": [kept.terms for kept in offers.every(conn)],
+        "policy": policy.load(conn),
+        "waiting": ledger.waiting(conn, plan.id),
+        "answers": surveys.results(conn, plan.id),
+        "alerts": surveys.alerts(conn, campaign_id=plan.id),
+        "missed": timing.missed(conn, plan.id),
+        "overdue": overdue.counts(conn, campaign_id=plan.id),
+        "sums": audit.last(conn, campaign_id=plan.id),
+        "dead_calls": webhooks.dead(conn, plan.id),
+    }
+
+
+def _languages() -> dict[str, str]:
+    return {"en": i18n.gettext("English"), "fr": i18n.gettext("French")}
 
 
 def _shown_step(plan: plans.Plan) -> str | None:
