@@ -16,9 +16,9 @@ import sqlalchemy as sa
 import app.tables  # noqa: F401 - all tables must be known before the metadata is used
 import campaigns.audiences.tables
 import campaigns.channels.tables
-import campaigns.ledger_tables  # noqa: F401
-import campaigns.mail_tables  # noqa: F401
-import campaigns.promo_tables  # noqa: F401
+import campaigns.ledger_tables
+import campaigns.mail_tables
+import campaigns.promo_tables
 import campaigns.tables  # noqa: F401
 import recommender.tables  # noqa: F401
 import shop.tables  # noqa: F401

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from campaigns import enrolments, plans, policy, rules, segments, tables
+from campaigns import connections, enrolments, plans, policy, rules, segments, tables
 from foundation.database import Database
 from foundation.errors import Invalid
 from shop import catalogue, consent, stores
+from shop.tables import customers
 from tests.campaigns import world
 from tests.campaigns.journey import launch, people, queued, send, tick, wait
 
@@ -367,33 +368,25 @@ def test_who_is_under_way_finishes_as_it_began(shop: Database, now: datetime) ->
 
 
 # ------------------------------------------------------------------------------------------------- channels
-def test_her_best_channel_is_one_she_agreed_to_and_answers(shop: Database, now: datetime) -> None:
+def test_her_best_channel_is_one_she_agreed_to_and_can_be_reached_by(shop: Database, now: datetime) -> None:
     with shop.begin() as conn:
-        for user in ("push", "both", "none"):
-            world.make_customer(conn, user, at=now, consents=user == "both")
-        for user, channel in (("push", "push"), ("both", "sms")):
-            known = conn.scalar(sa.text("SELECT id FROM customers WHERE user_id = :u"), {"u": user})
-            consent.record(
-                conn,
-                customer_id=known or 0,
-                channel=channel,
-                purpose="marketing",
-                state="granted",
-                at=now,
-                source="x",
-                now=now,
-            )
+        connections.connect(conn, "sms", "outbox:", keys=["k" * 16], origin="test", now=now)
+        for number, (user, consents) in enumerate((("texts", False), ("both", True), ("none", False))):
+            person = world.make_customer(conn, user, at=now, consents=consents, phone=f"+3361234567{number}")
+            if user != "none":
+                given = {"channel": "sms", "purpose": "marketing", "state": "granted", "source": "x"}
+                consent.record(conn, customer_id=person, **given, at=now, now=now)
     launch(shop, SIGNED_UP, [send("hi", channel="best")], now=now)
-    for user in ("push", "both", "none"):
+    for user in ("texts", "both", "none"):
         say(shop, user, "Signed Up", at=now)
     tick(shop, now + MINUTE)
     with shop.begin() as conn:
         rows = conn.execute(
-            sa.select(tables.messages.c.channel, tables.messages.c.state, tables.messages.c.reason)
+            sa.select(customers.c.user_id, tables.messages.c.channel, tables.messages.c.state).join(
+                tables.messages, tables.messages.c.customer_id == customers.c.id
+            )
         ).all()
-    assert sorted(rows) == [
-        ("email", "pending", None), ("email", "pending", None), ("push", "pending", None),
-    ]  # fmt: skip
+    assert sorted(rows) == [("both", "email", "pending"), ("none", "email", "pending"), ("texts", "sms", "pending")]
 
 
 CROWD = """

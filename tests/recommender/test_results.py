@@ -254,10 +254,3 @@ def test_the_latest_slates_of_a_placement_are_remembered_for_rotation(world: Wor
         }
         assert shown.latest(conn, [ann], placement="email", slates=2)[ann] == {"pan", "pot"}
         assert shown.latest(conn, [ann], placement="email", slates=0) == {}
-
-
-def test_a_products_page_leads_back_to_the_product_of_the_slate(world: World) -> None:
-    slate_id = world.show("ann", "pan")
-    with world.db.begin() as conn:
-        assert shown.product_at(conn, slate_id, "https://shop.example/pan") == "pan"
-        assert shown.product_at(conn, slate_id, "https://shop.example/pot") is None
