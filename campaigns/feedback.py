@@ -155,6 +155,7 @@ def _move(conn: sa.Connection, state: State, reports: Sequence[Report], *, by: s
     mine = (
         messages.c.id == rows.c.message_id,
         messages.c.attempt == sa.func.coalesce(rows.c.attempt, messages.c.attempt),
+        messages.c.attempt > 0,
         messages.c.state.in_(before(state)),
     )
     conn.execute(sa.update(messages).where(*mine).values(values))

@@ -114,7 +114,7 @@ def _set(conn: sa.Connection, plan: Plan, *, left: int | None, since: datetime |
 
 def _states(conn: sa.Connection, campaign_id: int) -> Mapping[str, int]:
     query = sa.select(messages.c.state, sa.func.count()).where(messages.c.campaign_id == campaign_id)
-    return dict(conn.execute(query.group_by(messages.c.state)).tuples())
+    return {state: number for state, number in conn.execute(query.group_by(messages.c.state))}
 
 
 def _tally(conn: sa.Connection, campaign_id: int, *, since: datetime) -> Tally:

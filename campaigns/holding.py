@@ -162,7 +162,8 @@ def _doubt(conn: sa.Connection, lines: Sequence[Line]) -> None:
             "at": (given.Time, [line.at for line in last.values()]),
         },
     )
-    waiting = messages.c.state.in_((State.PENDING, State.HELD, State.CLAIMED, State.SUBMITTING))
+    states = (State.PENDING, State.HELD, State.CLAIMED, State.SUBMITTING, State.UNCERTAIN)
+    waiting = messages.c.state.in_(states) & (messages.c.attempt < rows.c.attempt)
     values = {
         "state": State.UNCERTAIN,
         "reason": Reason.NO_ANSWER,
@@ -178,7 +179,7 @@ def _doubt(conn: sa.Connection, lines: Sequence[Line]) -> None:
 
 def _keep(conn: sa.Connection, lines: Sequence[Line]) -> None:
     """Their rows are gone and will be made anew under other names: kept by campaign, step and address."""
-    ids = dict(conn.execute(sa.select(tables.campaigns.c.name, tables.campaigns.c.id)).tuples())
+    ids = {name: key for name, key in conn.execute(sa.select(tables.campaigns.c.name, tables.campaigns.c.id))}
     newest: dict[tuple[object, ...], dict[str, Any]] = {}
     for line in sorted(lines, key=lambda line: line.at):
         if line.campaign in ids:
@@ -188,7 +189,12 @@ def _keep(conn: sa.Connection, lines: Sequence[Line]) -> None:
                 "address_hash": line.address_hash,
                 "at": line.at,
             }
-    database.upsert(conn, sent_before, list(newest.values()), key=["campaign_id", "step", "channel", "address_hash"])
+    if not newest:
+        return
+    insert = postgresql.insert(sent_before)
+    last = {"at": sa.func.greatest(sent_before.c.at, insert.excluded.at)}
+    keyed = ["campaign_id", "step", "channel", "address_hash"]
+    conn.execute(insert.on_conflict_do_update(index_elements=keyed, set_=last), list(newest.values()))
 
 
 # ------------------------------------------------------------------------------------------------ refusals

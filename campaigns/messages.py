@@ -142,16 +142,29 @@ def _deliver(db: Database, lane: _Lane, *, sending: Sending, told: Counter[str],
         if held or not permit.allowed:
             return
         most = 1 if permit.probe else min(sending.batch, rate * AHEAD_SECONDS if rate else sending.batch)
-        batch = _claim(db, lane.name, sending, limit=most, now=now)
-        if not batch:
+        prepared, rules = _ready(db, lane, most=most, sending=sending, until=until, now=now)
+        if not prepared:
             return
-        sending.checkpoint("claimed")
-        inbox.drain(db)  # an order, a withdrawal answered for but not yet in the record counts as well
-        prepared, rules = preparing.prepare(db, batch, sending=sending, now=now)
         for handful in _handfuls(prepared, most=sending.in_flight):
             told.update(_hand_over(db, lane, handful, sending=sending, rules=rules, probe=permit.probe, now=now))
         if permit.probe:
             return
+
+
+def _ready(
+    db: Database, lane: _Lane, *, most: int, sending: Sending, until: float, now: datetime
+) -> tuple[list[Prepared], Policy]:
+    """The next that may go out; none once nothing is due, or the time is over. What does not go out is passed over, for
+    a probe must not be spent on it."""
+    prepared, rules = list[Prepared](), Policy()
+    while not prepared and time.monotonic() < until:
+        batch = _claim(db, lane.name, sending, limit=most, now=now)
+        if not batch:
+            break
+        sending.checkpoint("claimed")
+        inbox.drain(db)  # an order, a withdrawal answered for but not yet in the record counts as well
+        prepared, rules = preparing.prepare(db, batch, sending=sending, now=now)
+    return prepared, rules
 
 
 def _claim(db: Database, channel: str, sending: Sending, *, limit: int, now: datetime) -> list[Claimed]:

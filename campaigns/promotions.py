@@ -262,7 +262,8 @@ def release_reserved(conn: sa.Connection, message_ids: Collection[UUID], *, now:
     elsewhere = (
         sa.exists()
         .where(contents.c.promo_code == promo_codes.c.code, messages.c.id == contents.c.message_id)
-        .where(messages.c.state.not_in((*NOT_SENT, State.DROPPED)), messages.c.id.not_in(message_ids))
+        .where(messages.c.state.not_in((*NOT_SENT, State.DROPPED)) | (messages.c.resends > 0))
+        .where(messages.c.id.not_in(message_ids))
     )
     gone = promo_codes.c.code.in_(mine) & (promo_codes.c.state == "reserved") & ~elsewhere
     owners = list(conn.scalars(sa.select(promo_codes.c.customer_id).where(gone)))

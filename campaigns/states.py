@@ -70,12 +70,13 @@ FACTS = (State.ACCEPTED, State.DELIVERED, State.DROPPED, State.BOUNCED, State.CO
 """What a provider can prove, weakest first. A later report never takes back a stronger one."""
 
 MOVES: dict[State, frozenset[State]] = {
-    # A database restored from a backup may call pending what the send journal knows has left.
-    State.PENDING: frozenset({State.CLAIMED, State.HELD, State.EXPIRED, State.CANCELLED, State.UNCERTAIN}),
-    State.HELD: frozenset({State.PENDING, State.EXPIRED, State.CANCELLED, State.UNCERTAIN}),
+    # A database restored from a backup may call pending what the send journal knows has left; and what waits to be
+    # tried again may prove to have been taken the first time.
+    State.PENDING: frozenset({State.CLAIMED, State.HELD, State.EXPIRED, State.CANCELLED, State.UNCERTAIN, *FACTS}),
+    State.HELD: frozenset({State.PENDING, State.EXPIRED, State.CANCELLED, State.UNCERTAIN, *FACTS}),
     State.CLAIMED: frozenset(
         {
-            *(State.PENDING, State.SUBMITTING, State.UNCERTAIN),
+            *(State.PENDING, State.SUBMITTING, State.UNCERTAIN, *FACTS),
             *(State.SKIPPED, State.FAILED, State.EXPIRED, State.CANCELLED),
         }
     ),
