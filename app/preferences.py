@@ -122,6 +122,7 @@ def _granted(standing: dict[tuple[str, str], consent.State], channel: str, purpo
 CHOICES = {
     ("email", "marketing"): (i18n.N_("E-mails"), i18n.N_("Offers, and a word when you left something in your basket.")),
     ("sms", "marketing"): (i18n.N_("Text messages"), i18n.N_("Rare, and never at night.")),
+    ("whatsapp", "marketing"): (i18n.N_("WhatsApp"), i18n.N_("Rare, and never at night.")),
     ("push", "marketing"): (i18n.N_("Notifications"), i18n.N_("On the devices where you allowed them.")),
     ("ads", "marketing"): (i18n.N_("Advertising elsewhere"), i18n.N_("Showing you our products on other sites.")),
     ("any", "personalization"): (

@@ -6,6 +6,7 @@ whether or not that works. What a customer chooses to receive is in `preferences
 
 import logging
 from base64 import b64decode
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -66,7 +67,7 @@ def click(token: str) -> BaseResponse:
         _count(found)
     except Exception:
         log.exception("click not recorded", extra={"message_id": str(found.message_id)})
-    return redirect(_with(target, mt=token), code=302)
+    return redirect(_with(target, {"mt": token}), code=302)
 
 
 def _target(found: links.Click) -> str:
@@ -184,7 +185,7 @@ def restore(token: str) -> BaseResponse:
     if cart is None or target is None:
         nowhere()
     code = {"code": found.code} if found.code else {}
-    return redirect(_with(target, cart=cart.cart_id, **code, **request.args.to_dict()), code=302)
+    return redirect(_with(target, {**request.args.to_dict(), "cart": cart.cart_id, **code}), code=302)
 
 
 @bp.get("/p/code/<token>")
@@ -205,7 +206,7 @@ def _picture(png: bytes) -> Response:
     return Response(png, mimetype="image/png", headers={"Cache-Control": "public, max-age=31536000"})
 
 
-def _with(address: str, **added: str) -> str:
+def _with(address: str, added: Mapping[str, str]) -> str:
     """The address with these parameters, each once."""
     parts = urlsplit(address)
     kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in added]

@@ -177,8 +177,8 @@ def test_the_picture_comes_whatever_the_token(client: FlaskClient) -> None:
     assert client.get("/o/nonsense", headers=FIREFOX).mimetype == "image/gif"
 
 
-def _say(db: Database, mail: Mail, *, purpose: str, state: str) -> None:
-    said = {"customer_id": mail.customer_id, "channel": "email", "purpose": purpose, "state": state}
+def _say(db: Database, mail: Mail, *, purpose: str, state: str, channel: str = "email") -> None:
+    said = {"customer_id": mail.customer_id, "channel": channel, "purpose": purpose, "state": state}
     with db.begin() as conn:
         consent.record(conn, **said, at=NOW, source="test", now=NOW)
 
@@ -243,6 +243,7 @@ def test_stopping_everything_is_one_press(
     client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str]
 ) -> None:
     _say(db, mail, purpose="marketing", state="granted")
+    _say(db, mail, purpose="marketing", state="granted", channel="whatsapp")
     client.post(path("preferences", mail.message_id), data={"act": "stop", "email:marketing": "granted"})
     with db.begin() as conn:
         assert set(consent.standing(conn, mail.customer_id).values()) == {"denied"}
@@ -273,6 +274,9 @@ def test_a_restored_basket_opens_in_the_shop_with_its_code(
     target = urlsplit(client.get(f"{link}?mt=abc").headers["Location"])
     assert (target.netloc, target.path) == ("www.shop.example", "/basket")
     assert parse_qs(target.query) == {"x": ["1"], "cart": ["c-1"], "code": ["TEN1234"], "mt": ["abc"]}
+    changed = client.get(f"{link}?cart=c-9&code=MINE&address=x")
+    asked = parse_qs(urlsplit(changed.headers["Location"]).query)
+    assert (asked["cart"], asked["code"]) == (["c-1"], ["TEN1234"]), "what was signed is what counts"
 
 
 def test_a_basket_without_a_page_of_its_own_opens_in_the_demo_or_nowhere(
@@ -310,7 +314,7 @@ def test_every_word_of_these_pages_is_said_in_french() -> None:
         french = support.Translations(compiled)
     pages = Path(i18n.__file__).parent.parent / "templates" / "public"
     said = {word for page in pages.glob("*.html") for word in re.findall(r'_\("([^"]+)"\)', page.read_text())}
-    said |= {word for words in preferences.CHOICES.values() for word in words} - {"Notifications", "E-mails"}
+    said |= {word for words in preferences.CHOICES.values() for word in words} - {"Notifications", "E-mails", "WhatsApp"}
     assert {word for word in said if french.ugettext(word) == word} == set()
 
 
