@@ -134,5 +134,6 @@ def _text(message: "Message[str, str]") -> str:
 
 def _detail(status: str, words: str) -> str:
     """Without addresses: what is kept names nobody."""
-    hidden = re.sub(r"[^\s<>]+@[^\s<>]+", "…", f"{status} {words}".strip())
+    plain = f"{status} {words}".replace("\0", "").encode(errors="replace").decode()
+    hidden = re.sub(r"[^\s<>]+@[^\s<>]+", "…", plain.strip())
     return " ".join(hidden.split())[:500]
