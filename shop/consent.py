@@ -271,12 +271,9 @@ def address_hash(channel: str, address: str) -> bytes:
 
 
 def suppress(conn: sa.Connection, *, channel: str, address: str, reason: str, now: datetime) -> None:
-    """This address is not to be used any more, whoever claims it. The first reason stays."""
-    database.insert_once(
-        conn,
-        suppressions,
-        {"channel": channel, "address_hash": address_hash(channel, address), "reason": reason, "since": now},
-    )
+    """This address is not to be used any more, whoever claims it. The first reason stays, unless another lasts longer:
+    a complaint is not forgotten with the soft bounces before it, nor lifted with an unsubscription."""
+    suppress_many(conn, [(channel, address)], reason=reason, now=now)
 
 
 def suppress_many(conn: sa.Connection, addresses: Sequence[tuple[str, str]], *, reason: str, now: datetime) -> None:
@@ -287,7 +284,15 @@ def suppress_many(conn: sa.Connection, addresses: Sequence[tuple[str, str]], *, 
     rows = [
         {"channel": channel, "address_hash": found, "reason": reason, "since": now} for channel, found in sorted(hashed)
     ]
-    conn.execute(postgresql.insert(suppressions).on_conflict_do_nothing(), rows)
+    insert = postgresql.insert(suppressions)
+    stronger = sa.or_(
+        sa.and_(suppressions.c.reason == SOFT, insert.excluded.reason != SOFT),
+        sa.and_(suppressions.c.reason == "unsubscribed", insert.excluded.reason.not_in((SOFT, "unsubscribed"))),
+    )
+    replaced = {name: insert.excluded[name] for name in ("reason", "since")}
+    conn.execute(
+        insert.on_conflict_do_update(index_elements=["channel", "address_hash"], set_=replaced, where=stronger), rows
+    )
 
 
 def suppressed(conn: sa.Connection, channel: str, hashes: Iterable[bytes]) -> set[bytes]:

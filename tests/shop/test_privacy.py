@@ -57,6 +57,13 @@ def test_what_makes_no_sense_is_refused_by_name(conn: sa.Connection, customer: i
     assert [fault.pointer for fault in refused.value.faults] == ["/channel", "/state"]
 
 
+def test_a_complaint_outlasts_the_soft_bounces_and_the_goodbye_before_it(conn: sa.Connection, now: datetime) -> None:
+    for before in (consent.SOFT, "unsubscribed"):
+        for reason in (before, "complaint", "unsubscribed", consent.SOFT):
+            consent.suppress(conn, channel="email", address=f"{before}@example.com", reason=reason, now=now)
+    assert set(conn.scalars(sa.select(tables.suppressions.c.reason))) == {"complaint"}
+
+
 def test_a_suppressed_address_is_known_however_it_is_written(conn: sa.Connection, now: datetime) -> None:
     consent.suppress(conn, channel="email", address="Ann@Example.com ", reason="complaint", now=now)
     known, other = (consent.address_hash("email", address) for address in ("ann@example.com", "bob@example.com"))
