@@ -54,6 +54,7 @@ def redeem(conn: sa.Connection, code: str, basket: Basket, *, order_id: str, cha
     what was refused is told to `refused` in another.
     """
     there = replace(basket, channel=channel)
+    conn.execute(_TURN, {"order": order_id})
     for _ in range(_TRIES):
         known = _known(conn, code, there, order_id=order_id)
         if known is None:
@@ -66,6 +67,10 @@ def redeem(conn: sa.Connection, code: str, basket: Basket, *, order_id: str, cha
         if _use(conn, known, there, verdict, order_id=order_id, now=now):
             return verdict
     raise Conflict(Reason.USED)
+
+
+_TURN = sa.text("SELECT pg_advisory_xact_lock(7269, hashtext(:order))")
+"""Two codes of one order are used one after the other: the second counts on what the first left to pay."""
 
 
 def refused(
@@ -180,7 +185,7 @@ _KNOWN = sa.text("""
     LEFT JOIN LATERAL (SELECT customer_id AS id FROM identities
         WHERE kind = 'user_id' AND value = :customer AND quarantined_at IS NULL) AS payer ON true
     LEFT JOIN LATERAL (SELECT order_id, discount FROM promo_redemptions WHERE code = held.code AND undone_at IS NULL
-        AND (held.origin <> 'shared' OR order_id = :order) LIMIT 1) AS used ON true
+        AND (held.origin <> 'shared' OR order_id = :order) ORDER BY order_id = :order DESC LIMIT 1) AS used ON true
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(discount), 0)::bigint AS taken, count(*) AS many,
             coalesce(bool_or(NOT coalesce((beside.terms -> 'stackable')::boolean, false)), false) AS alone

@@ -217,6 +217,22 @@ def test_sixteen_tills_at_once_use_a_code_once(db: Database, now: datetime) -> N
         assert len(won) == 1, f"round {round_}"
 
 
+def test_codes_used_at_once_for_one_order_take_off_no_more_than_it_costs(db: Database, now: datetime) -> None:
+    for round_ in range(6):
+        terms: dict[str, Any] = {"kind": "amount", "value": 15_000, "stackable": True}
+        with db.begin() as conn:
+            codes = [a_code(conn, now, name=f"OFF-{round_}-{n}", **terms) for n in range(4)]
+        taken: list[int] = []
+
+        def till(number: int, codes: list[str] = codes, taken: list[int] = taken, order: str = f"o{round_}") -> None:
+            with db.begin() as conn:
+                verdict = redeeming.redeem(conn, codes[number], BASKET, order_id=order, channel="store", now=now)
+            taken.append(verdict.discount)
+
+        at_once(till, 4)
+        assert sum(taken) == BASKET.total, f"round {round_}"
+
+
 def test_a_budget_pays_to_the_last_cent_and_no_further(db: Database, now: datetime) -> None:
     with db.begin() as conn:
         codes = [a_code(conn, now, holder=f"u{n}", kind="amount", value=700, budget=5000) for n in range(16)]
