@@ -98,13 +98,17 @@ IN_SCOPE = """
 """Entries a report is about, as a condition on `enrolments`."""
 
 _ENTRANTS = f"""
-    SELECT DISTINCT ON (coalesce(customers.merged_into, customers.id))
-        coalesce(customers.merged_into, customers.id) AS person, enrolments.customer_id, {{campaign}} AS campaign_id,
-        CASE WHEN enrolments.arm <> 'treated' THEN 'holdout' ELSE 'treated' END AS arm, enrolments.entered_at AS since
-    FROM enrolments JOIN customers ON customers.id = enrolments.customer_id
-    WHERE coalesce(enrolments.reason, '') <> 'no_address' {{which}} AND {IN_SCOPE}
-    ORDER BY coalesce(customers.merged_into, customers.id), enrolments.entered_at, enrolments.id
+    SELECT person, customer_id, campaign_id, arm, entered_at AS since FROM (
+        SELECT DISTINCT ON (coalesce(customers.merged_into, customers.id))
+            coalesce(customers.merged_into, customers.id) AS person, enrolments.customer_id,
+            {{campaign}} AS campaign_id, CASE WHEN enrolments.arm <> 'treated' THEN 'holdout' ELSE 'treated' END AS arm,
+            enrolments.entered_at, enrolments.version
+        FROM enrolments JOIN customers ON customers.id = enrolments.customer_id
+        WHERE coalesce(enrolments.reason, '') <> 'no_address' {{which}}
+        ORDER BY coalesce(customers.merged_into, customers.id), enrolments.entered_at, enrolments.id
+    ) AS enrolments WHERE {IN_SCOPE}
 """
+"""Whose first entry of all is in scope: a later one is none of chance, whatever time is asked about."""
 
 _DRAWN = """
     SELECT DISTINCT ON (coalesce(customers.merged_into, customers.id))

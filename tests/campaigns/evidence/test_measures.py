@@ -108,6 +108,8 @@ def test_a_report_may_be_about_a_time_or_a_version(conn: sa.Connection, plan: pl
     assert lift(conn, plan, now, since=now - 15 * DAY).treated.people == 2
     assert lift(conn, plan, now, until=now - 15 * DAY).treated.people == 1
     assert lift(conn, plan, now, version=2).treated.people == 1
+    people.enrolled(conn, plan, ids[:1], at=now - 9 * DAY, key="again")
+    assert lift(conn, plan, now, since=now - 15 * DAY).treated.people == 2, "who came again was not brought by chance"
 
 
 def test_lift_is_proved_against_the_holdout_of_the_campaign_and_of_all_campaigns(
