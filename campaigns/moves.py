@@ -292,7 +292,7 @@ def was_sent(state: str) -> bool:
     return state in SENT and state != State.DROPPED
 
 
-def never_left(row: Mapping[str, Any]) -> bool:
+def never_left(row: sa.RowMapping) -> bool:
     """Whether it is certain that the customer got nothing by this row of the ledger: what was once in doubt and came
     to nothing the second time may have reached her the first."""
     return row["state"] in NOT_SENT and not row["resends"] or row["state"] == State.DROPPED

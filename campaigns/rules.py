@@ -32,7 +32,8 @@ class Policy:
     The cap is over all channels and campaigns together; `channel_caps` bound one channel more tightly, over the same
     days. `holdout_percent` of all customers get no marketing at all. What is later than `late_hours` waits for a
     decision. `channel_rates` are messages a second by channel. A campaign is paused when more than the `guard_`
-    percents of what it sent bounced, was complained about, or failed. `alsace`: both holidays of Alsace and Moselle count.
+    percents of what it sent bounced, was complained about, or failed. With `alsace` both holidays of Alsace and Moselle
+    count.
     """
 
     shop_name: str = "Maison Aubier"

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 import sqlalchemy as sa
 from dotenv import dotenv_values
 
-from foundation import ad_accounts, google_token
+from foundation import ad_accounts
 from foundation.errors import Fault, Invalid
 
 LOCALES = ("en", "fr")

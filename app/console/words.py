@@ -263,7 +263,6 @@ REASONS = {
     "cart_emptied": N_("emptied the basket"),
     "cart_changed": N_("still busy with the basket"),
     "cap": N_("has had as many messages as allowed"),
-    "warm_up": N_("a new sender begins slowly; its turn is tomorrow"),
     "quiet_hours": N_("quiet hours where the customer lives"),
     "outranked": N_("another campaign went first"),
     "left_journey": N_("the journey was over"),
