@@ -314,7 +314,11 @@ def test_every_word_of_these_pages_is_said_in_french() -> None:
         french = support.Translations(compiled)
     pages = Path(i18n.__file__).parent.parent / "templates" / "public"
     said = {word for page in pages.glob("*.html") for word in re.findall(r'_\("([^"]+)"\)', page.read_text())}
-    said |= {word for words in preferences.CHOICES.values() for word in words} - {"Notifications", "E-mails", "WhatsApp"}
+    said |= {word for words in preferences.CHOICES.values() for word in words} - {
+        "Notifications",
+        "E-mails",
+        "WhatsApp",
+    }
     assert {word for word in said if french.ugettext(word) == word} == set()
 
 
