@@ -27,7 +27,7 @@ def granted(origin: str | None) -> list[tuple[str, str]]:
 def preflight(asked: str | None) -> list[tuple[str, str]]:
     """The headers that let a page send what it asks to send."""
     return [
-        ("Access-Control-Allow-Methods", "GET, POST, OPTIONS"),
+        ("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS"),
         ("Access-Control-Allow-Headers", asked or "Authorization, Content-Type"),
         ("Access-Control-Max-Age", "86400"),
     ]

@@ -93,6 +93,13 @@ def test_nobody_without_a_key_is_heard(client: FlaskClient) -> None:
     assert client.get("/v1/push/key").status_code == 401
 
 
+def test_a_shop_on_another_host_may_take_a_browser_back(client: FlaskClient) -> None:
+    asked = {"Origin": "https://shop.example", "Access-Control-Request-Method": "DELETE"}
+    answer = client.options("/v1/push/subscriptions", headers=asked)
+    assert answer.status_code < 300
+    assert "DELETE" in answer.headers["Access-Control-Allow-Methods"].split(", ")
+
+
 def test_a_browser_can_be_taken_back_and_one_that_is_silent_is_forgotten(
     client: FlaskClient, make_key: Any, db: Database
 ) -> None:
