@@ -285,10 +285,9 @@ def suppress_many(conn: sa.Connection, addresses: Sequence[tuple[str, str]], *, 
         {"channel": channel, "address_hash": found, "reason": reason, "since": now} for channel, found in sorted(hashed)
     ]
     insert = postgresql.insert(suppressions)
-    stronger = sa.or_(
-        sa.and_(suppressions.c.reason == SOFT, insert.excluded.reason != SOFT),
-        sa.and_(suppressions.c.reason == "unsubscribed", insert.excluded.reason.not_in((SOFT, "unsubscribed"))),
-    )
+    final = (insert.excluded.reason != SOFT) & (insert.excluded.reason != "unsubscribed")
+    stronger = (suppressions.c.reason == SOFT) & (insert.excluded.reason != SOFT)
+    stronger |= (suppressions.c.reason == "unsubscribed") & final
     replaced = {name: insert.excluded[name] for name in ("reason", "since")}
     conn.execute(
         insert.on_conflict_do_update(index_elements=["channel", "address_hash"], set_=replaced, where=stronger), rows

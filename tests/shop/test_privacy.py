@@ -60,7 +60,8 @@ def test_what_makes_no_sense_is_refused_by_name(conn: sa.Connection, customer: i
 def test_a_complaint_outlasts_the_soft_bounces_and_the_goodbye_before_it(conn: sa.Connection, now: datetime) -> None:
     for before in (consent.SOFT, "unsubscribed"):
         for reason in (before, "complaint", "unsubscribed", consent.SOFT):
-            consent.suppress(conn, channel="email", address=f"{before}@example.com", reason=reason, now=now)
+            both = [("email", f"{before}@example.com"), ("email", f"{before}@example.org")]
+            consent.suppress_many(conn, both, reason=reason, now=now)
     assert set(conn.scalars(sa.select(tables.suppressions.c.reason))) == {"complaint"}
 
 
