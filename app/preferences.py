@@ -15,7 +15,7 @@ from flask import Blueprint, request
 from app import i18n
 from app.parts import current_parts
 from app.public import nowhere, page, private
-from campaigns import feedback, policy
+from campaigns import feedback, intents, policy
 from shop import consent
 
 bp = Blueprint("preferences", __name__)
@@ -88,6 +88,7 @@ def choose(token: str) -> str:
     wanted = set() if request.form.get("act") == STOP else set(request.form)
     with current_parts().db.begin() as conn:
         customer_id = _customer(conn, message_id)
+        intents.wait_for_people(conn, [customer_id])  # nothing begins once her choice is answered
         _keep(conn, customer_id, wanted, message_id=message_id, now=datetime.now(UTC))
         choices = _choices(conn, customer_id)
     return page("preferences", message_id, choices=choices, saved=True)

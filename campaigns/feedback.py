@@ -320,7 +320,7 @@ def unsubscribed(conn: sa.Connection, message_id: UUID, *, now: datetime, everyt
     row = _message(conn, message_id)
     if row is None:
         return False
-    intents.wait_for_person(conn, row["person"])
+    intents.wait_for_people(conn, [row["person"]])
     topic = None if everything else topic_of(conn, row)
     purpose = f"marketing/{topic}" if topic else "marketing"
     if consent.standing(conn, row["person"]).get((row["channel"], purpose)) != consent.State.DENIED:

@@ -4,7 +4,7 @@ One statement for all that a sender hands over together. It looks once more at e
 each message was decided on, and a message whose check fails goes nowhere.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -83,19 +83,17 @@ def stop(conn: sa.Connection, campaign_id: int) -> None:
     conn.execute(sa.text("SELECT pg_advisory_xact_lock(7265, :campaign)"), {"campaign": campaign_id % 2**31})
 
 
-def wait_for_person(conn: sa.Connection, customer_id: int) -> None:
-    """Waits until no intent for this person is under way, and keeps new ones waiting until the caller commits."""
-    conn.execute(sa.text("SELECT pg_advisory_xact_lock(7264, :customer)"), {"customer": customer_id % 2**31})
+def wait_for_people(conn: sa.Connection, customer_ids: Iterable[int]) -> None:
+    """Waits until no intent for these people is under way, and keeps new ones waiting until the caller commits."""
+    turns = {"people": arrays.numbers(sorted({one % 2**31 for one in customer_ids}))}
+    database.driver(conn).execute(_PEOPLE, turns)
 
 
 def _take_turns(conn: sa.Connection, asked: Sequence[Asked]) -> None:
     """Locks in one order everywhere, so that nobody waits in a circle."""
-    turns = {
-        "campaigns": arrays.numbers(sorted({one.message.campaign_id % 2**31 for one in asked})),
-        "people": arrays.numbers(sorted({one.person % 2**31 for one in asked})),
-    }
+    turns = {"campaigns": arrays.numbers(sorted({one.message.campaign_id % 2**31 for one in asked}))}
     database.driver(conn).execute(_CAMPAIGNS, turns)
-    database.driver(conn).execute(_PEOPLE, turns)
+    wait_for_people(conn, (one.person for one in asked))
 
 
 _CAMPAIGNS = "SELECT pg_advisory_xact_lock_shared(7265, n) FROM unnest(%(campaigns)s::int[]) AS n"

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from campaigns import sms_words, tables
+from campaigns import intents, sms_words, tables
 from campaigns.feedback import Report
 from campaigns.sms_words import Wish
 from shop import consent, handles
@@ -19,6 +19,8 @@ def heard(conn: sa.Connection, number: str, text: str, *, channel: str, now: dat
     meant, known = sms_words.wish(text), handles.phone(number)
     if known is None or meant is Wish.OTHER:
         return meant
+    holders = _holders(conn, known)
+    intents.wait_for_people(conn, holders)
     state = consent.State.DENIED if meant is Wish.STOP else consent.State.GRANTED
     if meant is Wish.STOP:
         consent.suppress(conn, channel=channel, address=known, reason="unsubscribed", now=now)
@@ -26,7 +28,7 @@ def heard(conn: sa.Connection, number: str, text: str, *, channel: str, now: dat
         _welcome_back(conn, known, channel)
     said = [
         consent.Said(person, channel, "marketing", state, now, SOURCE, text[:200], None, {"number": known[-4:]})
-        for person in _holders(conn, known)
+        for person in holders
     ]
     consent.record_many(conn, said, now=now)
     return meant

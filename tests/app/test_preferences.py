@@ -1,6 +1,7 @@
 """What a customer chooses without sign-in: unsubscribing to the letter of RFC 8058, topics, a yes said twice."""
 
 import random
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from campaigns import links, mail_tables, policy, tables, visits
+from campaigns import intents, links, mail_tables, policy, tables, visits
 from campaigns.links import Links
 from foundation.database import Database
 from shop import consent
@@ -67,6 +68,20 @@ def test_a_changed_token_unsubscribes_nobody(
         if changed != good:
             assert client.post(changed, data="List-Unsubscribe=One-Click").status_code == 404
     assert rows(db) == before
+
+
+def test_a_choice_is_answered_once_no_mail_to_her_is_just_beginning(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str]
+) -> None:
+    address = path("preferences", mail.message_id)
+    choosing = threading.Thread(target=lambda: client.post(address, data={"act": "stop"}))
+    with db.begin() as conn:
+        intents.wait_for_people(conn, [mail.customer_id])
+        choosing.start()
+        choosing.join(0.5)
+        assert choosing.is_alive()
+    choosing.join(10)
+    assert not choosing.is_alive()
 
 
 def test_one_press_ends_the_topic_and_a_second_everything(
