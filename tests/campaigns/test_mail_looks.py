@@ -94,6 +94,12 @@ def test_each_order_of_blocks_is_compiled_once() -> None:
     assert layouts.layout(kinds) is layouts.layout(kinds)
 
 
+def test_a_mail_asks_no_other_host_for_its_letters() -> None:
+    text = '<mj-text font-family="Roboto">a</mj-text>'
+    html = layouts.compiled(f"<mjml><mj-body><mj-section><mj-column>{text}</mj-column></mj-section></mj-body></mjml>")
+    assert re.findall(r"https?://[^\"' )]+", html) == ["http://www.w3.org/1999/xhtml"]
+
+
 def test_blocks_are_checked_by_name_and_place() -> None:
     wrong = [{"type": "image", "url": "javascript:x", "alt": ""}, {"type": "html"}, {"type": "store"}]
     step = {"type": "send", "id": "s", "words": {"fr": {"subject": "s", "blocks": wrong}}}
