@@ -153,6 +153,16 @@ class Recommender:
 
     # -------------------------------------------------------------------------------------------------- a batch
     def _together(self, asked: Sequence[tuple[Request, datetime]]) -> list[Slate]:
+        """A connection that died since the last batch, as when PostgreSQL was started anew, is replaced, and the batch
+        answered after all."""
+        try:
+            return self._batch(asked)
+        except sa.exc.DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            return self._batch(asked)
+
+    def _batch(self, asked: Sequence[tuple[Request, datetime]]) -> list[Slate]:
         """The batch's moment is its latest, so that nobody misses what she did before she asked."""
         now = max(moment for _, moment in asked)
         if self._conn is None:

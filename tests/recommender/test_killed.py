@@ -148,6 +148,7 @@ def test_a_database_away_for_a_moment_ends_no_run(db: Database, live: int, now: 
                 )
 
     run = training.run(db, now=now, progress=cut)
+    db.engine.dispose()  # the tests to come have connections that live
     assert state(db) == (run.model_id, ["published", "published"])
 
 

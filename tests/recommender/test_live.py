@@ -64,6 +64,18 @@ def eventually(holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def test_an_answer_is_given_though_the_connection_died_meanwhile(
+    recommender: Recommender, publish: Callable[[], int], now: datetime, db: Database
+) -> None:
+    model = str(publish())
+    assert ask(recommender, now).model == model
+    with db.begin() as conn:
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        conn.execute(sa.text(f"{others} AND pid <> pg_backend_pid()"))
+    db.engine.dispose()  # the tests to come have connections that live
+    assert ask(recommender, now + FRESH).model == model
+
+
 class TestANewModel:
     def test_is_fetched_while_the_old_one_answers(
         self, recommender: Recommender, publish: Callable[[], int], now: datetime
