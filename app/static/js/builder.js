@@ -14,13 +14,20 @@ const stops = () => [...document.querySelectorAll("[data-stop]")];
 const revision = () => flow().dataset.revision;
 const stepOf = (element) => element?.closest("[data-step]")?.dataset.step;
 
+// One act after the other: each is sent with the revision the one before it made, so quick hands lose nothing.
+let sent = Promise.resolve();
+
 function send(path, values) {
-  const token = document.querySelector("#fields [name=csrf_token]").value;
-  return htmx.ajax("POST", `${base}/${path}`, {
-    target: "#flow",
-    swap: "outerHTML",
-    values: { csrf_token: token, revision: revision(), ...values },
-  });
+  const post = () => {
+    const token = document.querySelector("#fields [name=csrf_token]").value;
+    return htmx.ajax("POST", `${base}/${path}`, {
+      target: "#flow",
+      swap: "outerHTML",
+      values: { csrf_token: token, revision: revision(), ...values },
+    });
+  };
+  sent = sent.then(post, post);
+  return sent;
 }
 
 function say(text) {
