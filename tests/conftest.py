@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from playwright.sync_api import expect
 
 import app.tables  # noqa: F401 - all tables must be known before the metadata is used
 import campaigns.audiences.tables
@@ -26,6 +27,8 @@ from foundation import postgres
 from foundation.database import Database, metadata
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
+
+expect.set_options(timeout=20_000)  # a page under test shares the machine with the rest of the suite
 
 
 @pytest.fixture(scope="session")
