@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from campaigns import connections, given, messages, own_events, reachable, tables
+from campaigns import connections, eligibility, given, messages, own_events, reachable, tables
 from campaigns.audiences import asking
 from campaigns.definitions import shapes
 from campaigns.definitions.campaign import Campaign
@@ -39,7 +39,7 @@ def act(conn: sa.Connection, followed: Followed, passed: Passed, *, now: datetim
         (row, step) for row, step in doing if isinstance(step, Ask) or isinstance(step, Send) and not step.audience
     ]
     undecided = {row["person"] for row, step in saying if step.channel == "best"}
-    best = best_channels(conn, undecided, purpose=followed.definition.purpose, now=now)
+    best = best_channels(conn, undecided, purpose=purpose_of(followed.definition), now=now)
     said = messages.queue(conn, [_wanted(followed, row, step, best, now=now) for row, step in saying], now=now)
     own_events.write(conn, [_written(row, step, now) for row, step in doing if isinstance(step, SetTrait)], now=now)
     _call(conn, followed, [(row, step) for row, step in doing if isinstance(step, Webhook)], now=now)
@@ -54,7 +54,7 @@ def _wanted(followed: Followed, row: sa.RowMapping, step: Send | Ask, best: dict
         version=followed.version,
         step=step.id,
         channel=channel,
-        purpose=_purpose(followed.definition),
+        purpose=purpose_of(followed.definition),
         priority=followed.definition.priority,
         customer_id=row["customer_id"],
         entry_key=row["entry_key"],
@@ -65,7 +65,7 @@ def _wanted(followed: Followed, row: sa.RowMapping, step: Send | Ask, best: dict
     )
 
 
-def _purpose(definition: Campaign) -> str:
+def purpose_of(definition: Campaign) -> str:
     """As consent is asked for it: marketing about one topic, if it has one."""
     about = definition.topic if definition.purpose == "marketing" else None
     return f"{definition.purpose}/{about}" if about else definition.purpose
@@ -73,7 +73,7 @@ def _purpose(definition: Campaign) -> str:
 
 def best_channels(conn: sa.Connection, customer_ids: Collection[int], *, purpose: str, now: datetime) -> dict[int, str]:
     """The channel each of them agreed to, can be reached by and answers most; e-mail before push before SMS when
-    nothing tells. Only what somebody carries is chosen.
+    nothing tells. Only what somebody carries is chosen. What she asked for by ordering needs no yes: a no is obeyed.
 
     Who is left with none is given e-mail: the ledger then says why she gets nothing.
     """
@@ -93,7 +93,8 @@ def best_channels(conn: sa.Connection, customer_ids: Collection[int], *, purpose
 def _open_to(conn: sa.Connection, ids: Sequence[int], channel: str, *, purpose: str) -> set[int]:
     """Who agreed to this channel and can be reached by it."""
     said = consent.states(conn, ids, channel=channel, purpose=purpose)
-    agreed = [customer for customer in ids if said[customer] == consent.State.GRANTED]
+    enough = (consent.State.GRANTED, *([consent.State.UNKNOWN] if purpose == eligibility.TRANSACTIONAL else []))
+    agreed = [customer for customer in ids if said[customer] in enough]
     return set(reachable.addresses(conn, agreed, channel)) if agreed else set()
 
 

@@ -1,27 +1,36 @@
 """A draft replayed on the last days: who would have come in, what would have left when, and what it would have cost."""
 
-from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TypeGuard
 
 import sqlalchemy as sa
 
-from campaigns import eligibility, experiments, given, hours, plans, policy, rehearsal, replay, segments, tables
+from campaigns import (
+    acting,
+    dry_sends,
+    eligibility,
+    entering,
+    experiments,
+    given,
+    plans,
+    policy,
+    rehearsal,
+    replay,
+    segments,
+)
 from campaigns.definitions import shapes
 from campaigns.definitions.steps import Ask, Send, Split
+from campaigns.dry_sends import Left, Reach
+from campaigns.eligibility import Skip
 from campaigns.plans import Plan
 from campaigns.rehearsal import Entrant, Happening, Line, Stage
 from campaigns.rules import Policy
-from campaigns.states import COUNTED
-from shop import consent
 from shop.tables import customers, events
 
 BATCH = 2_000
-PRICES = {"sms": 5.0}
-"""Assumed cost of a message in cents, by channel; what is not named costs nothing by the piece."""
 
 
 @dataclass(slots=True)
@@ -29,12 +38,15 @@ class Outcome:
     """What a draft would have done. `sends` counts by channel and hour; `held` says why others would not have left.
 
     `codes` counts customers who would have been given a code, by offer. `cut` if there were more entrants than are
-    looked at. Splits on segments are answered as things are today.
+    looked at. Splits on segments are answered as things are today. `prices` are cents a message, by channel. Of those
+    `held_out`, `everywhere` are left alone by every campaign.
     """
 
     days: int
+    prices: Mapping[str, float] = field(default_factory=dict)
     entered: int = 0
     held_out: int = 0
+    everywhere: int = 0
     cut: bool = False
     replayable: bool = True
     steps: Counter[str] = field(default_factory=Counter)
@@ -67,8 +79,8 @@ class Outcome:
 
     @property
     def cost(self) -> int:
-        """In cents, at the prices assumed."""
-        return round(sum(PRICES.get(channel, 0) * number for channel, number in self.by_channel.items()))
+        """In cents, at the prices of the house."""
+        return round(sum(self.prices.get(channel, 0) * number for channel, number in self.by_channel.items()))
 
 
 def _unheard(done: int, of: int) -> None:
@@ -82,35 +94,48 @@ def run(
 
     :param note: told after each batch how many of all who would have come in were looked at
     """
-    outcome = Outcome(days, replayable=replay.replayable(plan))
     rules, since = policy.load(conn), now - timedelta(days=days)
-    stage = _stage(plan, rules, until=now)
+    outcome = Outcome(days, rules.message_prices, replayable=replay.replayable(plan))
+    stage = _stage(conn, plan, rules, until=now)
     found = replay.entrants(conn, plan, since=since, until=now)
     outcome.cut = len(found) == replay.MOST
-    sent: dict[int, list[datetime]] = {}
+    received: dict[int, list[dry_sends.Sent]] = {}
     for start in range(0, len(found), BATCH):
         known = _known(conn, stage, found[start : start + BATCH], rules=rules, since=since, now=now)
+        # Who came in with an earlier batch as well goes on with what she got there.
+        received |= {customer: sent for customer, sent in known.reach.received.items() if customer not in received}
+        known = replace(known, reach=replace(known.reach, received=received))
         for entrant in known.entrants:
-            _count(outcome, stage, entrant, known, sent=sent)
+            _count(outcome, stage, entrant, known)
         note(min(start + BATCH, len(found)), len(found))
     return outcome
 
 
-def person(
-    conn: sa.Connection, plan: Plan, customer_id: int, *, days: int, now: datetime
-) -> list[tuple[Entrant, list[Line]]]:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One time a customer would have come in: her arm, and what followed; `left` says what became of each message."""
+
+    entrant: Entrant
+    arm: str
+    lines: Sequence[tuple[Line, Left | Skip | None]]
+
+
+def person(conn: sa.Connection, plan: Plan, customer_id: int, *, days: int, now: datetime) -> list[Way]:
     """One customer's ways through the draft in the last days, each step with its date; empty if she never came in."""
     rules, since = policy.load(conn), now - timedelta(days=days)
-    stage = _stage(plan, rules, until=now)
-    mine = [one for one in replay.entrants(conn, plan, since=since, until=now) if one.customer_id == customer_id]
+    stage = _stage(conn, plan, rules, until=now)
+    mine = replay.entrants(conn, plan, since=since, until=now, customer_id=customer_id)
     known = _known(conn, stage, mine, rules=rules, since=since, now=now)
-    return [(entrant, rehearsal.walk(stage, entrant)) for entrant in known.entrants]
+    return [
+        Way(entrant, rehearsal.arm(stage, entrant), list(_told(stage, entrant, known))) for entrant in known.entrants
+    ]
 
 
-def _stage(plan: Plan, rules: Policy, *, until: datetime) -> Stage:
+def _stage(conn: sa.Connection, plan: Plan, rules: Policy, *, until: datetime) -> Stage:
     goal, default = plan.definition.goal, timedelta(days=rules.attribution_days)
     window = (shapes.length(goal.within) if goal.within else default) if goal else None
-    return Stage(plan.name, plan.definition, plan.flow, eligibility.zone(rules.timezone), window, until)
+    alone = entering.everywhere(conn, plan)
+    return Stage(plan.name, plan.definition, plan.flow, eligibility.zone(rules.timezone), window, until, alone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,42 +143,37 @@ class _Known:
     """A batch of entrants with what is known of their customers."""
 
     entrants: Sequence[Entrant]
-    rules: Policy
-    addressed: Mapping[int, sa.RowMapping]
-    agreed: Mapping[str, Mapping[int, consent.State]]
-    received: Mapping[int, list[datetime]]
+    reach: Reach
 
 
 def _known(
     conn: sa.Connection, stage: Stage, found: Sequence[Entrant], *, rules: Policy, since: datetime, now: datetime
 ) -> _Known:
     ids = sorted({one.customer_id for one in found})
-    query = sa.select(customers.c.id, customers.c.email, customers.c.phone, customers.c.timezone)
-    rows = {row["id"]: row for row in conn.execute(query.where(customers.c.id == given.any_of(ids))).mappings()}
+    query = sa.select(customers.c.id, customers.c.timezone).where(customers.c.id == given.any_of(ids))
+    zones = {customer: zone for customer, zone in conn.execute(query)}
     happened = _happenings(conn, stage, ids, since=since, now=now)
     ways = _ways(conn, stage, found, now=now)
-    purpose = stage.definition.purpose
+    saying = [node.step for node in stage.flow.nodes.values() if _says(node.step)]
+    purpose = acting.purpose_of(stage.definition)
     return _Known(
         entrants=[
             replace(
                 one,
-                zone=eligibility.zone(rows[one.customer_id]["timezone"], rules.timezone),
+                zone=eligibility.zone(zones[one.customer_id], rules.timezone),
                 happenings=happened.get(one.customer_id, ()),
                 ways=ways.get(number, {}),
             )
             for number, one in enumerate(found)
-            if one.customer_id in rows
+            if one.customer_id in zones
         ],
-        rules=rules,
-        addressed=rows,
-        agreed={name: consent.states(conn, ids, channel=name, purpose=purpose) for name in _channels(stage)},
-        received=_received(conn, ids, since=since - timedelta(days=rules.cap_days)),
+        reach=dry_sends.reach(conn, saying, zones, rules=rules, purpose=purpose, since=since, now=now),
     )
 
 
-def _channels(stage: Stage) -> set[str]:
-    said: set[str] = {node.step.channel for node in stage.flow.nodes.values() if isinstance(node.step, Send | Ask)}
-    return {"email" if name == "best" else name for name in said} & {"email", "push", "sms", "onsite"}
+def _says(step: object) -> TypeGuard[Send | Ask]:
+    """Whether a step speaks to her; one that moves her in an audience does not."""
+    return isinstance(step, Ask) or isinstance(step, Send) and not step.audience
 
 
 def _happenings(
@@ -203,60 +223,27 @@ def _taken(conn: sa.Connection, split: Split, found: Sequence[Entrant], *, now: 
     yield from ((number, len(split.branches)) for number in left)
 
 
-def _received(conn: sa.Connection, ids: Sequence[int], *, since: datetime) -> dict[int, list[datetime]]:
-    """When each of them really got something, from any campaign."""
-    ledger = tables.messages.c
-    query = (
-        sa.select(ledger.customer_id, ledger.submitted_at)
-        .where(ledger.customer_id == given.any_of(ids), ledger.submitted_at > since, ledger.state.in_(COUNTED))
-        .order_by(ledger.submitted_at)
-    )
-    found: dict[int, list[datetime]] = defaultdict(list)
-    for customer, at in conn.execute(query):
-        found[customer].append(at)
-    return found
-
-
 # ------------------------------------------------------------------------------------------------- counting
-def _count(outcome: Outcome, stage: Stage, entrant: Entrant, known: _Known, *, sent: dict[int, list[datetime]]) -> None:
+def _count(outcome: Outcome, stage: Stage, entrant: Entrant, known: _Known) -> None:
     outcome.entered += 1
-    outcome.held_out += rehearsal.arm(stage, entrant) == experiments.HOLDOUT
-    for line in rehearsal.walk(stage, entrant):
+    arm = rehearsal.arm(stage, entrant)
+    outcome.held_out += arm != experiments.TREATED
+    outcome.everywhere += arm == experiments.EVERYWHERE
+    for line, left in _told(stage, entrant, known):
         if line.leave:
             outcome.left[line.leave] += 1
             continue
         outcome.steps[line.step] += 1
-        step: Any = stage.flow.nodes[line.step].step
-        if isinstance(step, Send | Ask):
-            _say(outcome, step, entrant, known, at=line.at, sent=sent)
+        if isinstance(left, Skip):
+            outcome.held[left.reason] += 1
+        elif left is not None:
+            outcome.sends[left.channel, left.at.replace(minute=0, second=0, microsecond=0)] += 1
+            if offer := getattr(stage.flow.nodes[line.step].step, "offer", None):
+                outcome.codes[offer].add(entrant.customer_id)
 
 
-def _say(
-    outcome: Outcome,
-    step: Send | Ask,
-    entrant: Entrant,
-    known: _Known,
-    *,
-    at: datetime,
-    sent: dict[int, list[datetime]],
-) -> None:
-    """Whether it would have left, and when; or what would have held it back."""
-    channel = "email" if step.channel == "best" else step.channel
-    customer, rules = entrant.customer_id, known.rules
-    row = known.addressed[customer]
-    address = {"email": row["email"], "sms": row["phone"]}.get(channel, "here")
-    agreed = known.agreed.get(channel, {}).get(customer, consent.State.GRANTED)
-    times = sent.setdefault(customer, list(known.received.get(customer, ())))
-    if not address:
-        outcome.held["no_address"] += 1
-    elif agreed != consent.State.GRANTED and (agreed == consent.State.DENIED or channel not in eligibility.OWN_PAGES):
-        outcome.held["unsubscribed" if agreed == consent.State.DENIED else "no_consent"] += 1
-    elif len(times) - bisect_left(times, at - timedelta(days=rules.cap_days)) >= rules.cap_messages:
-        outcome.held["cap"] += 1
-    else:
-        zone = entrant.zone or eligibility.zone(rules.timezone)
-        leaves = hours.awake_at(at, zone, start=rules.quiet_from, end=rules.quiet_until)
-        times.insert(bisect_left(times, leaves), leaves)
-        outcome.sends[channel, leaves.replace(minute=0, second=0, microsecond=0)] += 1
-        if isinstance(step, Send) and step.offer:
-            outcome.codes[step.offer].add(customer)
+def _told(stage: Stage, entrant: Entrant, known: _Known) -> Iterator[tuple[Line, Left | Skip | None]]:
+    """Her way, and of each message whether it would have left."""
+    for line in rehearsal.walk(stage, entrant):
+        step = stage.flow.nodes[line.step].step if not line.leave else None
+        yield line, dry_sends.say(known.reach, step, entrant.customer_id, at=line.at) if _says(step) else None

@@ -1,7 +1,7 @@
 """Dry runs as they are kept: asked for in the console, made by a job that says how far it is, and read when done."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -14,6 +14,8 @@ from campaigns.definitions import shapes
 from campaigns.definitions.campaign import Campaign
 from campaigns.definitions.entries import Schedule
 from campaigns.dry_run import Outcome
+from campaigns.dry_sends import Left
+from campaigns.eligibility import Skip
 from foundation import database
 from foundation.database import Database
 from foundation.errors import NotFound
@@ -29,19 +31,24 @@ KEPT = 20
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One thing that would have happened to one person: at a step, or why she left."""
+    """One thing that would have happened to one person: at a step, or why she left. Of a message, when it would have
+    gone and by which channel, or what would have kept it back."""
 
     at: datetime
     step: str
     leave: str | None
+    sent_at: datetime | None = None
+    channel: str = ""
+    held: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One time a person would have come in, and what followed."""
+    """One time a person would have come in, whether she would have been left alone, and what followed."""
 
     key: str
     at: datetime
+    arm: str
     lines: tuple[Told, ...]
 
 
@@ -94,9 +101,10 @@ class DryRun:
             Way(
                 key,
                 datetime.fromisoformat(at),
-                tuple(Told(datetime.fromisoformat(when), step, leave) for when, step, leave in lines),
+                arm,
+                tuple(_read(line) for line in lines),
             )
-            for key, at, lines in (self.outcome or {}).get("ways", ())
+            for key, at, arm, lines in (self.outcome or {}).get("ways", ())
         ]
 
 
@@ -177,15 +185,33 @@ def _made(db: Database, due: DryRun, *, now: datetime) -> dict[str, Any]:
         plan = replace(plans.get(conn, name or ""), definition=definition)
         if due.customer_id is not None:
             found = dry_run.person(conn, plan, due.customer_id, days=due.days, now=now)
-            return {
-                "ways": [
-                    [one.key, one.at, [[line.at, line.step, line.leave] for line in lines]] for one, lines in found
-                ]
-            }
+            return {"ways": [[way.entrant.key, way.entrant.at, way.arm, _lines(way)] for way in found]}
         outcome = dry_run.run(
             conn, plan, days=due.days, now=now, note=lambda done, of: _note(db, due.id, done=done, of=of)
         )
     return _told(outcome)
+
+
+def _lines(way: dry_run.Way) -> list[list[Any]]:
+    """What followed, as `_read` reads it."""
+    return [
+        [
+            line.at,
+            line.step,
+            line.leave,
+            left.at if isinstance(left, Left) else None,
+            left.channel if isinstance(left, Left) else "",
+            left.reason if isinstance(left, Skip) else "",
+        ]
+        for line, left in way.lines
+    ]
+
+
+def _read(line: Sequence[Any]) -> Told:
+    at, step, leave, sent_at, channel, held = line
+    return Told(
+        datetime.fromisoformat(at), step, leave, datetime.fromisoformat(sent_at) if sent_at else None, channel, held
+    )
 
 
 def _as_if_past(definition: Campaign, *, now: datetime) -> Campaign:
@@ -203,6 +229,7 @@ def _told(outcome: Outcome) -> dict[str, Any]:
     return {
         "entered": outcome.entered,
         "held_out": outcome.held_out,
+        "everywhere": outcome.everywhere,
         "cut": outcome.cut,
         "replayable": outcome.replayable,
         "steps": dict(outcome.steps),

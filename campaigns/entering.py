@@ -42,7 +42,7 @@ def enrol(conn: sa.Connection, plan: Plan, chosen: sa.FromClause, *, once: bool 
     `once`: it names no customer twice. Two of these for one campaign go one after the other.
     """
     conn.execute(_TURN, {"campaign": plan.id})
-    rule, everywhere = plan.definition.reentry.rule, _everywhere(conn, plan)
+    rule, alone = plan.definition.reentry.rule, everywhere(conn, plan)
     reachable, quietly = _reachable(plan), isinstance(plan.definition.entry, _KNOWN_LATER)
     key = sa.literal("once", sa.Text) if rule == "never" else chosen.c.entry_key
     query = (
@@ -51,7 +51,7 @@ def enrol(conn: sa.Connection, plan: Plan, chosen: sa.FromClause, *, once: bool 
             sa.literal(plan.version, sa.Integer),
             chosen.c.customer_id,
             key,
-            _arm(plan, chosen.c.customer_id, everywhere=everywhere),
+            _arm(plan, chosen.c.customer_id, alone=alone),
             sa.case((reachable, "waiting"), else_="left"),
             sa.case((reachable, None), else_=Reason.NO_ADDRESS.value),
             sa.literal(plan.flow.first, sa.Text),
@@ -90,15 +90,15 @@ _COUNTED_FROM_NOW = (*entries.OF_CARTS, *entries.OF_PRODUCTS, *entries.TIMED)
 _TURN = sa.text("SELECT pg_advisory_xact_lock(7268, (:campaign % 2147483647)::int)")
 
 
-def _everywhere(conn: sa.Connection, plan: Plan) -> float:
+def everywhere(conn: sa.Connection, plan: Plan) -> float:
     """The share of customers no marketing goes to; what they ordered is told to everybody."""
     return 0 if plan.definition.purpose == eligibility.TRANSACTIONAL else policy.load(conn).holdout_percent
 
 
-def _arm(plan: Plan, customer: sa.ColumnElement[int], *, everywhere: float) -> sa.ColumnElement[str]:
+def _arm(plan: Plan, customer: sa.ColumnElement[int], *, alone: float) -> sa.ColumnElement[str]:
     """`experiments.assign`, for every customer at once."""
     return sa.case(
-        (_falls(experiments.EVERYONE, customer, everywhere), experiments.EVERYWHERE),
+        (_falls(experiments.EVERYONE, customer, alone), experiments.EVERYWHERE),
         (_falls(plan.name, customer, plan.definition.holdout_percent), experiments.HOLDOUT),
         else_=experiments.TREATED,
     )

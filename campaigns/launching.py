@@ -164,21 +164,23 @@ def _weights(definition: Mapping[str, Any], rules: Policy) -> Iterator[Check]:
 def _offers(
     conn: sa.Connection, definition: Mapping[str, Any], run: DryRun | None, *, now: datetime
 ) -> Iterator[Check]:
-    """Offers that are over before it begins, and how many codes will be asked for."""
-    wanted = dry_runs.codes_wanted(run)
+    """Offers that are over before it begins, and how many codes will be asked for, of a pool beside what it has."""
+    wanted, seen = dry_runs.codes_wanted(run), set()
     for name, step in _sends(definition):
         offer = offers.find(conn, step["offer"]) if step.get("offer") else None
-        if offer is None:
+        if offer is None or offer.name in seen:
             continue
+        seen.add(offer.name)
         need = next(iter(offer_forecast.compare(conn, {offer.name: wanted.get(offer.name, 0)})))
         if offer.terms.ends_at and offer.terms.ends_at <= now:
             yield Check("offer_over", "bad", {"offer": offer.name}, name)
-        elif run and need.has is not None and (need.short or not need.has):
-            yield Check("codes_short", "warn", {"offer": offer.name, "n": need.needed, "has": need.has}, name)
-        elif run and wanted.get(offer.name):
-            yield Check("codes", "ok", {"offer": offer.name, "n": wanted[offer.name], "days": run.days}, name)
-        else:
+        elif run is None or run.outcome is None:
             yield Check("codes_unknown", "todo", {"offer": offer.name}, name)
+        elif need.has is not None:
+            state = "warn" if need.short or not need.has else "ok"
+            yield Check("codes_pool", state, {"offer": offer.name, "n": need.needed, "has": need.has}, name)
+        else:
+            yield Check("codes", "ok", {"offer": offer.name, "n": need.needed, "days": run.days}, name)
 
 
 def _rules(definition: Mapping[str, Any], rules: Policy) -> Iterator[Check]:

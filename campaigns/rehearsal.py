@@ -49,7 +49,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What every entrant of one draft shares."""
+    """What every entrant of one draft shares. `everywhere_percent` of all customers get nothing of any campaign."""
 
     name: str
     definition: Campaign
@@ -57,11 +57,15 @@ class Stage:
     shop_zone: tzinfo
     window: timedelta | None
     until: datetime
+    everywhere_percent: float = 0
 
 
 def arm(stage: Stage, entrant: Entrant) -> str:
     """The group she would fall in."""
-    return experiments.assign(stage.name, entrant.customer_id, holdout_percent=stage.definition.holdout_percent)
+    percent = stage.definition.holdout_percent
+    return experiments.assign(
+        stage.name, entrant.customer_id, holdout_percent=percent, everywhere_percent=stage.everywhere_percent
+    )
 
 
 def walk(stage: Stage, entrant: Entrant) -> list[Line]:

@@ -21,7 +21,7 @@ from campaigns.definitions.entries import (
 )
 from campaigns.plans import Plan
 from campaigns.rehearsal import Entrant
-from shop.tables import events
+from shop.tables import customers, events
 from shop.vocabulary import CART_NAMES, Name
 
 MOST = 50_000
@@ -30,11 +30,16 @@ MOST = 50_000
 Rows = Sequence[sa.RowMapping]
 
 
-def entrants(conn: sa.Connection, plan: Plan, *, since: datetime, until: datetime) -> list[Entrant]:
-    """Everybody who would have come in between these times, first come first, as re-entry allows; at most `MOST`."""
+def entrants(
+    conn: sa.Connection, plan: Plan, *, since: datetime, until: datetime, customer_id: int | None = None
+) -> list[Entrant]:
+    """Everybody who would have come in between these times, first come first, as re-entry allows; at most `MOST`.
+
+    :param customer_id: looks for this one alone
+    """
     kept: list[Entrant] = []
     last: dict[tuple[int, str], datetime] = {}
-    for row in _rows(conn, plan, since=since, until=until):
+    for row in _rows(conn, plan, since=since, until=until, only=customer_id):
         one = Entrant(row["customer_id"], row["key"], row["at"], row["context"])
         apart = (one.customer_id, one.key if plan.definition.reentry.rule == "each_key" else "")
         if _may(plan.definition.reentry, last.get(apart), one.at):
@@ -56,8 +61,8 @@ def replayable(plan: Plan) -> bool:
     return not isinstance(plan.definition.entry, BackInStock)
 
 
-def _rows(conn: sa.Connection, plan: Plan, *, since: datetime, until: datetime) -> Iterator[Any]:
-    entry, span = plan.definition.entry, {"since": since, "until": until, "most": 4 * MOST}
+def _rows(conn: sa.Connection, plan: Plan, *, since: datetime, until: datetime, only: int | None) -> Iterator[Any]:
+    entry, span = plan.definition.entry, {"since": since, "until": until, "most": 4 * MOST, "only": only}
     match entry:
         case EventEntry() | SegmentEntry():
             yield from _heard(conn, hearing.as_event(entry), span)
@@ -70,7 +75,7 @@ def _rows(conn: sa.Connection, plan: Plan, *, since: datetime, until: datetime) 
             given = {"percent": percent, "interest": shapes.length(interest), "names": list(shelf.INTEREST)}
             yield from _asked(conn, _PRICES, span | given)
         case Schedule() | DateEntry():
-            yield from _timed(conn, entry, since=since, until=until)
+            yield from _timed(conn, entry, since=since, until=until, only=only)
 
 
 def _asked(conn: sa.Connection, statement: str, given: dict[str, Any]) -> Rows:
@@ -92,7 +97,7 @@ def _heard(conn: sa.Connection, entry: EventEntry, span: dict[str, Any]) -> Iter
             events.c.received_at >= span["since"],
             events.c.occurred_at.between(span["since"], span["until"]),
             events.c.name == entry.event,
-            events.c.customer_id.is_not(None),
+            events.c.customer_id.is_not(None) if span["only"] is None else events.c.customer_id == span["only"],
             *passes,
         )
         .order_by(events.c.occurred_at)
@@ -112,6 +117,7 @@ FROM (
     SELECT customer_id, cart_id, name, occurred_at AS at,
         lead(occurred_at) OVER (PARTITION BY customer_id ORDER BY occurred_at) AS next
     FROM events WHERE received_at >= :since AND occurred_at BETWEEN :since AND :until AND name = ANY(:names)
+        AND (CAST(:only AS bigint) IS NULL OR customer_id = :only)
 ) AS moves
 WHERE customer_id IS NOT NULL AND name NOT IN ('Order Completed', 'Product Removed')
     AND at + :delay <= :until AND (next IS NULL OR next > at + :delay)
@@ -127,6 +133,7 @@ FROM (
         lead(occurred_at) OVER (PARTITION BY customer_id, product_id ORDER BY occurred_at) AS next
     FROM events WHERE received_at >= :since AND occurred_at BETWEEN :since AND :until
         AND name IN ('Product Viewed', 'Product Added') AND product_id IS NOT NULL AND customer_id IS NOT NULL
+        AND (CAST(:only AS bigint) IS NULL OR customer_id = :only)
 ) AS looked
 WHERE name = 'Product Viewed' AND views >= :views AND at + :delay <= :until AND (next IS NULL OR next > at + :delay)
     AND NOT EXISTS (SELECT FROM order_lines WHERE order_lines.customer_id = looked.customer_id
@@ -148,16 +155,19 @@ FROM dropped JOIN events USING (product_id)
 WHERE price * 100 <= coalesce(lowest, was) * (100 - :percent) AND customer_id IS NOT NULL
     AND events.name = ANY(:names) AND events.occurred_at BETWEEN dropped.at - :interest AND dropped.at
     AND events.received_at >= CAST(:since AS timestamptz) - :interest
+    AND (CAST(:only AS bigint) IS NULL OR customer_id = :only)
 ORDER BY at LIMIT :most
 """
 
 
 def _timed(
-    conn: sa.Connection, entry: Schedule | DateEntry, *, since: datetime, until: datetime
+    conn: sa.Connection, entry: Schedule | DateEntry, *, since: datetime, until: datetime, only: int | None
 ) -> Iterator[dict[str, Any]]:
     """The audience as it is today stands for that of each day: what it was then is not kept."""
     zones = timing.zones(conn, entry.zone)
     found = timing.slots(entry, zones, since=since, now=until, look_back=(until - since).days + 1)
     for slot in sorted(found, key=lambda slot: slot.at):
-        for row in conn.execute(timing.audience(entry, slot, now=until).limit(MOST)).mappings():
+        audience = timing.audience(entry, slot, now=until).limit(MOST)
+        query = audience if only is None else audience.where(customers.c.id == only)
+        for row in conn.execute(query).mappings():
             yield {"customer_id": row["customer_id"], "key": row["entry_key"], "at": slot.at, "context": {}}

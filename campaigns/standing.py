@@ -112,7 +112,7 @@ def _known(conn: sa.Connection, rows: Sequence[sa.RowMapping], *, policy: Policy
         agreed={way: consent.states(conn, ids, channel=way[0], purpose=way[1]) for way in ways},
         opens=consent.states(conn, ids, channel="email", purpose="analytics"),
         consented=_consented(conn, ids),
-        suppressed=_suppressed(conn, rows, addresses),
+        suppressed=suppressed(conn, rows, addresses),
         bought=orders.bought_since(conn, since),
         left=_left(conn, rows, said),
         received=lately.received(conn, ids, since=now - timedelta(days=policy.cap_days)),
@@ -207,10 +207,10 @@ def _over(row: sa.RowMapping) -> bool:
     return row["left_reason"] in ("converted", "emptied")
 
 
-def _suppressed(
-    conn: sa.Connection, rows: Sequence[sa.RowMapping], addresses: Mapping[str, Mapping[int, str]]
-) -> set[UUID]:
-    """Those whose address must not be used; an unsubscription is about marketing alone."""
+def suppressed(
+    conn: sa.Connection, rows: Sequence[Mapping[Any, Any]], addresses: Mapping[str, Mapping[int, str]]
+) -> set[Any]:
+    """Those whose address must not be used, by their `message_id`; an unsubscription is about marketing alone."""
     hashed = {
         row["message_id"]: (
             row["channel"],

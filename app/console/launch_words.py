@@ -20,7 +20,7 @@ SAID = {
     "text_dear": N_("Each text message takes %(parts)s parts, %(price)s together: %(letters)s make it dearer"),
     "offer_over": N_("The offer %(offer)s is over"),
     "codes": N_("About %(n)s codes of %(offer)s over %(days)s days"),
-    "codes_short": N_("Needs about %(n)s codes of %(offer)s, the pool has %(has)s"),
+    "codes_pool": N_("Needs about %(n)s codes of %(offer)s, the pool has %(has)s"),
     "codes_unknown": N_("How many codes of %(offer)s it needs: a dry run says"),
     "consent": N_("Only those who agreed are written to, asked again as each message leaves"),
     "service": N_("A service message: it needs no consent, and may promote nothing"),

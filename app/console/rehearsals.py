@@ -14,7 +14,7 @@ from app import i18n, security
 from app.console import charts, journey_words, roles, words
 from app.console import customers as customer_pages
 from app.parts import current_parts
-from campaigns import drafts, dry_runs, moving, plans
+from campaigns import drafts, dry_runs, experiments, moving, offer_forecast, plans
 from campaigns.definitions import campaign as definitions
 from campaigns.definitions import edits
 from campaigns.dry_runs import DryRun
@@ -64,6 +64,7 @@ def show(name: str) -> str:
         draft = drafts.of(conn, plan)
         run = _run(conn, plan)
         person = customers.get_many(conn, [run.customer_id]).get(run.customer_id) if run and run.customer_id else None
+        needs = offer_forecast.compare(conn, dry_runs.codes_wanted(run))
     template = "dry-run-result" if request.headers.get("HX-Request") else "dry-run"
     said = _sentences(run.definition if run else draft.definition)
     return render_template(
@@ -76,6 +77,8 @@ def show(name: str) -> str:
         choices=DAYS,
         person=person,
         person_name=customer_pages.name(person) if person else "",
+        needs=needs,
+        treated=experiments.TREATED,
         said=said,
         words=words,
     )

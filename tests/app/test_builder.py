@@ -9,11 +9,13 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import parts
-from campaigns import drafts, dry_runs, figures, files, launching, plans, policy
+from campaigns import code_pool, drafts, dry_runs, figures, files, launching, offer_figures, offers, plans, policy
 from campaigns.definitions import edits
+from campaigns.definitions import offers as offer_definitions
 from foundation.errors import Conflict
 from tests.app import console_world
 from tests.app.console_world import CAMPAIGN, Day, post
+from tests.campaigns import journey
 
 NAME = "basket-relaunch"
 PAGE = f"/console/campaigns/{NAME}/edit"
@@ -183,6 +185,29 @@ def test_a_dry_run_is_a_job_that_says_how_far_it_is(ines: FlaskClient, day: Day,
     page = ines.get(mine.location).text
     assert "Camille" in page and "cart-of-camille" in page
     assert dry_runs.run_due(installation.db, now=datetime.now(UTC)) is None
+
+
+def test_a_dry_run_and_the_list_before_launching_say_what_the_pool_lacks(
+    ines: FlaskClient, day: Day, installation: parts.Parts
+) -> None:
+    terms = {"name": "POOLED", "kind": "percentage", "value": 1000, "codes": "pool", "prefix": ""}
+    entry = {"type": "cart_abandoned", "delay": "1h"}
+    said = {"title": "Pooled", "entry": entry, "steps": [journey.send("code", offer="POOLED")]}
+    with installation.db.begin() as conn:
+        pool, _ = offers.put(conn, offer_definitions.parse(terms), now=NOW)
+        plan = plans.create(conn, "pooled", definition=said, now=NOW)
+    checks, page = "/console/campaigns/pooled/edit", "/console/campaigns/pooled/dry-run"
+    assert "How many codes of POOLED it needs" in ines.get(checks).text
+    with installation.db.begin() as conn:
+        dry_runs.ask(conn, plan, plan.definition, days=7, customer_id=None, by="ines", now=datetime.now(UTC))
+    dry_runs.run_due(installation.db, now=datetime.now(UTC))
+    lacks = "Needs about 1 codes of POOLED, the pool has 0"
+    assert lacks in ines.get(page).text and lacks in ines.get(checks).text
+    with installation.db.begin() as conn:
+        code_pool.add(conn, "POOLED", ["FIRST-CODE", "SECOND-CODE"], until=None, now=NOW)
+        offer_figures.count(conn, pool.id, now=NOW)
+    has = "Needs about 1 codes of POOLED, the pool has 2"
+    assert has in ines.get(page).text and has in ines.get(checks).text
 
 
 def test_a_message_is_sent_to_oneself_alone(ines: FlaskClient, day: Day) -> None:

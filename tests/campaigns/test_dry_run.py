@@ -2,16 +2,19 @@
 
 from collections import Counter
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
 
-from campaigns import dry_run, files, plans, policy, rules, tables
+from campaigns import dry_run, dry_sends, experiments, files, plans, policy, replay, rules, tables
+from campaigns.definitions import campaign as definitions
 from foundation.database import Database
-from shop import customers
+from shop import consent, customers
 from tests.campaigns import journey, world
 from tests.campaigns.journey import send, wait
 
+PARIS = ZoneInfo("Europe/Paris")
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
@@ -36,6 +39,11 @@ def draft(conn: sa.Connection, steps: list[dict[str, object]], *, now: datetime,
     return plans.create(conn, "draft", definition=definition, now=now)
 
 
+def draft_again(conn: sa.Connection, steps: list[dict[str, object]], *, now: datetime) -> plans.Plan:
+    said = definitions.dump(plans.get(conn, "draft").definition) | {"steps": steps}
+    return plans.put(conn, "draft", definition=said, now=now)
+
+
 def test_a_draft_says_what_it_would_have_done(conn: sa.Connection, past: datetime, now: datetime) -> None:
     from_files = world.relaunch()["steps"][0]
     files.ensure_demo(conn, now=now, demo=False)
@@ -53,11 +61,67 @@ def test_a_draft_says_what_it_would_have_done(conn: sa.Connection, past: datetim
 def test_one_person_is_told_step_by_step(conn: sa.Connection, past: datetime, now: datetime) -> None:
     plan = draft(conn, [send("first"), wait("days", "3d"), send("last")], now=now)
     ada = customers.find(conn, user_id="ada") or 0
-    ((entrant, lines),) = dry_run.person(conn, plan, ada, days=30, now=now)
-    assert entrant.at == past + 2 * HOUR
-    assert [(line.at, line.step, line.leave) for line in lines] == [
+    (way,) = dry_run.person(conn, plan, ada, days=30, now=now)
+    assert way.entrant.at == past + 2 * HOUR and way.arm == "treated"
+    assert [(line.at, line.step, line.leave) for line, _ in way.lines] == [
         (past + 2 * HOUR, "first", None), (past + DAY + HOUR, "days", "converted"),
     ]  # fmt: skip
+    assert way.lines[0][1] == dry_sends.Left(past + 2 * HOUR, "email")
+
+
+def test_one_person_is_found_behind_any_number_of_others(
+    conn: sa.Connection, past: datetime, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = draft(conn, [send("first")], now=now)
+    monkeypatch.setattr(replay, "MOST", 1)
+    assert dry_run.run(conn, plan, days=30, now=now).cut
+    for user in ("ada", "bob", "eve"):
+        assert len(dry_run.person(conn, plan, customers.find(conn, user_id=user) or 0, days=30, now=now)) == 1
+
+
+def _leaver(conn: sa.Connection, user: str, *, at: datetime) -> int:
+    person = world.make_customer(conn, user, at=at)
+    world.leave_cart(conn, user, at=at)
+    return person
+
+
+def test_who_is_left_alone_by_every_campaign_gets_nothing_here_either(
+    conn: sa.Connection, past: datetime, now: datetime
+) -> None:
+    plan, share = draft(conn, [send("first")], now=now), 50.0
+    people = [customers.find(conn, user_id=user) or 0 for user in ("ada", "bob", "eve")]
+    people += [_leaver(conn, f"more{number}", at=past + HOUR) for number in range(20)]
+    alone = [one for one in people if experiments.share(experiments.EVERYONE, one) < share * 100]
+    policy.save(conn, rules.Policy(holdout_percent=share), now=now)
+    outcome = dry_run.run(conn, plan, days=30, now=now)
+    assert 0 < len(alone) < len(people)
+    assert (outcome.entered, outcome.held_out, outcome.everywhere) == (len(people), len(alone), len(alone))
+    assert outcome.steps["first"] == len(people) - len(alone)
+    (way,) = dry_run.person(conn, plan, alone[-1], days=30, now=now)
+    assert way.arm == "everywhere" and all(line.leave for line, _ in way.lines)
+    service = definitions.dump(plan.definition) | {"purpose": "transactional"}
+    asked_for = plans.put(conn, "draft", definition=service, now=now)
+    assert dry_run.run(conn, asked_for, days=30, now=now).held_out == 0, "what she ordered is told to everybody"
+
+
+def test_a_message_is_put_to_the_decision_of_real_ones(conn: sa.Connection, past: datetime, now: datetime) -> None:
+    """French hours of text messages, the cap of one channel, addresses that are refused, prices of the house."""
+    for user in ("ada", "eve"):
+        world.say(conn, user, "", at=past, traits={"phone": "+33612345678" if user == "ada" else "+33612345679"})
+        person = customers.find(conn, user_id=user) or 0
+        consent.record(
+            conn, customer_id=person, channel="sms", purpose="marketing", state="granted", at=past, source="x", now=past
+        )
+    shop = rules.Policy(channel_caps={"sms": 1}, message_prices={"sms": 7.0})
+    policy.save(conn, shop, now=now)
+    consent.suppress(conn, channel="sms", address="+33612345679", reason="unsubscribed", now=now)
+    steps = [send("first", channel="sms"), wait("night", "11h"), send("second", channel="sms")]
+    outcome = dry_run.run(conn, draft(conn, steps, now=now), days=30, now=now)
+    assert outcome.held == {"no_address": 2, "suppressed": 2, "cap": 1} and outcome.cost == 7
+    plan = draft_again(conn, [wait("night", "9h"), send("late", channel="sms")], now=now)
+    (way,) = dry_run.person(conn, plan, customers.find(conn, user_id="ada") or 0, days=30, now=now)
+    said = way.lines[0][1]
+    assert isinstance(said, dry_sends.Left) and f"{said.at.astimezone(PARIS):%d %H:%M}" == "12 08:00", "a holiday"
 
 
 def test_nothing_is_kept_and_nobody_enters(conn: sa.Connection, past: datetime, now: datetime) -> None:

@@ -19,7 +19,7 @@ from campaigns.channels.tables import push_subscriptions
 from campaigns.sending import Sending
 from foundation.database import Database
 from shop import consent
-from shop.tables import suppressions
+from shop.tables import customers, suppressions
 from tests.campaigns import journey, world
 from tests.contracts import providers, test_messengers
 from tests.contracts.providers import Answer, Asked, Provider, Rerouted, said
@@ -240,6 +240,21 @@ def test_the_best_channel_is_one_she_can_be_reached_by(db: Database, peers: Peer
     with db.begin() as conn:
         connections.disconnect(conn, "sms")
     assert best() == "email"
+
+
+def test_the_best_channel_of_a_service_message_is_one_she_did_not_refuse(
+    db: Database, peers: Peers, now: datetime
+) -> None:
+    person = camille(db, now, "push")
+    with db.begin() as conn:
+        conn.execute(sa.update(customers).values(email=None))
+        conn.execute(sa.delete(push_subscriptions))
+        found = acting.best_channels(conn, [person], purpose="transactional", now=now)
+        assert found[person] == "sms", "nobody asked her about text messages, and she ordered"
+        consent.withdraw(conn, person, channel="sms", purpose="marketing", source="STOP", now=now)
+        assert acting.best_channels(conn, [person], purpose="transactional", now=now)[person] == "sms"
+        consent.withdraw(conn, person, channel="sms", purpose="any", source="STOP", now=now)
+        assert acting.best_channels(conn, [person], purpose="transactional", now=now)[person] == "onsite"
 
 
 def test_one_person_with_two_profiles_gets_one_text_message(db: Database, peers: Peers, now: datetime) -> None:
