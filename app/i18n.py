@@ -30,8 +30,6 @@ def register(app: Flask) -> None:
     flask_babel.Babel(
         app,
         locale_selector=_chosen,
-        default_translation_directories="translations;translations",
-        default_domain="messages;public",
     )
     app.jinja_env.install_gettext_callables(gettext, ngettext, newstyle=False)  # type: ignore[attr-defined]
 

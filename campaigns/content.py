@@ -70,6 +70,8 @@ class Occasion:
     count_opens: bool
     now: datetime
     count_clicks: bool = True
+    wanted: bool = False
+    """She asked for it herself: no marketing, so no yes is its reason."""
     stores: Mapping[str, Store] = field(default_factory=dict)
 
 
@@ -303,6 +305,9 @@ def _page(occasion: Occasion, *, tracked: Tracked, locale: str) -> dict[str, Any
 
 def _why(occasion: Occasion, locale: str, say: Phrases) -> str:
     """Why she gets this: what she agreed to and when, and the basket if it is about one."""
+    if occasion.wanted:
+        confirms = isinstance(occasion.says, Send) and occasion.says.link == CONFIRM
+        return format.typeset(say.why_confirm if confirms else say.why_asked, locale)
     facts = {}
     if occasion.cart:
         facts["left"] = format.date(occasion.cart.touched_at, locale, style="long", zone=occasion.zone)

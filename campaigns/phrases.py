@@ -38,6 +38,8 @@ class Phrases:
     why_since: str
     why_alone: str
     why_alone_since: str
+    why_asked: str
+    why_confirm: str
     unsubscribe: str
     preferences: str
     privacy: str
@@ -75,6 +77,8 @@ _EN = Phrases(
     why_since="You receive this e-mail because you accepted our offers on {since} and left a basket on {left}.",
     why_alone="You receive this e-mail because you accepted our offers.",
     why_alone_since="You receive this e-mail because you accepted our offers on {since}.",
+    why_asked="You receive this e-mail because of something you asked us for or ordered.",
+    why_confirm="You receive this e-mail because our offers were asked for with your address.",
     unsubscribe="Unsubscribe",
     preferences="Choose what I receive",
     privacy="Personal data",
@@ -111,6 +115,8 @@ _FR = Phrases(
     why_since="Vous recevez cet e‑mail car vous avez accepté nos offres le {since} et laissé un panier le {left}.",
     why_alone="Vous recevez cet e‑mail car vous avez accepté nos offres.",
     why_alone_since="Vous recevez cet e‑mail car vous avez accepté nos offres le {since}.",
+    why_asked="Vous recevez cet e‑mail à la suite d’une demande ou d’une commande de votre part.",
+    why_confirm="Vous recevez cet e‑mail car nos offres ont été demandées avec votre adresse.",
     unsubscribe="Me désinscrire",
     preferences="Choisir mes envois",
     privacy="Données personnelles",

@@ -237,6 +237,7 @@ def _occasion(case: Case, known: _Gathered) -> content.Occasion:
         consented_at=case.consented_at,
         count_opens=case.count_opens,
         count_clicks=case.count_clicks,
+        wanted=case.standing.wanted,
         stores=known.stores,
         now=known.now,
     )

@@ -97,6 +97,7 @@ def _occasion(
         code=promotions.dummy(shown.offer, now=now) if shown.offer else None,
         consented_at=None,
         count_opens=False,
+        wanted=plan.definition.purpose == eligibility.TRANSACTIONAL,
         stores=stores.get_many(conn, spoken.stores(says.words or {})),
         now=now,
     )

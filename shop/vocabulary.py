@@ -68,6 +68,8 @@ class Name(StrEnum):
     EMAIL_LINK_CLICKED = "Email Link Clicked"
     EMAIL_BOUNCED = "Email Bounced"
     UNSUBSCRIBED = "Unsubscribed"
+    SUBSCRIPTION_REQUESTED = "Subscription Requested"
+    SUBSCRIPTION_CONFIRMED = "Subscription Confirmed"
     MESSAGE_SENT = "Message Sent"
     MESSAGE_CLICKED = "Message Clicked"
     SURVEY_ANSWERED = "Survey Answered"

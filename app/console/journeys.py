@@ -57,6 +57,7 @@ READY = {
     "basket-relaunch": N_("Basket relaunch in three steps"),
     "basket-everywhere": N_("A basket, by every channel"),
     "product-page": N_("Product page abandonment"),
+    "double-opt-in": N_("Double opt-in: a yes said twice"),
     "welcome": N_("Welcome"),
     "review-request": N_("Review request after a purchase"),
     "replenishment": N_("Replenishment"),

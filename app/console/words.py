@@ -128,6 +128,8 @@ EVENT = {
     "Segment Entered": Word(N_("Came into a segment"), "blend"),
     "Segment Left": Word(N_("Left a segment"), "blend"),
     "Unsubscribed": Word(N_("Unsubscribed"), "user-x"),
+    "Subscription Requested": Word(N_("Asked for e-mails"), "mail"),
+    "Subscription Confirmed": Word(N_("Confirmed it by e-mail"), "mail-check", "ok"),
     "Page Viewed": Word(N_("Viewed a page"), "file-text"),
     "Screen Viewed": Word(N_("Viewed a screen"), "smartphone"),
     "Identified": Word(N_("Was recognised"), "user-check"),

@@ -9,15 +9,20 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
+from playwright.sync_api import expect, sync_playwright
 
+from app import choices
 from campaigns import intents, links, mail_tables, policy, tables, visits
 from campaigns.links import Links
 from foundation.database import Database
 from shop import consent
 from shop import tables as shop_tables
-from tests.app import test_public
+from tests import browser
+from tests.app import test_public, tracking
 from tests.app.test_public import FIREFOX, Mail
+from tests.campaigns import ad_platforms, test_audiences
 
 NOW = datetime.now(UTC)
 mail, path = test_public.mail, test_public.path
@@ -160,6 +165,96 @@ def test_what_is_kept_of_an_open_after_a_withdrawal_is_nothing(
     with db.begin() as conn:
         assert conn.scalar(sa.select(tables.messages.c.opened_at)) is None
         assert conn.scalar(sa.select(sa.func.count()).select_from(mail_tables.visits)) == 0
+
+
+# ---------------------------------------------------------------------------------- two consents behind one tick
+def test_one_tick_says_both_things_an_ad_audience_asks_for(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str]
+) -> None:
+    page = path("preferences", mail.message_id)
+    with db.begin() as conn:
+        gold = sa.update(shop_tables.customers).where(shop_tables.customers.c.id == mail.customer_id)
+        conn.execute(gold.values(traits={"tier": "gold"}))
+    with ad_platforms.both() as peers:
+        test_audiences.gold(db, now=NOW)
+        assert test_audiences.run(db, peers, NOW) is None, "nothing said, nothing told"
+        client.post(page, data={"ads:marketing": "granted"})
+        assert test_audiences.run(db, peers, NOW + timedelta(minutes=6)) == "gold-meta +1 -0"
+        client.post(page, data={"email:marketing": "granted"})
+        assert test_audiences.run(db, peers, NOW + timedelta(minutes=12)) == "gold-meta +0 -1"
+    with db.begin() as conn:
+        said = [one for one in consent.history(conn, mail.customer_id) if one.channel == "ads"]
+    assert sorted((one.purpose, one.state) for one in said) == [
+        ("marketing", "denied"),
+        ("marketing", "granted"),
+        ("personalization", "denied"),
+        ("personalization", "granted"),
+    ]
+    assert all("on other sites" in (one.text or "") and one.form == choices.FORM for one in said)
+
+
+def test_half_a_yes_to_advertising_is_not_shown_as_one_and_ends_with_the_next_save(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str]
+) -> None:
+    test_public._say(db, mail, purpose="marketing", state="granted", channel="ads")
+    page = path("preferences", mail.message_id)
+    assert client.get(page).text.count(" checked") == 0
+    client.post(page)
+    with db.begin() as conn:
+        assert consent.standing(conn, mail.customer_id)["ads", "marketing"] == "denied"
+
+
+def test_a_yes_that_another_choice_outweighs_says_so(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str]
+) -> None:
+    page = path("preferences", mail.message_id)
+    test_public._say(db, mail, purpose="personalization", state="denied", channel="any")
+    shown = client.post(page, data={"ads:marketing": "granted"}).text
+    assert shown.count(" checked") == 1 and "Without effect while suggestions" in shown
+    shown = client.post(page, data={"ads:marketing": "granted", "any:personalization": "granted"}).text
+    assert shown.count(" checked") == 2 and "Without effect" not in shown
+
+
+@pytest.mark.parametrize("channel", ["sms", "whatsapp", "push"])
+def test_topics_are_chosen_on_every_channel(
+    client: FlaskClient, db: Database, about_news: Mail, path: Callable[..., str], channel: str
+) -> None:
+    page = path("preferences", about_news.message_id)
+    client.post(page, data={f"{channel}:marketing": "granted"})
+    client.post(page, data={f"{channel}:marketing": "granted", f"{channel}:marketing/news": "granted"})
+    with db.begin() as conn:
+        said = {
+            topic: consent.states(conn, [about_news.customer_id], channel=channel, purpose=f"marketing/{topic}")
+            for topic in TOPICS
+        }
+    assert said == {"news": {about_news.customer_id: "granted"}, "kitchen": {about_news.customer_id: "denied"}}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("locale", ["en", "fr"])
+def test_the_page_is_used_on_a_telephone(
+    web: Flask, db: Database, about_news: Mail, path: Callable[..., str], locale: str
+) -> None:
+    if (chromium := browser.executable()) is None:
+        pytest.skip("no Chromium")
+    with sync_playwright() as engine, tracking.served(web) as address:
+        launched = engine.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = launched.new_context(viewport={"width": 390, "height": 844}, locale=locale).new_page()
+        page.goto(address + path("preferences", about_news.message_id))
+        assert page.evaluate("document.documentElement.scrollWidth") == 390, "nothing is wider than the screen"
+        page.locator("input[name='whatsapp:marketing']").check()
+        page.locator("button[value=save]").click()
+        expect(page.get_by_role("status")).to_be_visible(timeout=20_000)
+        expect(page.locator("input[name='whatsapp:marketing']")).to_be_checked(timeout=20_000)
+        page.locator("input[name='whatsapp:marketing'] >> xpath=../following-sibling::details[1]/summary").click()
+        page.locator("input[name='whatsapp:marketing/news']").uncheck(timeout=20_000)
+        page.locator("button[value=save]").click()
+        expect(page.locator("input[name='whatsapp:marketing/news']")).not_to_be_checked(timeout=20_000)
+        expect(page.locator("input[name='whatsapp:marketing/news']")).to_be_visible(timeout=20_000)
+        launched.close()
+    with db.begin() as conn:
+        stand = consent.standing(conn, about_news.customer_id)
+    assert (stand["whatsapp", "marketing"], stand["whatsapp", "marketing/news"]) == ("granted", "denied")
 
 
 # --------------------------------------------------------------------------------------------- the links
