@@ -86,7 +86,7 @@ def heard(conn: sa.Connection, provider: str, receipts: Sequence[Receipt], *, pr
         if receipt.outcome is not Outcome.ACCEPTED:
             _heard(conn, provider, receipt, probe=probe, now=now)
     if any(receipt.outcome is Outcome.ACCEPTED for receipt in receipts):
-        _answered(conn, provider, probe=probe, until=None, reason=Reason.PROVIDER_BUSY)
+        _answered(conn, provider, probe=probe)
 
 
 def told(conn: sa.Connection, provider: str, message_ids: Collection[UUID]) -> None:
@@ -106,25 +106,32 @@ def _heard(conn: sa.Connection, provider: str, receipt: Receipt, *, probe: bool,
         _doubt(conn, provider, probe=probe, now=now)
     elif receipt.outcome is Outcome.MISCONFIGURED:
         _open(conn, provider, reason=Reason.PROVIDER_MISCONFIGURED, now=now)
-    elif receipt.outcome is Outcome.UNSENT and probe:
-        _open(conn, provider, reason=Reason.PROVIDER_DOWN, now=now)
+    elif receipt.outcome is Outcome.UNSENT:
+        if probe:
+            _open(conn, provider, reason=Reason.PROVIDER_DOWN, now=now)
+        elif receipt.busy:
+            _rest(conn, provider, receipt, reason=Reason.PROVIDER_DOWN, now=now)
     else:
-        wait = (receipt.retry_after if receipt.retry_after is not None else BUSY_PAUSE) if receipt.busy else None
-        reason = Reason.PROVIDER_DOWN if receipt.outcome is Outcome.UNSENT else Reason.PROVIDER_BUSY
-        _answered(conn, provider, probe=probe, until=now + timedelta(seconds=wait) if wait else None, reason=reason)
+        _answered(conn, provider, probe=probe)
+        if receipt.busy:
+            _rest(conn, provider, receipt, reason=Reason.PROVIDER_BUSY, now=now)
 
 
-def _answered(conn: sa.Connection, provider: str, *, probe: bool, until: datetime | None, reason: Reason) -> None:
-    """It answered: doubts end, a probe closes the breaker, a wish for silence is kept."""
+def _answered(conn: sa.Connection, provider: str, *, probe: bool) -> None:
+    """It answered: doubts end, a probe closes the breaker."""
     row = gates.c.provider == provider
     if probe:
         closed = {"breaker": "closed", "opened_at": None, "openings_in_a_row": 0, "ambiguous_in_a_row": 0}
         conn.execute(sa.update(gates).where(row).values(**closed, blocked_until=None, reason=None))
     else:
         conn.execute(sa.update(gates).where(row, gates.c.ambiguous_in_a_row > 0).values(ambiguous_in_a_row=0))
-    if until is not None:
-        longest = sa.func.greatest(gates.c.blocked_until, until)
-        conn.execute(sa.update(gates).where(row).values(blocked_until=longest, reason=reason))
+
+
+def _rest(conn: sa.Connection, provider: str, receipt: Receipt, *, reason: Reason, now: datetime) -> None:
+    """A wish for silence is kept; so is the time in which there is no way to it."""
+    wait = receipt.retry_after if receipt.retry_after is not None else BUSY_PAUSE
+    longest = sa.func.greatest(gates.c.blocked_until, now + timedelta(seconds=wait))
+    conn.execute(sa.update(gates).where(gates.c.provider == provider).values(blocked_until=longest, reason=reason))
 
 
 def _doubt(conn: sa.Connection, provider: str, *, probe: bool, now: datetime) -> None:

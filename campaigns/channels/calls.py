@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import orjson
 
+from campaigns.channels import together
 from campaigns.channels.base import Note, Outcome, Receipt
 
 AT_ONCE = 8
@@ -69,7 +70,7 @@ class Line:
 
     def spread(self, work: Callable[[Note], Receipt], batch: Sequence[Note]) -> list[Receipt]:
         """The receipts of a batch in its order; several are under way at once."""
-        return [work(batch[0])] if len(batch) == 1 else list(self._hands.map(work, batch))
+        return together.spread(self._hands, lambda note: [work(note)], batch, parcels=lambda note: [note])
 
     def close(self) -> None:
         """Closes the kept connections and lets the hands go."""

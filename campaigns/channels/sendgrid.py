@@ -1,6 +1,5 @@
 """E-mail by SendGrid's HTTP API over kept connections: one recipient a call, or many where many get the same."""
 
-import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ import httpx2
 import orjson
 from sendgrid.helpers import mail as sg
 
-from campaigns.channels import mime, sharing
+from campaigns.channels import mime, sharing, together
 from campaigns.channels.base import Mail, Outcome, Receipt
 
 HOST = "https://api.sendgrid.com"
@@ -80,9 +79,8 @@ class SendgridChannel:
     def deliver(self, batch: Sequence[Mail]) -> list[Receipt]:
         receipts = {mail.message_id: said for mail in batch if (said := _unsendable(mail))}
         calls = list(self._calls([mail for mail in batch if mail.message_id not in receipts]))
-        answered = map(self._deliver, calls) if len(calls) == 1 else self._threads.map(self._deliver, calls)
-        for receipt in itertools.chain.from_iterable(answered):
-            receipts[receipt.message_id] = receipt
+        answered = together.spread(self._threads, self._deliver, calls, parcels=lambda call: call.mails)
+        receipts |= {receipt.message_id: receipt for receipt in answered}
         return [receipts[mail.message_id] for mail in batch]
 
     def close(self) -> None:

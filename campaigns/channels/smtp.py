@@ -15,7 +15,7 @@ from functools import cached_property
 from uuid import UUID
 
 from campaigns import bounces
-from campaigns.channels import mime
+from campaigns.channels import mime, together
 from campaigns.channels.base import Mail, Outcome, Receipt
 
 CONNECT_SECONDS, READ_SECONDS = 3.0, 15.0
@@ -110,9 +110,7 @@ class SmtpChannel:
         return False
 
     def deliver(self, batch: Sequence[Mail]) -> list[Receipt]:
-        if len(batch) == 1 or self._host.connections == 1:
-            return [self._deliver(mail) for mail in batch]
-        return list(self._threads.map(self._deliver, batch))
+        return together.spread(self._threads, lambda mail: [self._deliver(mail)], batch, parcels=lambda mail: [mail])
 
     def close(self) -> None:
         """Hangs up every kept connection, and ends the threads."""

@@ -182,6 +182,14 @@ def test_what_the_provider_says_is_told_for_what_it_is(trial: Trial, db: Databas
 
 
 @BY_NETWORK
+def test_once_one_is_not_answered_no_other_of_its_batch_begins(trial: Trial, db: Database) -> None:
+    trial.refuse("lost")
+    outcomes = [receipt.outcome for receipt in trial.channel.deliver([a_mail(db) for _ in range(16)])]
+    assert set(outcomes) == {Outcome.AMBIGUOUS, Outcome.UNSENT}
+    assert trial.taken() == outcomes.count(Outcome.AMBIGUOUS) <= 4, "no more than were on their way"
+
+
+@BY_NETWORK
 def test_nothing_leaves_once_the_deadline_is_over(trial: Trial, db: Database) -> None:
     receipt = trial.channel.deliver([a_mail(db, deadline=time.monotonic() - 1)])[0]
     assert receipt.outcome is Outcome.UNSENT and trial.taken() == 0
