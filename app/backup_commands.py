@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+import sqlalchemy as sa
 
+from app import tables
 from app.parts import Parts, current_parts
 from app.telling import told
 from campaigns import holding
@@ -19,6 +21,9 @@ from foundation import backups, jobs
 def backup(file: Path) -> None:
     """Write the whole database into FILE, as it is at this instant. Sending may go on."""
     size = backups.dump(current_parts().db.url, file)
+    with current_parts().db.begin() as conn:
+        made = {"file": str(file.absolute()), "bytes": size, "made_at": datetime.now(UTC)}
+        conn.execute(sa.insert(tables.backups).values(**made))
     click.echo(f"{size:,} bytes in {file}. The send journal lies beside it, under var/journal: keep that too.")
 
 

@@ -42,6 +42,14 @@ def every(conn: sa.Connection) -> list[KeyLine]:
     return database.read(conn, wanted, KeyLine)
 
 
+def source_of(conn: sa.Connection, key_id: int) -> KeyLine:
+    """One key that still works; raises `NotFound`."""
+    found = next((one for one in every(conn) if one.id == key_id and one.revoked_at is None), None)
+    if found is None:
+        raise NotFound("no such key")
+    return found
+
+
 def revoke(conn: sa.Connection, key_id: int, *, now: datetime) -> None:
     """The key stops working, within the half minute a process may remember it; raises `NotFound`."""
     statement = sa.update(api_keys).where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from flask import Blueprint, Response, abort, current_app, g, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from app import parts, rate_limits, sessions, users
+from app import console_settings, parts, rate_limits, second_factor, sessions, users
 from app.tables import api_keys
 from foundation.database import Database
 from shop import sources as shop_sources
@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 View = TypeVar("View", bound=Callable[..., Any])
 
 SIGN_IN_PATH = "/console/sign-in"
+ENROL_PATH = "/console/account/second-factor"
+MOST_TRIES = 5
+"""At a password or a code, within a minute."""
 KEY_MEMORY_SECONDS = 30
 """How long a revoked key may still work in a process that has just seen it."""
 
@@ -140,6 +143,7 @@ class Refusal(StrEnum):
 
     WRONG = "wrong"
     TOO_MANY = "too_many"
+    SECOND = "second"  # the password is right, the second factor is still asked for
 
 
 def require_role(*roles: str) -> Callable[[View], View]:
@@ -182,7 +186,7 @@ def sign_in(email: str, password: str, *, now: datetime) -> users.User | Refusal
     who = f"login:{users.normalised(email)}:{request.remote_addr}"
     with db.begin() as conn:
         tries = rate_limits.count(conn, who, seconds=60, now=now)
-    if tries > 5:
+    if tries > MOST_TRIES:
         log.warning("sign-in refused", extra={"reason": Refusal.TOO_MANY})
         return Refusal.TOO_MANY
     with db.begin() as conn:
@@ -190,12 +194,74 @@ def sign_in(email: str, password: str, *, now: datetime) -> users.User | Refusal
         if user is None:
             log.warning("sign-in refused", extra={"reason": Refusal.WRONG})
             return Refusal.WRONG
-        if old := request.cookies.get(_cookie("session")):
-            sessions.end(conn, old)
-        g.new_session = sessions.start(conn, user.id, now=now)
-    g.session = sessions.Session(user)
-    log.info("signed in", extra={"user": user.id})
+        _start(conn, user, pending=user.second_factor, now=now)
+    return Refusal.SECOND if user.second_factor else user
+
+
+def _start(conn: sa.Connection, user: users.User, *, pending: bool = False, now: datetime) -> None:
+    """A session under a new id in place of the one this browser had."""
+    if old := request.cookies.get(_cookie("session")):
+        sessions.end(conn, old)
+    agent = request.headers.get("User-Agent", "")
+    g.new_session = sessions.start(conn, user.id, agent=agent, pending=pending, now=now)
+    g.session = None if pending else sessions.find(conn, g.new_session, now=now)
+    log.info("password right" if pending else "signed in", extra={"user": user.id})
+
+
+def waiting() -> users.User | None:
+    """Who gave the right password in this browser and still owes the second factor."""
+    token = request.cookies.get(_cookie("session"))
+    if not token:
+        return None
+    with parts.current_parts().db.begin() as conn:
+        return sessions.waiting(conn, token, now=datetime.now(UTC))
+
+
+def pass_second(user: users.User, code: str, *, now: datetime) -> users.User | Refusal:
+    """Opens the session of who waits if the code is right. Five tries a minute for an account, from wherever."""
+    if not may_try_code(user, now=now):
+        log.warning("second factor refused", extra={"reason": Refusal.TOO_MANY, "user": user.id})
+        return Refusal.TOO_MANY
+    with parts.current_parts().db.begin() as conn:
+        keys = parts.current_parts().config.secret_keys
+        if not second_factor.check(conn, user.id, code, keys=keys, now=now):
+            log.warning("second factor refused", extra={"reason": Refusal.WRONG, "user": user.id})
+            return Refusal.WRONG
+        _start(conn, user, now=now)
     return user
+
+
+def may_try_code(user: users.User, *, now: datetime) -> bool:
+    """Counts a try at the second factor of this account."""
+    with parts.current_parts().db.begin() as conn:
+        return rate_limits.count(conn, f"second:{user.id}", seconds=60, now=now) <= MOST_TRIES
+
+
+def knows_password(user: users.User, password: str, *, now: datetime) -> bool:
+    """Whether who sits at a browser left open is its owner: asked before what cannot be undone, and counted."""
+    db = parts.current_parts().db
+    with db.begin() as conn:
+        tries = rate_limits.count(conn, f"password:{user.id}", seconds=60, now=now)
+    with db.begin() as conn:
+        return tries <= MOST_TRIES and users.authenticate(conn, user.email, password) is not None
+
+
+def restart(conn: sa.Connection, user: users.User, *, now: datetime) -> None:
+    """A new session for this browser, after all were ended."""
+    _start(conn, user, now=now)
+
+
+def welcome(conn: sa.Connection, user_id: int, *, now: datetime) -> None:
+    """Signs in who has just chosen her password by a link, unless a second factor is asked of her."""
+    user = users.get(conn, user_id)
+    if user is not None:
+        _start(conn, user, pending=user.second_factor, now=now)
+
+
+def this_session() -> int:
+    """The number of the session of this request; 0 without one."""
+    current_user()
+    return cast("sessions.Session", g.session).number if g.session else 0
 
 
 def sign_out() -> None:
@@ -230,7 +296,15 @@ def _admit() -> BaseResponse | None:
         return _ask_to_sign_in()
     if roles is None or user.role not in roles:
         abort(403)
-    return None
+    return None if _may_skip_enrolling(user) else redirect(ENROL_PATH, code=303)
+
+
+def _may_skip_enrolling(user: users.User) -> bool:
+    """Whether nothing is asked of her first: she has a second factor, needs none, or is setting it up."""
+    if user.second_factor or request.path.startswith(ENROL_PATH):
+        return True
+    with parts.current_parts().db.begin() as conn:
+        return not console_settings.must_enrol(conn, user)
 
 
 def _ask_to_sign_in() -> BaseResponse:

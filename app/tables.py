@@ -1,8 +1,8 @@
-"""The tables of the doors: who may sign in, which programs may speak, and what was already answered."""
+"""The tables of the doors: who may sign in, which programs may speak, what was changed, and what was answered."""
 
 import sqlalchemy as sa
 
-from foundation.database import Time, metadata
+from foundation.database import Json, Time, metadata
 
 users = sa.Table(
     "users",
@@ -15,6 +15,47 @@ users = sa.Table(
     sa.Column("locale", sa.Text),
     sa.Column("created_at", Time, nullable=False),
     sa.Column("disabled_at", Time),
+    sa.Column("signed_in_at", Time),
+    sa.Column("second_factor", sa.LargeBinary, comment="the secret of her codes, sealed"),
+    sa.Column("second_factor_since", Time, comment="empty while she has not shown that she can make codes"),
+    sa.Column("second_factor_step", sa.BigInteger, comment="of the last code used: none counts twice"),
+)
+
+recovery_codes = sa.Table(
+    "recovery_codes",
+    metadata,
+    sa.Column("user_id", sa.BigInteger, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("code_hash", sa.LargeBinary, primary_key=True),
+    sa.Column("used_at", Time),
+    comment="For who lost the telephone that makes the codes; each once",
+)
+
+invitations = sa.Table(
+    "invitations",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("token_hash", sa.LargeBinary, nullable=False, unique=True),
+    sa.Column("email", sa.Text, nullable=False, unique=True),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column(
+        "user_id",
+        sa.BigInteger,
+        sa.ForeignKey("users.id", ondelete="CASCADE"),
+        comment="who chooses a new password; empty for somebody new",
+    ),
+    sa.Column("invited_by", sa.Text, nullable=False),
+    sa.Column("invited_at", Time, nullable=False),
+    comment="Links that let somebody choose a password; gone once used",
+)
+
+console_settings = sa.Table(
+    "console_settings",
+    metadata,
+    sa.Column("one_row", sa.Boolean, primary_key=True, server_default=sa.text("true")),
+    sa.Column("second_factor", sa.Text, nullable=False, server_default="optional", comment="optional admins everyone"),
+    sa.Column("first_steps_hidden_at", Time),
+    sa.CheckConstraint("one_row", name="one_row"),
+    comment="What administrators decided of the console itself; one row",
 )
 
 sessions = sa.Table(
@@ -24,6 +65,64 @@ sessions = sa.Table(
     sa.Column("user_id", sa.BigInteger, sa.ForeignKey("users.id", ondelete="CASCADE"), index=True),
     sa.Column("created_at", Time, nullable=False),
     sa.Column("seen_at", Time, nullable=False),
+    sa.Column("number", sa.BigInteger, sa.Identity(), nullable=False, unique=True),
+    sa.Column("agent", sa.Text, nullable=False, server_default="", comment="what the browser calls itself"),
+    sa.Column(
+        "pending",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.text("false"),
+        comment="the password was right, the second factor is still asked for",
+    ),
+)
+
+change_log = sa.Table(
+    "change_log",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("at", Time, nullable=False),
+    sa.Column("user_id", sa.BigInteger, sa.ForeignKey("users.id", ondelete="SET NULL")),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("act", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False, server_default=""),
+    sa.Column("detail", Json, nullable=False, server_default="{}"),
+    sa.Index("change_log_user_id_idx", "user_id", "id"),
+    sa.Index("change_log_at_idx", "at"),
+    comment="Who changed what in the console; rows are only ever added",
+)
+
+file_imports = sa.Table(
+    "file_imports",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("file", sa.Text, nullable=False),
+    sa.Column("stored", sa.Text, nullable=False, comment="its name under var/imports"),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("columns", Json, nullable=False, comment="of the file, each with some of what stands in it"),
+    sa.Column("mapping", Json, nullable=False, server_default="{}", comment="what each column of the file is"),
+    sa.Column("state", sa.Text, nullable=False, comment="mapping running tried done failed"),
+    sa.Column("dry", sa.Boolean, nullable=False, server_default=sa.text("true")),
+    sa.Column("share", sa.Float, nullable=False, server_default="0"),
+    sa.Column("accepted", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("repeated", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("refused", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("detail", sa.Text),
+    sa.Column("started_at", Time, nullable=False),
+    sa.Column("moved_at", Time, nullable=False),
+    sa.Index("file_imports_started_at_idx", "started_at"),
+    comment="Files handed in by the console, tried or taken in, and their reports",
+)
+
+backups = sa.Table(
+    "backups",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("file", sa.Text, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("made_at", Time, nullable=False),
+    sa.Index("backups_made_at_idx", "made_at"),
+    comment="Backups made by flask backup",
 )
 
 api_keys = sa.Table(

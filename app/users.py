@@ -1,6 +1,6 @@
 """The people who use the console: their roles and their passwords."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 
@@ -17,6 +17,7 @@ _NOBODY = _hasher.hash("the password of an address nobody has")
 """Checked when the address is unknown, so that the answer takes as long as for a wrong password."""
 
 SHORTEST, LONGEST = 8, 1024
+LONGEST_NAME = 80
 
 
 class Role(StrEnum):
@@ -38,6 +39,29 @@ class User:
     role: Role
     locale: str | None
     disabled: bool
+    second_factor: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Colleague:
+    """One line of the team: who, what she may do, and when she last signed in."""
+
+    id: int
+    email: str
+    name: str | None
+    role: Role
+    created_at: datetime
+    signed_in_at: datetime | None
+    disabled_at: datetime | None
+    second_factor_since: datetime | None
+
+
+def team(conn: sa.Connection) -> list[Colleague]:
+    """Everybody who has an account, those who may sign in first."""
+    names = [field.name for field in fields(Colleague)]
+    order = (users.c.disabled_at.is_not(None), sa.func.lower(sa.func.coalesce(users.c.name, users.c.email)))
+    rows = conn.execute(sa.select(*(users.c[name] for name in names)).order_by(*order)).mappings()
+    return [Colleague(**{**row, "role": Role(row["role"])}) for row in rows]
 
 
 def create(
@@ -110,6 +134,7 @@ def _user(row: "sa.Row[tuple[object, ...]]") -> User:
         Role(found["role"]),
         found["locale"],
         found["disabled_at"] is not None,
+        found["second_factor_since"] is not None,
     )
 
 
@@ -123,9 +148,36 @@ def change_password(conn: sa.Connection, user_id: int, *, password: str) -> None
 
 
 def disable(conn: sa.Connection, user_id: int, *, now: datetime) -> None:
-    """Closes an account; the person is signed out everywhere at once."""
+    """Closes an account; the person is signed out everywhere at once. Raises `Conflict` for the last administrator."""
+    _keep_an_admin(conn, user_id)
     conn.execute(sa.update(users).where(users.c.id == user_id).values(disabled_at=now))
     _sign_out_everywhere(conn, user_id)
+
+
+def enable(conn: sa.Connection, user_id: int) -> None:
+    """Opens an account again."""
+    conn.execute(sa.update(users).where(users.c.id == user_id).values(disabled_at=None))
+
+
+def change_role(conn: sa.Connection, user_id: int, *, role: Role) -> None:
+    """What the person may do from her next page on. Raises `Conflict` for the last administrator."""
+    if role != Role.ADMIN:
+        _keep_an_admin(conn, user_id)
+    conn.execute(sa.update(users).where(users.c.id == user_id).values(role=str(role)))
+
+
+def _keep_an_admin(conn: sa.Connection, user_id: int) -> None:
+    """An installation without an administrator could not be mended from inside. Two who leave at once wait in line."""
+    active = sa.select(users.c.id).where(users.c.role == Role.ADMIN, users.c.disabled_at.is_(None)).with_for_update()
+    if set(conn.scalars(active)) == {user_id}:
+        raise Conflict("last_admin", "This is the only administrator: give somebody else the role first.")
+
+
+def rename(conn: sa.Connection, user_id: int, *, name: str) -> None:
+    """How the console addresses the person; raises `Invalid`."""
+    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+        raise Invalid(Fault("/name", f"needs 1 to {LONGEST_NAME} characters, all of them printable"))
+    conn.execute(sa.update(users).where(users.c.id == user_id).values(name=name))
 
 
 def choose_locale(conn: sa.Connection, user_id: int, *, locale: str) -> None:

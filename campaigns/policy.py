@@ -9,12 +9,20 @@ from campaigns.rules import Policy
 from foundation import database
 
 Topics = rules.Topics
+LOCK = 7263021
 
 
 def load(conn: sa.Connection) -> Policy:
     """The policy in force; the defaults until one is saved."""
     values = conn.scalar(sa.select(tables.policy.c["values"]))
     return rules.parse(values) if values else Policy()
+
+
+def locked(conn: sa.Connection) -> Policy:
+    """The same, held until the transaction ends: whoever changes it at the same moment waits, and reads what was
+    written."""
+    conn.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+    return load(conn)
 
 
 def save(conn: sa.Connection, policy: Policy, *, now: datetime) -> None:

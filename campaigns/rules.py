@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date, time
 from email.utils import parseaddr
-from typing import Any
+from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from campaigns.domains import WarmUp
@@ -14,6 +14,8 @@ from foundation.errors import Fault, Invalid
 Topics = Mapping[str, str]
 OPENS = ("off", "hygiene", "consent")
 CLICKS = ("everyone", "consent")
+KEPT = {"refused_events": 30, "event_counts": 30, "slates": 180, "segment_moves": 400, "calls": 400, "change_log": 730}
+"""What is kept for a time only, and for how many days unless the policy says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Policy:
     days. `holdout_percent` of all customers get no marketing at all. What is later than `late_hours` waits for a
     decision. `channel_rates` are messages a second by channel. A campaign is paused when more than the `guard_`
     percents of what it sent bounced, was complained about, or failed. With `alsace` both holidays of Alsace and Moselle
-    count.
+    count. `keep_days` says how long something is kept that is kept for a time only, where that is not `KEPT`.
     """
 
     shop_name: str = "Maison Aubier"
@@ -64,6 +66,7 @@ class Policy:
     guard_bounces: float = 5.0
     guard_complaints: float = 0.3
     guard_failures: float = 20.0
+    keep_days: Mapping[str, int] = field(default_factory=dict)
 
 
 def counts_opens(policy: Policy, said: str) -> bool:
@@ -127,11 +130,16 @@ def _zone(value: object) -> str:
 
 def _whole(low: int, high: int) -> Any:
     def reader(value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int | str) or not low <= int(value) <= high:
+        number = value if isinstance(value, int) else int(value) if _is_whole(value) else None
+        if isinstance(value, bool) or number is None or not low <= number <= high:
             raise ValueError(f"must be a whole number from {low} to {high}")
-        return int(value)
+        return number
 
     return reader
+
+
+def _is_whole(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,12}", value) is not None
 
 
 def _percent(high: float) -> Any:
@@ -163,6 +171,13 @@ def _by_channel(low: int, high: int) -> Any:
         return {name: number(one) for name, one in value.items()}
 
     return reader
+
+
+def _days_kept(value: object) -> dict[str, int]:
+    found: dict[str, int] = _by_channel(1, 3650)(value)
+    if unknown := found.keys() - KEPT.keys():
+        raise ValueError(f"names {min(unknown)}, of which nothing is kept for a time")
+    return found
 
 
 def _clock(value: object) -> time | None:
@@ -257,4 +272,5 @@ _READERS = {
     "guard_bounces": _percent(100),
     "guard_complaints": _percent(100),
     "guard_failures": _percent(100),
+    "keep_days": _days_kept,
 }

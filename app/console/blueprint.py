@@ -9,12 +9,16 @@ from werkzeug.exceptions import HTTPException
 
 from app import filters, i18n, security
 from app.console import (
+    account,
     audiences,
+    backups,
     builder,
     campaign_list,
     campaigns,
+    changes,
     channels,
     customers,
+    domain,
     frame,
     health,
     launches,
@@ -33,8 +37,10 @@ from app.console import (
     segments,
     sentences,
     session,
+    settings,
     sources,
     styleguide,
+    team,
     webhooks,
 )
 from foundation.errors import Conflict, Invalid, NotFound
@@ -45,6 +51,7 @@ ROOMS = (
     *(audiences, webhooks),
     *(session, overview, customers, segments, campaigns, messages, mailbox, sources, promotions, health),
     *(channels, onsite),
+    *(settings, team, account, changes, backups, domain),
     *(model, placements, rules, predictions, rehearsals, reports, styleguide, builder, launches, campaign_list),
 )
 
@@ -81,6 +88,7 @@ def _blueprint() -> Blueprint:
     bp.add_url_rule("/<path:anything>", "nowhere", _nowhere)
     bp.context_processor(frame.context)
     bp.after_request(_hold_to_policy)
+    bp.after_request(changes.note)
     bp.register_error_handler(HTTPException, _http)
     bp.register_error_handler(NotFound, lambda _: _page(404))
     bp.register_error_handler(Conflict, _conflict)

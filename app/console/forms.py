@@ -4,9 +4,12 @@ A field is named by the JSON pointer of what it holds, as `/steps/0/words/fr/sub
 """
 
 import copy
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import orjson
 
 from app import i18n
 from app.console import sentences
@@ -141,3 +144,8 @@ def number(text: str) -> int | float | str:
         except ValueError:
             continue
     return text
+
+
+def fingerprint(values: object) -> str:
+    """A short word for what a form showed when it was opened: another one means that it was changed since."""
+    return hashlib.blake2b(orjson.dumps(values, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()

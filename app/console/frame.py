@@ -8,7 +8,7 @@ from typing import Any
 from flask import request
 
 from app import filters, i18n, security, users
-from app.console import charts, sentences, words
+from app.console import charts, policy_fields, sentences, words
 from app.i18n import N_
 from app.parts import current_parts
 from campaigns import ledger
@@ -56,9 +56,15 @@ NAVIGATION = (
         ("channels.index", "send", N_("Channels")),
         ("webhooks.index", "code-xml", N_("Webhooks")),
         ("health.index", "activity", N_("Health")),
+        ("settings.index", "sliders-horizontal", N_("Settings")),
     ),
 )
-INSIDE = {"model": ("placements", "rules"), "campaigns": ("builder", "launches", "campaign_list", "rehearsals")}
+INSIDE = {
+    "model": ("placements", "rules"),
+    "campaigns": ("builder", "launches", "campaign_list", "rehearsals"),
+    "settings": ("team", "changes", "backups", "domain"),
+    "sources": ("imports", "goods"),
+}
 """Rooms that are entered by another's entry."""
 
 FOR_STORES = ("customers.index", "promotions.index")
@@ -84,6 +90,7 @@ def context() -> dict[str, Any]:
         "signed": signed,
         "counted": counted,
         "arm": arm,
+        "policy_parts": lambda: policy_fields.PARTS,
     }
 
 

@@ -22,6 +22,8 @@ def ask() -> str | Response:
     """The door. Whoever is inside already is sent on."""
     if security.current_user():
         return redirect(_onward())
+    if "again" not in request.args and security.waiting():
+        return redirect(url_for(".ask_code", next=request.args.get("next")))
     return _door()
 
 
@@ -31,11 +33,40 @@ def enter() -> Response | tuple[str, int]:
     """Checks the password; a wrong one says so without saying which half was wrong."""
     email, password = request.form.get("email", ""), request.form.get("password", "")
     answer = security.sign_in(email, password, now=datetime.now(UTC))
+    if answer is security.Refusal.SECOND:
+        return redirect(url_for(".ask_code", next=request.form.get("next") or None), code=303)
     if answer is security.Refusal.TOO_MANY:
         return _door(fault=i18n.gettext("Too many tries. Wait a minute, then try again.")), 429
     if isinstance(answer, security.Refusal):
         return _door(fault=i18n.gettext("This address and this password do not go together.")), 401
     return redirect(_onward(), code=303)
+
+
+@bp.get("/sign-in/code")
+@security.anyone
+def ask_code() -> str | Response:
+    """The second factor, for who has just given the right password."""
+    who = security.waiting()
+    if who is None:
+        return redirect(url_for(".ask"))
+    return render_template("console/second-factor.html", who=who, fault="")
+
+
+@bp.post("/sign-in/code")
+@security.anyone
+def enter_code() -> Response | tuple[str, int]:
+    """Checks the code, or a recovery code; after ten minutes the password is asked again."""
+    who = security.waiting()
+    if who is None:
+        return redirect(url_for(".ask"), code=303)
+    answer = security.pass_second(who, request.form.get("code", ""), now=datetime.now(UTC))
+    if isinstance(answer, users.User):
+        return redirect(_onward(), code=303)
+    fault = i18n.gettext("This is not the code of this moment. Type the next one.")
+    if answer is security.Refusal.TOO_MANY:
+        fault = i18n.gettext("Too many tries. Wait a minute, then try again.")
+    status = 429 if answer is security.Refusal.TOO_MANY else 401
+    return render_template("console/second-factor.html", who=who, fault=fault), status
 
 
 @bp.post("/sign-out")
