@@ -16,7 +16,7 @@ def credit_new_orders(db: Database, *, now: datetime) -> str | None:
     """Everything an order brings about beyond the shop's own mirror. Manages its own transaction."""
     with db.begin() as conn:
         used = redeem_from_orders(conn, now=now)
-        undone = release_cancelled(conn, now=now)
+        undone = release_undone(conn, now=now)
         credited = crediting.credit_changed(conn, now=now)
     parts = {"credits moved": credited, "codes used": used, "codes given back": undone}
     return ", ".join(f"{number} {word}" for word, number in parts.items() if number) or None
@@ -38,10 +38,11 @@ def redeem_from_orders(conn: sa.Connection, *, now: datetime) -> int:
     return used
 
 
-def release_cancelled(conn: sa.Connection, *, now: datetime) -> int:
-    """A cancelled order gives its codes back."""
-    cancelled = sa.exists().where(orders.c.order_id == redemptions.c.order_id, orders.c.state == "cancelled")
-    return redeeming.undo(conn, cancelled, now=now)
+def release_undone(conn: sa.Connection, *, now: datetime) -> int:
+    """An order that was cancelled, or returned to the last cent, gives its codes back; one returned in part has used
+    them."""
+    undone = sa.exists().where(orders.c.order_id == redemptions.c.order_id, orders.c.state != "completed")
+    return redeeming.undo(conn, undone, now=now)
 
 
 _PLAIN = "translate(regexp_replace(upper(left(coupon, 64)), '[^0-9A-Z]', '', 'g'), 'OIL', '011')"
@@ -50,7 +51,7 @@ _PLAIN = "translate(regexp_replace(upper(left(coupon, 64)), '[^0-9A-Z]', '', 'g'
 _ORDERS = f"""
     SELECT order_id, customer_id, channel, store_id, discount, total + discount AS basket, ordered_at, received_at,
         {_PLAIN} AS code
-    FROM orders WHERE coupon IS NOT NULL AND state <> 'cancelled' AND received_at > :since
+    FROM orders WHERE coupon IS NOT NULL AND state = 'completed' AND received_at > :since
 """
 
 _NAMED = sa.text(f"""

@@ -90,7 +90,7 @@ def refused(
 
 
 def release(conn: sa.Connection, code: str, *, order_id: str, now: datetime) -> None:
-    """The order was cancelled: its code may be used again. A second call changes nothing."""
+    """The order was cancelled or returned whole: its code may be used again. A second call changes nothing."""
     plain = codes.normalise(code)
     used = redemptions.c.code == plain
     mine = used & (redemptions.c.order_id == order_id)
@@ -103,8 +103,15 @@ def release(conn: sa.Connection, code: str, *, order_id: str, now: datetime) -> 
 
 
 def undo(conn: sa.Connection, chosen: "sa.ColumnElement[bool]", *, now: datetime) -> int:
-    """Takes these redemptions back: codes are their holders' again, budgets have their money again; says how many."""
+    """Takes these redemptions back: codes are their holders' again, budgets have their money again; says how many.
+
+    Who was given another code of the offer meanwhile keeps that one alone. One that nobody held, for it was used out of
+    the pool, does not go back there: whoever used it knows it. It stays good as long as one given now would.
+    """
     standing = chosen & redemptions.c.undone_at.is_(None)
+    # Codes first, as tills lock them.
+    mine = promo_codes.c.code.in_(sa.select(redemptions.c.code).where(standing))
+    conn.execute(sa.select(promo_codes.c.code).where(mine).order_by(promo_codes.c.code).with_for_update())
     undone = (
         sa.update(redemptions)
         .where(standing)
@@ -117,14 +124,29 @@ def undo(conn: sa.Connection, chosen: "sa.ColumnElement[bool]", *, now: datetime
         freed[row.offer_id] += row.discount
     for offer_id, amount in sorted(freed.items()):
         _pay(conn, offer_id, -amount)
-    back = sa.update(promo_codes).where(
-        promo_codes.c.code.in_([row.code for row in rows]), promo_codes.c.state == "redeemed"
-    )
-    _told(
-        conn,
-        conn.scalars(back.values(state="issued", redeemed_at=None, moved_at=now).returning(promo_codes.c.customer_id)),
-    )
+    _told(conn, conn.scalars(_BACK, {"codes": [row.code for row in rows], "now": now}))
     return len(rows)
+
+
+_BACK = sa.text("""
+    WITH used AS (
+        SELECT code, offer_id, customer_id,
+            row_number() OVER (PARTITION BY offer_id, customer_id ORDER BY expires_at DESC, code) AS place
+        FROM promo_codes WHERE code = ANY(CAST(:codes AS text[])) AND state = 'redeemed'
+    ), mine AS (
+        SELECT code, customer_id IS NOT NULL AND (place > 1 OR EXISTS (
+            SELECT FROM promo_codes AS other WHERE other.offer_id = used.offer_id
+                AND other.customer_id = used.customer_id AND other.state IN ('reserved', 'issued'))) AS beside,
+            least(CAST(terms ->> 'ends_at' AS timestamptz),
+                :now + make_interval(days => coalesce(CAST(terms ->> 'valid_days' AS int), 7))) AS fresh
+        FROM used JOIN offers ON offers.id = used.offer_id
+    )
+    UPDATE promo_codes SET redeemed_at = NULL, moved_at = :now, issued_at = coalesce(issued_at, :now),
+        state = CASE WHEN beside THEN 'expired' ELSE 'issued' END,
+        expires_at = CASE WHEN beside THEN :now ELSE coalesce(expires_at, least(not_after, fresh)) END
+    FROM mine WHERE promo_codes.code = mine.code
+    RETURNING promo_codes.customer_id
+""")
 
 
 def mark_used(conn: sa.Connection, used: Mapping[str, datetime], *, now: datetime) -> set[str]:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns import code_book, conversions, offer_figures, offers, promotions, redeeming, tables, verdicts
+from campaigns import code_book, code_pool, conversions, offer_figures, offers, promotions, redeeming, tables, verdicts
 from campaigns.definitions import offers as definitions
 from campaigns.promo_tables import promo_redemptions, promo_refusals
 from campaigns.verdicts import Around, Basket, Goods, Held, Line, Reason
@@ -347,6 +347,76 @@ def test_a_cancelled_order_gives_its_code_and_its_budget_back(db: Database, now:
         assert redeeming.redeem(conn, code, BASKET, order_id="o2", channel="web", now=now).valid
         uses = conn.execute(sa.select(promo_redemptions.c["order_id", "undone_at"])).all()
     assert sorted((order, undone is None) for order, undone in uses) == [("o1", False), ("o2", True)]
+
+
+@pytest.mark.parametrize(("refund", "back"), [(None, True), ("189.00", True), ("100.00", False)])
+def test_a_whole_return_gives_the_code_back_and_a_part_of_one_does_not(
+    db: Database, now: datetime, refund: str | None, back: bool
+) -> None:
+    with db.begin() as conn:
+        code = a_code(conn, now, budget=10_000)
+        redeeming.redeem(conn, code, BASKET, order_id="o1", channel="web", now=now)
+        world.order(conn, "camille", at=now, order_id="o1", coupon=code)
+    conversions.credit_new_orders(db, now=now)
+    with db.begin() as conn:
+        told = {"refund": refund} if refund else {}
+        world.say(conn, "camille", "Order Refunded", at=now, order_id="o1", **told)
+    for later in range(1, 3):
+        conversions.credit_new_orders(db, now=now + later * DAY)
+    with db.begin() as conn:
+        assert redeeming.validate(conn, code, BASKET, now=now).valid is back
+        assert (offers.get(conn, "TEN").spent == 0) is back
+        uses = conn.scalar(sa.select(sa.func.count()).select_from(promo_redemptions))
+        assert uses == 1, "the returned order is not taken for a new use of it"
+        if not back:
+            world.say(conn, "camille", "Order Refunded", at=now, order_id="o1", refund="89.00")
+    conversions.credit_new_orders(db, now=now + 3 * DAY)
+    with db.begin() as conn:
+        assert redeeming.validate(conn, code, BASKET, now=now).valid, "the rest was returned as well"
+
+
+def test_who_got_another_code_meanwhile_keeps_that_one(db: Database, now: datetime) -> None:
+    with db.begin() as conn:
+        used = []
+        for number in range(2):
+            used.append(a_code(conn, now, once_per_customer=False))
+            redeeming.redeem(conn, used[-1], BASKET, order_id=f"o{number}", channel="web", now=now)
+            world.order(conn, "camille", at=now, order_id=f"o{number}")
+        held = a_code(conn, now, once_per_customer=False)
+        assert len({*used, held}) == 3
+        world.say(conn, "camille", "Order Cancelled", at=now, order_id="o0")
+    conversions.credit_new_orders(db, now=now)
+    with db.begin() as conn:
+        assert redeeming.validate(conn, held, BASKET, now=now).valid
+        assert why_not(conn, used[0], BASKET, order_id="o2") == "expired"
+        redeeming.redeem(conn, held, BASKET, order_id="o2", channel="web", now=now)
+        world.order(conn, "camille", at=now, order_id="o2")
+        for order in ("o1", "o2"):
+            world.say(conn, "camille", "Order Cancelled", at=now, order_id=order)
+    conversions.credit_new_orders(db, now=now)
+    with db.begin() as conn:
+        good = [code for code in (*used, held) if redeeming.validate(conn, code, BASKET, now=now).valid]
+        assert len(good) == 1, "two given back at once leave her one"
+
+
+def test_a_code_used_out_of_the_pool_is_not_handed_to_somebody_else_after_its_return(
+    db: Database, now: datetime
+) -> None:
+    with db.begin() as conn:
+        pool, _ = offers.put(conn, definitions.parse({**TEN, "codes": "pool", "prefix": "", "valid_days": 5}), now=now)
+        code_pool.add(conn, "TEN", ["FROM-THE-SHOP"], until=None, now=now)
+        person = world.make_customer(conn, "camille", at=now)
+        world.order(conn, "camille", at=now, order_id="o1", coupon="FROM-THE-SHOP")
+    conversions.credit_new_orders(db, now=now)
+    with db.begin() as conn:
+        assert why_not(conn, "FROM-THE-SHOP", BASKET, order_id="o2") == "used"
+        world.say(conn, "camille", "Order Cancelled", at=now, order_id="o1")
+    conversions.credit_new_orders(db, now=now)
+    with db.begin() as conn:
+        assert promotions.hand(conn, pool, {person: uuid4()}, zone=UTC, now=now).lacking == {person: "empty"}
+        assert redeeming.validate(conn, "FROM-THE-SHOP", BASKET, now=now + 4 * DAY).valid
+        assert redeeming.validate(conn, "FROM-THE-SHOP", BASKET, now=now + 6 * DAY).reason == "expired"
+        assert redeeming.redeem(conn, "FROM-THE-SHOP", BASKET, order_id="o3", channel="web", now=now).valid
 
 
 def test_a_refusal_is_kept_once_with_how_often_it_was_tried(conn: sa.Connection, now: datetime) -> None:
