@@ -1,7 +1,7 @@
 """The `flask campaign` commands: campaigns as files, launched, paused, cancelled and reported."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from flask.cli import AppGroup
 from app.console import report_file
 from app.parts import current_parts
 from app.telling import told
-from campaigns import audit, files, ledger, overdue, plans, reports, resending
+from campaigns import audit, files, ledger, overdue, plans, reports, resending, timing
+from foundation.errors import Fault, Invalid, NotFound
 
 group = AppGroup("campaign", help="Campaigns as files, and what they do.")
 
@@ -74,6 +75,31 @@ def late(name: str, *, choice: str | None) -> None:
             click.echo(f"{overdue.drop(conn, plan.id, now=now):,} messages were dropped.")
         for one in () if choice else overdue.counts(conn, campaign_id=plan.id):
             click.echo(f"{one.number:,} messages, the first due at {one.oldest:%Y-%m-%d %H:%M} UTC: --send or --drop")
+
+
+@group.command("missed")
+@click.argument("name")
+@click.option("--run", "run", metavar="DAY", help="This day's moment is still wanted: it runs now.")
+@click.option("--leave", "leave", metavar="DAY", help="This day's moment is not wanted any more.")
+@told
+def gone_by(name: str, *, run: str | None, leave: str | None) -> None:
+    """Tell the moments nobody was there for, which wait for a decision; or decide on one, such as 2026-11-23."""
+    with current_parts().db.begin() as conn:
+        plan = plans.get(conn, name)
+        for day, wanted in ((run, True), (leave, False)):
+            if day is not None and not timing.decide(conn, plan, _day(day), wanted=wanted, now=datetime.now(UTC)):
+                raise NotFound(f"{name} missed nothing on {day}, or somebody decided on it already")
+        if run:
+            click.echo(f"{run} runs within seconds, for who is meant now.")
+        for one in () if run or leave else timing.missed(conn, campaign_id=plan.id):
+            click.echo(f"{one.day}, due at {one.due_at:%H:%M} UTC: --run {one.day} or --leave {one.day}")
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Invalid(Fault("/day", f"{text} is no day such as 2026-11-23")) from None
 
 
 @group.command("resend")

@@ -125,7 +125,7 @@ def _trouble(conn: sa.Connection, plan: plans.Plan, *, now: datetime) -> dict[st
         "failed": counted.get(State.FAILED, 0),
         "uncertain": counted.get(State.UNCERTAIN, 0),
         "not_connected": conn.scalar(sa.select(sa.func.count()).where(silent)) or 0,
-        "missed": len(timing.missed(conn, plan.id)),
+        "missed": len(timing.missed(conn, campaign_id=plan.id)),
         "calls": webhooks.dead(conn, plan.id),
         "alerts": len(surveys.alerts(conn, campaign_id=plan.id)),
     }

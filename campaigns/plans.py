@@ -196,7 +196,8 @@ def launch(conn: sa.Connection, name: str, *, now: datetime) -> Plan:
         raise Conflict("cancelled", f"{name} was cancelled and cannot be launched again")
     entry = checked(conn, name, definitions.dump(current.definition)).entry
     if (
-        isinstance(entry, Schedule)
+        current.launched_at is None  # else people may be under way, and a moment that was missed is asked about
+        and isinstance(entry, Schedule)
         and entry.every == "once"
         and date.fromisoformat(entry.on) < (now - ZONES_APART).date()
     ):
@@ -284,13 +285,22 @@ def finish(conn: sa.Connection, *, now: datetime) -> list[str]:
 
 
 def _over(conn: sa.Connection, plan: Plan, now: datetime) -> bool:
+    """A broadcast whose one moment was missed is not over before somebody said whether it is still wanted."""
     if plan.definition.ends_at and plan.definition.ends_at <= now:
         return True
-    runs = tables.campaign_runs
-    last = conn.scalar(sa.select(sa.func.max(runs.c.due_at)).where(runs.c.campaign_id == plan.id))
-    entry = plan.definition.entry
-    once = isinstance(entry, Schedule) and entry.every == "once"
-    return once and last is not None and last < now - ZONES_APART
+    entry, runs = plan.definition.entry, tables.campaign_runs
+    if not isinstance(entry, Schedule) or entry.every != "once":
+        return False
+    asked = sa.func.bool_or(runs.c.state.in_(("missed", "wanted")))
+    last, open_ = conn.execute(sa.select(sa.func.max(runs.c.due_at), asked).where(runs.c.campaign_id == plan.id)).one()
+    return last is not None and last < now - ZONES_APART and not open_
+
+
+def written_at(conn: sa.Connection, plan: Plan) -> datetime:
+    """When the version newcomers follow was published."""
+    mine = (versions.c.campaign_id == plan.id) & (versions.c.version == plan.version)
+    found: datetime = conn.execute(sa.select(versions.c.created_at).where(mine)).scalar_one()
+    return found
 
 
 def in_flight(conn: sa.Connection, campaign_id: int) -> int:

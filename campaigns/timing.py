@@ -2,34 +2,50 @@
 
 from calendar import monthrange
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from campaigns import eligibility, entering, policy, segments, tables
+from campaigns import eligibility, entering, plans, policy, segments, tables
 from campaigns.definitions.entries import DateEntry, Schedule, place
 from campaigns.plans import Plan
 from foundation import database
+from foundation.errors import Conflict
 from shop.tables import customers
+
+runs = tables.campaign_runs
 
 CATCH_UP = timedelta(hours=2)
 """A moment missed by more than this is not made up for: it is kept as missed, and shown."""
-LOOK_BACK = 2
-"""Days in which a moment may still be due somewhere."""
+LOOK_BACK = 7
+"""Days of which a moment is still missed, and asked about. Longer ago nobody wants it any more."""
+EDITED = timedelta(days=2)
+"""What a version says of days before it was written is not missed; but a moment just gone by still is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One day's moment in one zone. `raw` are the time zones of customers it is for; None: everybody."""
+    """One day's moment in one zone. `raw` are the time zones of customers it is for; None: everybody. `wanted_at`: it
+    was missed, and somebody said then that it is wanted all the same."""
 
     day: date
     zone: str
     at: datetime
     raw: tuple[str | None, ...] | None
+    wanted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A day on which nobody was there for a campaign's moment, in one zone or more; the first was due at `due_at`."""
+
+    campaign: str
+    day: date
+    due_at: datetime
 
 
 def slots(
@@ -77,37 +93,80 @@ def falls(entry: Schedule | DateEntry, day: date) -> bool:
 
 # --------------------------------------------------------------------------------------------- taking in
 def due(conn: sa.Connection, plan: Plan, entry: Schedule | DateEntry, *, now: datetime) -> list[Slot]:
-    """The slots of this campaign that have come and were not dealt with yet."""
+    """The slots of this campaign that have come and were not dealt with yet, and those missed that are wanted after
+    all."""
     found_in = zones(conn, entry.zone)
-    since = max(filter(None, (plan.launched_at, plan.definition.starts_at)), default=now)
+    written = plans.written_at(conn, plan)
+    since = max(
+        filter(None, (plan.launched_at, plan.definition.starts_at, min(written, now - EDITED))), default=now
+    )  # fmt: skip
     found = slots(entry, found_in, since=since, now=now)
-    if not found:
-        return []
-    runs = tables.campaign_runs
     names = [_name(slot) for slot in found]
-    dealt = set(conn.scalars(sa.select(runs.c.slot).where(runs.c.campaign_id == plan.id, runs.c.slot.in_(names))))
-    return [slot for slot in found if _name(slot) not in dealt]
+    mine = sa.select(runs.c.slot).where(runs.c.campaign_id == plan.id)
+    dealt = set(conn.scalars(mine.where(runs.c.slot.in_(names)))) if names else set()
+    return [*_wanted(conn, plan, found_in), *(slot for slot in found if _name(slot) not in dealt)]
+
+
+def _wanted(conn: sa.Connection, plan: Plan, found_in: Mapping[str, tuple[str | None, ...] | None]) -> Iterator[Slot]:
+    query = sa.select(runs).where(runs.c.campaign_id == plan.id, runs.c.state == "wanted")
+    for row in conn.execute(query.order_by(runs.c.due_at)):
+        day, _, zone = row.slot.partition(" ")
+        yield Slot(date.fromisoformat(day), zone, row.due_at, found_in.get(zone, ()), row.ran_at)
 
 
 def take_in(conn: sa.Connection, plan: Plan, entry: Schedule | DateEntry, slot: Slot, *, now: datetime) -> int:
     """The audience as it is at this instant, frozen and enrolled by one statement; the same slot again is nothing."""
-    late = now - slot.at > CATCH_UP
-    row = {"campaign_id": plan.id, "slot": _name(slot), "due_at": slot.at, "ran_at": now}
-    if not database.insert_once(conn, tables.campaign_runs, row | {"state": "missed" if late else "done"}) or late:
+    if not _begun(conn, plan, slot, now=now):
         return 0
-    chosen = audience(entry, slot, now=now)
+    # Of a moment made up for, what happened since the hour it should have had is none of its doing.
+    chosen = audience(entry, replace(slot, at=now) if slot.wanted_at else slot, now=now)
     number = entering.enrol(conn, plan, chosen.subquery("chosen"), once=True, now=now)
-    runs = tables.campaign_runs
-    mine = (runs.c.campaign_id == plan.id) & (runs.c.slot == _name(slot))
-    conn.execute(sa.update(runs).where(mine).values(enrolled=number))
+    conn.execute(sa.update(runs).where(_of(plan, slot)).values(enrolled=number))
     return number
 
 
-def missed(conn: sa.Connection, campaign_id: int) -> Sequence[sa.RowMapping]:
-    """Moments nobody was there for, the youngest first: a person decides whether they are still wanted."""
-    runs = tables.campaign_runs
-    query = sa.select(runs).where(runs.c.campaign_id == campaign_id, runs.c.state == "missed")
-    return conn.execute(query.order_by(runs.c.due_at.desc()).limit(20)).mappings().all()
+def _begun(conn: sa.Connection, plan: Plan, slot: Slot, *, now: datetime) -> bool:
+    """Writes down that this process takes it in, or that it is too late for that; false for all others."""
+    late = now - (slot.wanted_at or slot.at) > CATCH_UP
+    state = "missed" if late else "done"
+    if slot.wanted_at is not None:
+        wanted = _of(plan, slot) & (runs.c.state == "wanted")
+        return bool(conn.execute(sa.update(runs).where(wanted).values(state=state, ran_at=now)).rowcount) and not late
+    row = {"campaign_id": plan.id, "slot": _name(slot), "due_at": slot.at, "ran_at": now, "state": state}
+    return database.insert_once(conn, runs, row) and not late
+
+
+def _of(plan: Plan, slot: Slot) -> sa.ColumnElement[bool]:
+    return (runs.c.campaign_id == plan.id) & (runs.c.slot == _name(slot))
+
+
+# ------------------------------------------------------------------------------------------ what was missed
+def missed(conn: sa.Connection, *, campaign_id: int | None = None) -> list[Missed]:
+    """Moments nobody was there for, of campaigns that could still have them, the oldest first: a person decides
+    whether they are still wanted."""
+    held = tables.campaigns.c
+    day = sa.cast(sa.func.left(runs.c.slot, 10), sa.Date)
+    query = (
+        sa.select(held.name.label("campaign"), day.label("day"), sa.func.min(runs.c.due_at).label("due_at"))
+        .join(tables.campaigns, held.id == runs.c.campaign_id)
+        .where(runs.c.state == "missed", held.state.in_(("sending", "paused")))
+        .group_by(held.name, day)
+        .order_by(day, held.name)
+    )
+    if campaign_id is not None:
+        query = query.where(runs.c.campaign_id == campaign_id)
+    return database.read(conn, query, Missed)
+
+
+def decide(conn: sa.Connection, plan: Plan, day: date, *, wanted: bool, now: datetime) -> bool:
+    """A missed moment is still wanted: the audience as it is then comes in within seconds. Or it is left. False if
+    somebody decided already. Raises `Conflict` while the campaign does not run."""
+    if wanted and plan.state != "sending":
+        raise Conflict("not_sending", f"{plan.name} is {plan.state}: launch it first")
+    of_day = (runs.c.campaign_id == plan.id) & runs.c.slot.startswith(f"{day.isoformat()} ", autoescape=True)
+    state = "wanted" if wanted else "left"
+    changed = sa.update(runs).where(of_day, runs.c.state == "missed").values(state=state, ran_at=now)
+    return bool(conn.execute(changed).rowcount)
 
 
 def _name(slot: Slot) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Any
 from uuid import UUID
 
@@ -38,7 +38,7 @@ from campaigns.definitions.offers import Offer
 from campaigns.experiments import Lift
 from campaigns.wording import WordingError
 from foundation import format
-from foundation.errors import Conflict, Fault, Invalid
+from foundation.errors import Conflict, Fault, Invalid, NotFound
 from shop import customers
 
 bp = Blueprint("campaigns", __name__, url_prefix="/campaigns")
@@ -146,6 +146,24 @@ def decide_overdue(name: str) -> BaseResponse:
         flash(i18n.ngettext("%(n)s message goes out now.", "%(n)s messages go out now.", number))
     else:
         flash(i18n.ngettext("%(n)s message was dropped.", "%(n)s messages were dropped.", number))
+    return redirect(url_for(".show", name=name), code=303)
+
+
+@bp.post("/<name>/missed")
+@security.require_role(*roles.CHANGE)
+def decide_missed(name: str) -> BaseResponse:
+    """A moment nobody was there for is still wanted, or is left."""
+    now, wanted = datetime.now(UTC), request.form.get("wanted") == "yes"
+    try:
+        day = date.fromisoformat(request.form.get("day", ""))
+    except ValueError:
+        raise NotFound("no such day") from None
+    with current_parts().db.begin() as conn:
+        decided = timing.decide(conn, plans.get(conn, name), day, wanted=wanted, now=now)
+    if not decided:
+        flash(i18n.gettext("Somebody decided on it already."))
+    else:
+        flash(i18n.gettext("It runs within seconds, for who is meant now.") if wanted else i18n.gettext("It is left."))
     return redirect(url_for(".show", name=name), code=303)
 
 
@@ -290,7 +308,7 @@ def _context_of(conn: sa.Connection, plan: plans.Plan, report: reports.Results) 
         "waiting": ledger.waiting(conn, plan.id),
         "answers": surveys.results(conn, plan.id),
         "alerts": surveys.alerts(conn, campaign_id=plan.id),
-        "missed": timing.missed(conn, plan.id),
+        "missed": timing.missed(conn, campaign_id=plan.id),
         "overdue": overdue.counts(conn, campaign_id=plan.id),
         "sums": audit.last(conn, campaign_id=plan.id),
         "dead_calls": webhooks.dead(conn, plan.id),

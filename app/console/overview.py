@@ -13,7 +13,7 @@ from app.console import customers as customer_pages
 from app.console import roles, words
 from app.i18n import N_
 from app.parts import current_parts
-from campaigns import audit, holding, ledger, overdue, plans, reports, surveys
+from campaigns import audit, holding, ledger, overdue, plans, reports, surveys, timing
 from foundation import jobs
 from recommender import runs
 from shop import customers, events
@@ -87,6 +87,7 @@ def _points(conn: sa.Connection, now: datetime) -> list[Point]:
         *_broken(conn, now),
         *_jobs(conn, now),
         *_overdue(conn, now),
+        *_missed(conn, now),
         *_uncertain(conn),
         *_unhappy(conn, now),
         *_campaigns(conn, now),
@@ -170,6 +171,22 @@ def _overdue(conn: sa.Connection, now: datetime) -> list[Point]:
             i18n.gettext("Decide"),
         )
         for one in overdue.counts(conn)
+    ]
+
+
+def _missed(conn: sa.Connection, now: datetime) -> list[Point]:
+    """Moments of the calendar that nobody was there for, which a person decides on."""
+    return [
+        Point(
+            "hourglass",
+            "warn",
+            i18n.gettext("A moment was missed"),
+            i18n.gettext("Of “%(name)s”: run it now, or leave it?", name=one.campaign),
+            filters.ago(one.due_at, now),
+            url_for("console.campaigns.show", name=one.campaign, _anchor="missed"),
+            i18n.gettext("Decide"),
+        )
+        for one in timing.missed(conn)
     ]
 
 

@@ -1,5 +1,6 @@
 """Campaigns as files on the command line: applied all or nothing, launched, paused, reported, cancelled."""
 
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import orjson
@@ -8,8 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 from jsonschema import Draft202012Validator
 
-from campaigns import files, plans
+from campaigns import enrolments, files, plans
 from foundation.database import Database
+from tests.campaigns import journey
 
 
 @pytest.fixture(name="command_line")
@@ -17,6 +19,7 @@ def _command_line(web: Flask) -> FlaskCliRunner:
     return web.test_cli_runner()
 
 
+ALL = {"type": "trait", "name": "email", "op": "exists"}
 READY = sorted(files.READY.glob("*.json"))
 
 
@@ -41,6 +44,21 @@ def test_a_campaign_is_paused_reported_and_cancelled(command_line: FlaskCliRunne
     assert command_line.invoke(args=["campaign", "cancel", "basket-relaunch"]).exit_code == 0
     refused = command_line.invoke(args=["campaign", "launch", "basket-relaunch"])
     assert refused.exit_code == 1 and "cannot be launched again" in refused.stderr
+
+
+def test_a_missed_moment_is_told_and_decided_on(command_line: FlaskCliRunner, db: Database) -> None:
+    now = datetime.now(UTC)
+    yesterday = (now - timedelta(days=1)).date()
+    entry = {"type": "schedule", "every": "day", "on": f"{yesterday}", "at": "00:00", "zone": "UTC", "audience": ALL}
+    journey.launch(db, entry, [journey.send("news")], now=now - timedelta(days=2), reentry={"rule": "each_key"})
+    enrolments.admit_timed(db, now=datetime.combine(yesterday, time(12), tzinfo=UTC))
+    told = command_line.invoke(args=["campaign", "missed", "journey"])
+    assert told.exit_code == 0 and f"--run {yesterday}" in told.output, told.output
+    assert "is no day" in command_line.invoke(args=["campaign", "missed", "journey", "--run", "monday"]).stderr
+    assert command_line.invoke(args=["campaign", "missed", "journey", "--run", f"{yesterday}"]).exit_code == 0
+    again = command_line.invoke(args=["campaign", "missed", "journey", "--leave", f"{yesterday}"])
+    assert again.exit_code == 1 and "decided on it already" in again.stderr
+    assert command_line.invoke(args=["campaign", "missed", "journey"]).output == ""
 
 
 def test_a_file_with_faults_changes_nothing_and_says_every_place(

@@ -2,17 +2,22 @@
 
 import html
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
 from app import parts
 from app.console import forms
-from campaigns import files, plans
+from campaigns import enrolments, files, plans, tables
 from foundation.errors import Fault
 from tests.app import console_world
 from tests.app.console_world import CAMPAIGN, Day, post
+from tests.campaigns import journey
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 @pytest.fixture
@@ -30,6 +35,30 @@ def _settings(**changes: str) -> dict[str, str]:
     numbers = {"/entry/delay": "30m", f"{step}/expires": "24 h", "/holdout_percent": "12,5", f"{step}/products": "2"}
     given = {name.replace("__", "/"): value for name, value in changes.items()}
     return {"/title": "Relaunch", **said, **numbers, f"{step}/offer": ""} | given
+
+
+def test_a_missed_moment_is_asked_about_and_run_or_left(ines: FlaskClient, day: Day, installation: parts.Parts) -> None:
+    db, now = installation.db, datetime.now(UTC)
+    entry = {
+        "type": "schedule", "every": "day", "on": f"{(now - 3 * DAY).date()}", "at": f"{now - HOUR:%H:%M}",
+        "zone": "UTC", "audience": {"type": "trait", "name": "email", "op": "exists"},
+    }  # fmt: skip
+    journey.launch(db, entry, [journey.send("news")], now=now - 2.5 * DAY, reentry={"rule": "each_key"})
+    enrolments.admit_timed(db, now=now - 20 * HOUR)
+    assert "A moment was missed" in ines.get("/console").text
+    page = "/console/campaigns/journey"
+    asked = re.findall(r'name="day" value="([0-9-]+)"', ines.get(page).text)
+    assert len(asked) == 2
+    assert post(ines, f"{page}/missed", {"day": asked[0], "wanted": "no"}).status_code == 303
+    assert post(ines, f"{page}/missed", {"day": asked[1], "wanted": "yes"}).status_code == 303
+    assert post(ines, f"{page}/missed", {"day": "<b>", "wanted": "yes"}).status_code == 404
+    assert post(ines, f"{page}/missed", {"day": asked[1], "wanted": "no"}).status_code == 303
+    told = ines.get(page).text
+    assert "Somebody decided on it already." in told and "Run it now" not in told
+    enrolments.admit_timed(db, now=now - 19 * HOUR)
+    with db.begin() as conn:
+        runs = conn.execute(sa.select(tables.campaign_runs.c.state).order_by("due_at")).scalars().all()
+    assert runs == ["left", "done"]
 
 
 def test_settings_are_kept(ines: FlaskClient, day: Day, installation: parts.Parts) -> None:

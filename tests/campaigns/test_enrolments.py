@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from campaigns import connections, enrolments, plans, policy, rules, segments, tables
+from campaigns import connections, enrolments, plans, policy, rules, segments, tables, timing
 from foundation.database import Database
-from foundation.errors import Invalid
+from foundation.errors import Conflict, Invalid
 from shop import catalogue, consent, stores
 from shop.tables import customers
 from tests.campaigns import world
@@ -250,6 +250,70 @@ def test_a_moment_nobody_was_there_for_is_shown_and_not_made_up_for(shop: Databa
     with shop.begin() as conn:
         (run,) = conn.execute(sa.select(tables.campaign_runs)).mappings()
     assert (run["state"], run["enrolled"]) == ("missed", 0)
+
+
+def test_a_missed_moment_is_run_once_somebody_wants_it_or_left(shop: Database, now: datetime) -> None:
+    entry = {"type": "schedule", "every": "day", "on": "2026-11-23", "at": "09:00", "audience": EVERYBODY}
+    plan = launch(shop, entry, [send("news")], now=now, reentry={"rule": "each_key"}, goal={"event": "Order Completed"})
+    tick(shop, MONDAY + 4 * DAY + 5 * HOUR)
+    with shop.begin() as conn:
+        gone = timing.missed(conn)
+        assert [(one.campaign, one.day.isoformat()) for one in gone] == [
+            ("journey", f"2026-11-{day}") for day in range(23, 28)
+        ], "an outage of days is asked about day by day"
+        world.order(conn, "bob", at=MONDAY + 3 * DAY, order_id="while-nobody-was-there")
+        later = MONDAY + 4 * DAY + 6 * HOUR
+        assert timing.decide(conn, plan, gone[-1].day, wanted=True, now=later)
+        assert not timing.decide(conn, plan, gone[-1].day, wanted=True, now=later), "a second click is nothing"
+        assert timing.decide(conn, plan, gone[0].day, wanted=False, now=later)
+    tick(shop, later)
+    tick(shop, later + MINUTE)
+    assert queued(shop) == [("ada", "news"), ("bob", "news")]
+    with shop.begin() as conn:
+        states = sa.select(tables.campaign_runs.c.state, tables.campaign_runs.c.enrolled).order_by("due_at")
+        assert [tuple(row) for row in conn.execute(states)] == [
+            ("left", 0), ("missed", 0), ("missed", 0), ("missed", 0), ("done", 2),
+        ]  # fmt: skip
+
+
+def test_a_decision_nobody_carried_out_in_time_is_asked_for_again(shop: Database, now: datetime) -> None:
+    entry = {"type": "schedule", "on": "2026-11-23", "at": "09:00", "zone": "customer", "audience": EVERYBODY}
+    with shop.begin() as conn:
+        world.make_customer(conn, "tokyo", at=now, timezone="Asia/Tokyo")
+    plan = launch(shop, entry, [send("news")], now=now)
+    tick(shop, MONDAY + DAY)
+    tick(shop, MONDAY + 3 * DAY)
+    with shop.begin() as conn:
+        (gone,) = timing.missed(conn, campaign_id=plan.id)
+        assert plans.get(conn, plan.name).state == "sending", "not over before somebody decided"
+        plans.pause(conn, plan.name, now=now)
+        with pytest.raises(Conflict, match="launch it first"):
+            timing.decide(conn, plans.get(conn, plan.name), gone.day, wanted=True, now=now)
+        paused = plans.launch(conn, plan.name, now=MONDAY + 3 * DAY)
+        timing.decide(conn, paused, gone.day, wanted=True, now=MONDAY + 3 * DAY)
+    tick(shop, MONDAY + 4 * DAY)
+    assert queued(shop) == []
+    with shop.begin() as conn:
+        (gone,) = timing.missed(conn, campaign_id=plan.id)
+        timing.decide(conn, paused, gone.day, wanted=True, now=MONDAY + 4 * DAY)
+    tick(shop, MONDAY + 4 * DAY)
+    assert sorted(queued(shop)) == [("ada", "news"), ("bob", "news"), ("tokyo", "news")]
+    tick(shop, MONDAY + 20 * DAY)
+    with shop.begin() as conn:
+        assert plans.get(conn, plan.name).state == "done"
+
+
+def test_a_new_rhythm_is_not_missed_for_the_days_before_it_was_written(shop: Database, now: datetime) -> None:
+    weekly = {"type": "schedule", "every": "week", "on": "2026-11-23", "at": "09:00", "audience": EVERYBODY}
+    launch(shop, weekly, [send("news")], now=now, reentry={"rule": "each_key"})
+    for day in range(6):
+        tick(shop, MONDAY + day * DAY)
+    daily = {"title": "journey", "entry": weekly | {"every": "day"}, "steps": [send("news")]}
+    with shop.begin() as conn:
+        plans.put(conn, "journey", definition=daily | {"reentry": {"rule": "each_key"}}, now=MONDAY + 5 * DAY + HOUR)
+    tick(shop, MONDAY + 6 * DAY)
+    with shop.begin() as conn:
+        assert [one.day.isoformat() for one in timing.missed(conn)] == ["2026-11-27", "2026-11-28"]
 
 
 def test_a_broadcast_of_yesterday_is_not_launched(shop: Database, now: datetime) -> None:
