@@ -73,6 +73,7 @@ class Occasion:
     wanted: bool = False
     """She asked for it herself: no marketing, so no yes is its reason."""
     stores: Mapping[str, Store] = field(default_factory=dict)
+    """Those its words name; under the empty name, her own."""
 
 
 @dataclass(slots=True)

@@ -32,7 +32,13 @@ class Sheet:
 
 def show(chosen: Sequence[Block], sheet: Sheet) -> list[dict[str, Any] | None]:
     """The values of each block, in order."""
-    return [_MAKERS[type(block)](block, sheet) for block in chosen]
+    shares = blocks.shares(chosen, len(sheet.page["products"]))
+    return [
+        _products(block, sheet, shares[place])
+        if isinstance(block, blocks.Products)
+        else _MAKERS[type(block)](block, sheet)
+        for place, block in enumerate(chosen)
+    ]
 
 
 def _header(block: blocks.Header, sheet: Sheet) -> dict[str, Any]:
@@ -57,9 +63,9 @@ def _button(block: blocks.Button, sheet: Sheet) -> dict[str, Any] | None:
     return {"url": url, "label": label} if url else None
 
 
-def _products(block: blocks.Products, sheet: Sheet) -> dict[str, Any] | None:
+def _products(block: blocks.Products, sheet: Sheet, share: Sequence[int]) -> dict[str, Any] | None:
     """Three in a row, or two where that leaves none alone; what the last row lacks leaves its place empty."""
-    shown = sheet.page["products"][block.first - 1 : block.first - 1 + block.most]
+    shown = [sheet.page["products"][number] for number in share]
     if not shown:
         return None
     columns = 2 if len(shown) in (2, 4) else 3
@@ -115,7 +121,6 @@ _MAKERS: Mapping[type, Callable[..., dict[str, Any] | None]] = {
     blocks.Question: _if_any("question"),
     blocks.Product: _if_any("about"),
     blocks.Basket: _if_any("lines"),
-    blocks.Products: _products,
     blocks.Code: _code,
     blocks.Reviews: _if_any("reviews"),
     blocks.Store: _store,

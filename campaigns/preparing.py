@@ -186,6 +186,7 @@ class _Gathered:
     likely: Mapping[int, expected.Expected]
     opinions: Mapping[str, list[events.Review]]
     stores: Mapping[str, stores.Store]
+    own_stores: Mapping[int, stores.Store]
     now: datetime
 
 
@@ -204,6 +205,7 @@ def _gathered(
         slates=_slates(conn, cases, sending, now=now),
         products=catalogue.get_many(conn, {product for case in cases for product in case.about} | given),
         stores=stores.get_many(conn, {store for case in cases for store in case.stores}),
+        own_stores=stores.hers(conn, [case.customer_id for case in cases if "" in case.stores]),
         likely=expected.of_customers(conn, [case.customer_id for case in cases]),
         opinions=events.reviews(conn, {product for case in cases if case.reviewed for product in case.about}),
         now=now,
@@ -238,9 +240,14 @@ def _occasion(case: Case, known: _Gathered) -> content.Occasion:
         count_opens=case.count_opens,
         count_clicks=case.count_clicks,
         wanted=case.standing.wanted,
-        stores=known.stores,
+        stores=_stores(case, known),
         now=known.now,
     )
+
+
+def _stores(case: Case, known: _Gathered) -> Mapping[str, stores.Store]:
+    hers = known.own_stores.get(case.customer_id)
+    return {**known.stores, "": hers} if hers else known.stores
 
 
 def _codes(

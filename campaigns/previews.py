@@ -1,6 +1,6 @@
 """What a given customer would get, rendered without keeping, counting or sending anything."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -98,9 +98,19 @@ def _occasion(
         consented_at=None,
         count_opens=False,
         wanted=plan.definition.purpose == eligibility.TRANSACTIONAL,
-        stores=stores.get_many(conn, spoken.stores(says.words or {})),
+        stores=_stores(conn, spoken.stores(says.words or {}), person),
         now=now,
     )
+
+
+def _stores(conn: sa.Connection, named: Collection[str], person: customers.Customer | None) -> dict[str, stores.Store]:
+    """Those that are named; for nobody in particular, any shop stands for her own."""
+    found = stores.get_many(conn, named)
+    if "" in named:
+        own = stores.hers(conn, [person.id]) if person else {}
+        hers = next(iter(own.values()), None) or next(iter(stores.list_all(conn)), None)
+        found |= {"": hers} if hers else {}
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from foundation import database
 from shop import changes, feeds, rows
@@ -56,6 +57,52 @@ def get_many(conn: sa.Connection, ids: Iterable[str]) -> dict[str, Store]:
         return {}
     query = sa.select(stores).where(stores.c.store_id.in_(wanted))
     return {store.store_id: store for store in database.read(conn, query, Store)}
+
+
+NEAR_KM = 100
+"""Nobody's own store is further away."""
+FAVOURITE = "favorite_store"
+"""The trait that names a customer's favourite store."""
+
+
+def hers(conn: sa.Connection, customer_ids: Sequence[int]) -> dict[int, Store]:
+    """Each customer's own store: the favourite a trait names, else where she orders most, else the nearest to where her
+    traits `latitude` and `longitude` say she lives. Who has none is missing."""
+    if not customer_ids:
+        return {}
+    given = {"ids": sorted(set(customer_ids)), "favourite": FAVOURITE, "near": NEAR_KM}
+    own = {row.customer: row.store for row in conn.execute(_HERS, given)}
+    known = get_many(conn, own.values())
+    return {customer: known[store] for customer, store in own.items()}
+
+
+_DEGREES = "CASE WHEN traits->>'{0}' ~ '^-?[0-9]{{1,3}}([.][0-9]{{1,12}})?$' THEN (traits->>'{0}')::float8 END"
+_HERS = sa.text(f"""
+WITH person AS MATERIALIZED (
+    SELECT id, traits->>:favourite AS favourite, {_DEGREES.format("latitude")} AS lat,
+        {_DEGREES.format("longitude")} AS lon
+    FROM customers WHERE id = ANY(:ids)
+), bought AS (
+    SELECT DISTINCT ON (customer_id) customer_id, store_id FROM (
+        SELECT customer_id, orders.store_id, count(*) AS n, max(ordered_at) AS at
+        FROM orders JOIN stores ON stores.store_id = orders.store_id
+        WHERE customer_id = ANY(:ids) AND state <> 'cancelled' GROUP BY customer_id, orders.store_id
+    ) AS counted ORDER BY customer_id, n DESC, at DESC
+)
+SELECT person.id AS customer, coalesce(chosen.store_id, bought.store_id, near.store_id) AS store
+FROM person
+    LEFT JOIN stores AS chosen ON chosen.store_id = person.favourite
+    LEFT JOIN bought ON bought.customer_id = person.id
+    LEFT JOIN LATERAL (
+        SELECT store_id FROM (
+            SELECT store_id, 111.2 * sqrt(power(latitude - lat, 2)
+                + power((longitude - lon) * cos(radians(lat)), 2)) AS km
+            FROM stores WHERE latitude IS NOT NULL AND longitude IS NOT NULL
+        ) AS apart WHERE km <= :near ORDER BY km, store_id LIMIT 1
+    ) AS near ON chosen.store_id IS NULL AND bought.store_id IS NULL
+WHERE coalesce(chosen.store_id, bought.store_id, near.store_id) IS NOT NULL
+""").bindparams(sa.bindparam("ids", type_=postgresql.ARRAY(sa.BigInteger)))
+"""Distances as on a plane: over a hundred kilometres they order stores as a sphere does."""
 
 
 def in_stock(conn: sa.Connection, product_ids: Iterable[str], *, store_id: str | None = None) -> set[str]:

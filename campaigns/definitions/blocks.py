@@ -1,6 +1,6 @@
 """The blocks an e-mail is made of, as marketers write them: typed data, never HTML. The footer is always there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Annotated, Literal
 
@@ -73,12 +73,13 @@ class Basket(Shape):
 
 
 class Products(Shape):
-    """Products recommended for her, of the step's placement, three in a row; `first` and `most` take part of them."""
+    """Products recommended for her, of the step's placement, three in a row. Several such blocks share them: `first` is
+    where this one begins, `most` how many it takes; what an earlier block shows, none shows again."""
 
     type: Literal["products"]
     title: Line | None = None
     first: Annotated[int, Field(ge=1, le=12)] = 1
-    most: Annotated[int, Field(ge=1, le=12)] = 12
+    most: Annotated[int, Field(ge=1, le=12)] | None = None
 
 
 class Code(Shape):
@@ -95,10 +96,10 @@ class Reviews(Shape):
 
 
 class Store(Shape):
-    """A place of sale, with its address, its hours, and a map."""
+    """A place of sale, with its address, its hours, and a map: the one named, else her own (`shop.stores.hers`)."""
 
     type: Literal["store"]
-    store: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    store: Annotated[str, StringConstraints(max_length=200)] = ""
 
 
 Block = Annotated[
@@ -123,6 +124,25 @@ USUAL: tuple[Block, ...] = (
 def usual(*, heading: str, body: str) -> tuple[Block, ...]:
     """The blocks of a message whose words alone were written."""
     return (Header(type="header"), Written(type="text", heading=heading, body=body), *USUAL)
+
+
+def shares(blocks: Sequence[Block], n: int) -> dict[int, list[int]]:
+    """Which of `n` recommended products each block of them shows, by the block's place; none is shown twice.
+
+    A block takes as many as it says; those that say nothing share what the others leave, the first ones first.
+    """
+    takers = [(place, block) for place, block in enumerate(blocks) if isinstance(block, Products)]
+    shown: dict[int, list[int]] = {}
+    left = list(range(n))
+    for turn, (place, block) in enumerate(takers):
+        later = [other for _, other in takers[turn + 1 :]]
+        mine = [number for number in left if number >= block.first - 1]
+        kept = sum(other.most or 0 for other in later)
+        open_ = 1 + sum(other.most is None for other in later)
+        take = block.most if block.most is not None else -(-max(len(mine) - kept, 0) // open_)
+        shown[place] = mine[:take]
+        left = [number for number in left if number not in shown[place]]
+    return shown
 
 
 def texts(blocks: tuple[Block, ...]) -> Iterator[tuple[str, str]]:

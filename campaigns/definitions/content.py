@@ -80,7 +80,7 @@ def lacking(versions: Mapping[Locale, Words], *, channel: str, place: str) -> li
 
 
 def stores(versions: Mapping[Locale, Words]) -> frozenset[str]:
-    """The stores any version names."""
+    """The stores any version names; an empty name is her own."""
     return frozenset(
         block.store for words in versions.values() for block in words.blocks if isinstance(block, blocks.Store)
     )

@@ -1,5 +1,6 @@
 """What the sender does when something is in the way."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -15,7 +16,7 @@ from campaigns.channels.base import Mail, Outcome, Receipt
 from campaigns.sending import Sending
 from foundation.database import Database
 from foundation.errors import Conflict, Invalid
-from shop import consent, inbox
+from shop import consent, inbox, stores
 from shop.inbox import Parcel
 from tests.campaigns import world
 
@@ -88,6 +89,20 @@ def test_a_message_with_a_missing_field_fails_with_its_name_and_nothing_is_sent(
         code = conn.scalar(sa.select(tables.promo_codes.c.state))
     assert carrier.handed == [] and states(db) == [("failed", "content")]
     assert detail == "subject: first_name is missing" and code == "released"
+
+
+def test_each_customer_is_shown_her_own_store(db: Database, sending: Sending, carrier: Carrier, now: datetime) -> None:
+    said = {"subject": "s", "blocks": [{"type": "text", "heading": "Boutiques :"}, {"type": "store"}]}
+    with db.begin() as conn:
+        plans.update(conn, files.DEMO, definition=world.relaunch(words={"fr": said}), now=now)
+        named = [{"store_id": name, "name": f"Aubier {name}", "hours": "10-19"} for name in ("Lyon", "Lille")]
+        stores.put(conn, named, now=now)
+    enrol(db, "ann", now=now, favorite_store="Lyon")
+    enrol(db, "bea", now=now, favorite_store="Lille")
+    due = enrol(db, "cleo", now=now)
+    messages.deliver_due(db, sending, now=due)
+    shown = {mail.address.partition("@")[0]: re.findall("Aubier (Lyon|Lille)", mail.text) for mail in carrier.handed}
+    assert shown == {"ann": ["Lyon"], "bea": ["Lille"], "cleo": []}
 
 
 def test_values_of_customers_and_products_are_escaped(

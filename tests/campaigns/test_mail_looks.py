@@ -11,6 +11,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -107,6 +108,44 @@ def test_blocks_are_checked_by_name_and_place() -> None:
         shapes.read(Send, step)
     places = {fault.pointer for fault in refused.value.faults}
     assert {place for place in places if place.startswith("/words/fr/blocks/")} == places and len(places) >= 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [
+        ([{}], [[1, 2, 3, 4, 5, 6, 7, 8]]),
+        ([{}, {}], [[1, 2, 3, 4], [5, 6, 7, 8]]),
+        ([{}, {}, {}], [[1, 2, 3], [4, 5, 6], [7, 8]]),
+        ([{"most": 3}, {}], [[1, 2, 3], [4, 5, 6, 7, 8]]),
+        ([{}, {"most": 3}], [[1, 2, 3, 4, 5], [6, 7, 8]]),
+        ([{"most": 6}, {"first": 4, "most": 6}], [[1, 2, 3, 4, 5, 6], [7, 8]]),
+        ([{"first": 7, "most": 2}, {"most": 12}], [[7, 8], [1, 2, 3, 4, 5, 6]]),
+        ([{"most": 12}, {}], [[1, 2, 3, 4, 5, 6, 7, 8], []]),
+    ],
+)
+def test_several_blocks_of_products_share_one_slate_and_repeat_nothing(
+    asked: list[dict[str, int]], shown: list[list[int]]
+) -> None:
+    chosen: list[dict[str, Any]] = []
+    for number, one in enumerate(asked):
+        chosen += [{"type": "text", "heading": f"Rang {number}"}, {"type": "products"} | one]
+    say = {"type": "send", "id": "s", "products": 8, "words": {"fr": {"subject": "s", "blocks": chosen}}}
+    items = [letters.item(letters.product(f"p{n}", f"Produit {n}", 100, ""), "") for n in range(1, 9)]
+    row = content.render(letters.occasion(says=shapes.read(Send, say), cart=None, items=items), world.LINKS)
+    for part in ("html", "text"):
+        parts = re.split("Rang [0-9]", row[part])[-len(asked) :]
+        assert [[int(n) for n in dict.fromkeys(re.findall("Produit ([0-9])", part))] for part in parts] == shown
+
+
+def test_her_own_store_is_shown_with_its_hours_and_the_way_there() -> None:
+    said = {"fr": {"subject": "s", "blocks": [{"type": "store"}]}}
+    step = shapes.read(Send, {"type": "send", "id": "s", "words": said})
+    row = content.render(letters.occasion(says=step, stores={"": letters.STORE}), world.LINKS)
+    for part in ("html", "text"):
+        assert "Nantes Crébillon" in row[part] and "Du mardi au samedi, 10 h – 19 h 30" in row[part]
+    assert any(url.startswith("https://www.openstreetmap.org/?mlat=47.2136&mlon=-1.5621") for url in row["links"])
+    alone = content.render(letters.occasion(says=step, stores={}), world.LINKS)
+    assert "Voir sur un plan" not in alone["html"] and "14 rue Crébillon" in alone["html"], "who has none sees none"
 
 
 def test_a_qr_square_is_a_picture_with_its_quiet_zone() -> None:
