@@ -48,14 +48,23 @@ def permit(conn: sa.Connection, provider: str, *, now: datetime) -> Permit:
     return Permit(conn.execute(taken).rowcount == 1, probe=True, until=row.blocked_until, reason=row.reason)
 
 
-def take(conn: sa.Connection, provider: str, *, wanted: int, per_second: int | None, name: str = ALL) -> int:
-    """How many of so many may leave right now: all of them without a rate, else as many as the bucket holds.
+def take(
+    conn: sa.Connection,
+    provider: str,
+    *,
+    wanted: int,
+    per_second: int | None,
+    name: str = ALL,
+    burst: float = BURST,
+) -> int:
+    """How many of so many may leave right now: all of them without a rate, else as many as the bucket holds, which is
+    at most `burst` seconds of its rate.
 
     Counted by the clock of the database; every sender draws from the same bucket.
     """
     if per_second is None:
         return wanted
-    given = {"provider": provider, "name": name, "rate": per_second, "most": max(1.0, per_second * BURST)}
+    given = {"provider": provider, "name": name, "rate": per_second, "most": max(1.0, per_second * burst)}
     conn.execute(_BUCKET, given)
     return int(conn.scalar(_TAKE, given | {"wanted": wanted}) or 0)
 

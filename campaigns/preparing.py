@@ -72,10 +72,31 @@ def prepare(
                     changes.append(Change(case.message, State.PENDING, reason, detail, not_before=until))
                 case eligibility.Skip(reason, detail):
                     changes.append(Change(case.message, State.SKIPPED, reason, detail))
+        going = _within_rates(conn, going, changes, rules=rules, now=now)
         going = _within_warm_up(conn, going, changes, rules=rules, now=now)
         prepared = _freeze(conn, going, changes, rules=rules, sending=sending, now=now)
         moves.change(conn, changes, now=now)
     return prepared, rules
+
+
+def _within_rates(
+    conn: sa.Connection, going: Sequence[Case], changes: list[Change], *, rules: Policy, now: datetime
+) -> list[Case]:
+    """Those whose mailbox hosts take them now; the others wait a moment each."""
+    if not rules.host_rates:
+        return list(going)
+    mails = [
+        (case.message.id, case.standing.address)
+        for case in going
+        if case.message.channel == "email" and case.standing.address
+    ]
+    waits = warming.too_fast(conn, mails, rules=rules)
+    changes += [
+        Change(case.message, State.PENDING, Reason.HOST_RATE, not_before=now + waits[case.message.id])
+        for case in going
+        if case.message.id in waits
+    ]
+    return [case for case in going if case.message.id not in waits]
 
 
 def _within_warm_up(
@@ -185,8 +206,8 @@ class _Gathered:
     products: Mapping[str, catalogue.Product]
     likely: Mapping[int, expected.Expected]
     opinions: Mapping[str, list[events.Review]]
-    stores: Mapping[str, stores.Store]
     own_stores: Mapping[int, stores.Store]
+    stores: Mapping[str, stores.Store]
     now: datetime
 
 

@@ -8,7 +8,7 @@ from email.utils import parseaddr
 from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from campaigns.domains import WarmUp
+from campaigns.domains import GROUPS, WarmUp
 from foundation.errors import Fault, Invalid
 
 Topics = Mapping[str, str]
@@ -33,9 +33,10 @@ class Policy:
 
     The cap is over all channels and campaigns together; `channel_caps` bound one channel more tightly, over the same
     days. `holdout_percent` of all customers get no marketing at all. What is later than `late_hours` waits for a
-    decision. `channel_rates` are messages a second by channel. A campaign is paused when more than the `guard_`
-    percents of what it sent bounced, was complained about, or failed. With `alsace` both holidays of Alsace and Moselle
-    count. `keep_days` says how long something is kept that is kept for a time only, where that is not `KEPT`.
+    decision. `channel_rates` are messages a second by channel, `host_rates` mails a second by group of mailbox hosts.
+    A campaign is paused when more than the `guard_` percents of what it sent bounced, was complained about, or
+    failed. With `alsace` both holidays of Alsace and Moselle count. `keep_days` says how long something is kept that
+    is kept for a time only, where that is not `KEPT`.
     """
 
     shop_name: str = "Maison Aubier"
@@ -61,6 +62,7 @@ class Policy:
     holdout_percent: float = 0.0
     late_hours: int = 12
     channel_rates: Mapping[str, int] = field(default_factory=dict)
+    host_rates: Mapping[str, int] = field(default_factory=dict)
     sms_hours: bool = True
     alsace: bool = False
     guard_bounces: float = 5.0
@@ -180,6 +182,16 @@ def _days_kept(value: object) -> dict[str, int]:
     return found
 
 
+def _by_hosts(low: int, high: int) -> Any:
+    def reader(value: object) -> dict[str, int]:
+        found: dict[str, int] = _by_channel(low, high)(value)
+        if unknown := found.keys() - set(GROUPS):
+            raise ValueError(f"names {min(unknown)}, which is none of: {', '.join(GROUPS)}")
+        return found
+
+    return reader
+
+
 def _clock(value: object) -> time | None:
     if value is None or value == "":
         return None
@@ -267,6 +279,7 @@ _READERS = {
     "holdout_percent": _percent(50),
     "late_hours": _whole(1, 168),
     "channel_rates": _by_channel(1, 100_000),
+    "host_rates": _by_hosts(1, 100_000),
     "sms_hours": _yes,
     "alsace": _yes,
     "guard_bounces": _percent(100),

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     QUIET_HOURS = "quiet_hours"
     LEFT_JOURNEY = "left_journey"
     WARM_UP = "warm_up"
+    HOST_RATE = "host_rate"
     OVERDUE = "overdue"
     SENDING_HELD = "sending_held"
     CANARY = "canary"

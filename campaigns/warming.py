@@ -1,4 +1,5 @@
-"""A new sender begins slowly: what is over a group of hosts' ceiling for today waits until tomorrow.
+"""How much each group of mailbox hosts gets: no faster than its rate; and a new sender begins slowly, for what is over
+a group's ceiling for today waits until tomorrow.
 
 A place is taken when a message is decided on, for all of a batch at once; one that then does not leave after all has
 used its place, which errs on the careful side.
@@ -12,7 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from campaigns import domains, eligibility, mail_tables, tables
+from campaigns import domains, eligibility, gates, mail_tables, tables
 from campaigns.domains import Day, WarmUp
 from campaigns.rules import Policy
 from campaigns.states import State
@@ -34,6 +35,27 @@ def over(conn: sa.Connection, mails: Sequence[tuple[UUID, str]], *, rules: Polic
         if left[group] < 0:
             waiting.add(message_id)
     return waiting
+
+
+AHEAD = 2.0
+"""Seconds of a group's rate that may leave together."""
+PROVIDER = "mailbox hosts"
+"""The buckets of the groups, beside those of providers."""
+
+
+def too_fast(conn: sa.Connection, mails: Sequence[tuple[UUID, str]], *, rules: Policy) -> dict[UUID, timedelta]:
+    """Which of these mails, each with its address, must wait for the rate of their group of hosts, and how long: each
+    the longer, the more of its group stand before it."""
+    groups: dict[str, list[UUID]] = {}
+    for message_id, address in mails:
+        groups.setdefault(domains.group_of(address), []).append(message_id)
+    waits = {}
+    for group in sorted(groups.keys() & rules.host_rates.keys()):
+        rate, wanted = rules.host_rates[group], groups[group]
+        free = gates.take(conn, PROVIDER, wanted=len(wanted), per_second=rate, name=group, burst=AHEAD)
+        for place, message_id in enumerate(wanted[free:], start=1):
+            waits[message_id] = timedelta(seconds=place / rate)
+    return waits
 
 
 def tomorrow(rules: Policy, *, now: datetime) -> datetime:

@@ -95,9 +95,7 @@ PARTS = (
                 "holdout_percent",
                 "number",
                 N_("Global holdout"),
-                N_(
-                    "of all customers get no marketing, always the same ones: so is measured what all of it causes"
-                ),
+                N_("of all customers get no marketing, always the same ones: so is measured what all of it causes"),
                 "%",
             ),
         ),
@@ -192,6 +190,12 @@ PARTS = (
                 N_("the most a channel hands over; empty for its own pace"),
             ),
             Field(
+                "host_rates",
+                "hosts",
+                N_("Mails a second, by mailbox host"),
+                N_("the most one group of hosts gets; what is over it waits a moment, the others do not"),
+            ),
+            Field(
                 "late_hours",
                 "number",
                 N_("Too late after"),
@@ -264,6 +268,26 @@ KEPT = {
 }
 
 
+HOSTS = {
+    "gmail": "Gmail",
+    "outlook": "Outlook, Hotmail",
+    "yahoo": "Yahoo",
+    "apple": "Apple",
+    "orange": "Orange, Wanadoo",
+    "free": "Free",
+    "sfr": "SFR",
+    "laposte": "La Poste",
+    "other": N_("All others"),
+}
+_NAMED: Mapping[str, tuple[str, ...]] = {
+    "channels": CHANNELS,
+    "hosts": tuple(HOSTS),
+    "days": tuple(KEPT),
+    "warm_up": WARM_UP,
+}
+"""Fields of several inputs, by the names of these."""
+
+
 def part(name: str) -> Part | None:
     """The part of this name."""
     return next((one for one in PARTS if one.name == name), None)
@@ -278,8 +302,8 @@ def of_policy(policy: Policy, shown: Part) -> Form:
 def _inputs(one: Field, value: Any) -> Iterator[tuple[str, str]]:
     """Every input of a field, and what it shows."""
     place = f"/{one.name}"
-    if one.kind in ("channels", "days", "warm_up"):
-        for name in _names(one.kind):
+    if one.kind in _NAMED:
+        for name in _NAMED[one.kind]:
             yield f"{place}/{name}", _shown((value or {}).get(name))
     elif one.kind == "topics":
         lines = [*value.items(), *[("", "")] * TOPICS][: max(TOPICS, len(value) + 2)]
@@ -292,10 +316,6 @@ def _inputs(one: Field, value: Any) -> Iterator[tuple[str, str]]:
         yield place, "on" if value else ""
     else:
         yield place, _shown(value)
-
-
-def _names(kind: str) -> tuple[str, ...]:
-    return {"channels": CHANNELS, "days": tuple(KEPT), "warm_up": WARM_UP}[kind]
 
 
 def _shown(value: object) -> str:
@@ -321,8 +341,8 @@ def _read(one: Field, given: Mapping[str, str]) -> Any:
             (given.get(f"{place}/{n}/word", "").strip(), given.get(f"{place}/{n}/title", "").strip()) for n in range(40)
         )
         return {word: title for word, title in pairs if word or title}
-    if one.kind in ("channels", "days", "warm_up"):
-        parts = {name: given.get(f"{place}/{name}", "").strip() for name in _names(one.kind)}
+    if one.kind in _NAMED:
+        parts = {name: given.get(f"{place}/{name}", "").strip() for name in _NAMED[one.kind]}
         told = {name: part if name == "begins" else _number(part) for name, part in parts.items() if part}
         return told or (None if one.kind == "warm_up" else {})
     return text

@@ -74,6 +74,7 @@ def _page(chosen: Part, standing: Policy, form: Form, *, clash: bool = False) ->
         usual=rules.KEPT,
         topics=sum(name.endswith("/word") for name in form.values),
         channels=policy_fields.CHANNELS,
+        hosts=policy_fields.HOSTS,
         words=words,
     )
 

@@ -268,6 +268,7 @@ REASONS = {
     "quiet_hours": N_("quiet hours where the customer lives"),
     "outranked": N_("another campaign went first"),
     "left_journey": N_("the journey was over"),
+    "host_rate": N_("the rate of this mailbox host"),
     "warm_up": N_("the sender is still being introduced to this host"),
     "overdue": N_("should have gone out long ago: waits for a decision"),
     "dropped_by_operator": N_("somebody decided it was too late"),

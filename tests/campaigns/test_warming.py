@@ -1,16 +1,20 @@
 """A new sender begins slowly: each group of hosts has its ceiling of the day, which grows only after a good one."""
 
+import time
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 
-from campaigns import domains, mail_tables, rules, tables, warming
+from campaigns import domains, mail_tables, messages, policy, rules, tables, warming
 from campaigns.domains import Day, WarmUp
 from foundation.database import Database
 from foundation.errors import Invalid
+from tests.campaigns import world
+from tests.campaigns.test_delivery import Carrier, enrol
 from tests.campaigns.test_sendgrid import in_doubt
 
 DAY = timedelta(days=1)
@@ -101,3 +105,41 @@ def test_a_plan_that_makes_no_sense_is_refused(plan: object) -> None:
         rules.parse({"warm_up": plan})
     good = rules.parse({"warm_up": {"begins": "2026-11-22"}, "topics": {"news": "News"}, "opens": "hygiene"})
     assert rules.parse(rules.dump(good)) == good
+
+
+def test_a_slow_host_gets_no_more_than_its_rate_and_keeps_nobody_else_waiting(
+    db: Database, tmp_path: Path, now: datetime
+) -> None:
+    carrier = Carrier()
+    with db.begin() as conn:
+        world.stock_shop(conn, now=now)
+        world.launch(conn, now=now)
+        policy.save(conn, replace(policy.load(conn), host_rates={"orange": 5, "gmail": 1000}), now=now)
+    for n in range(30):
+        due = enrol(db, f"o{n}", now=now, email=f"o{n}@{'wanadoo.fr' if n % 2 else 'orange.fr'}")
+    for name in ("gmail.com", "example.org"):
+        due = enrol(db, name, now=now, email=f"a@{name}")
+    began = time.monotonic()
+    sending = world.sending(carrier, tmp_path)
+    messages.deliver_due(db, sending, now=due)
+    handed = [mail.address for mail in carrier.handed]
+    assert {"a@gmail.com", "a@example.org"} <= set(handed), "other hosts wait for nobody"
+    assert 10 <= len(handed) - 2 <= 10 + 5 * (time.monotonic() - began) + 1, "two seconds' worth, and what time brought"
+    with db.begin() as conn:
+        waiting = conn.execute(
+            sa.select(tables.messages.c.reason, sa.func.max(tables.messages.c.not_before))
+            .where(tables.messages.c.state == "pending")
+            .group_by(tables.messages.c.reason)
+        ).all()
+    assert [reason for reason, _ in waiting] == ["host_rate"] and waiting[0][1] <= due + 4 * timedelta(seconds=1)
+    while len(carrier.handed) < 32 and time.monotonic() < began + 60:
+        past = timedelta(seconds=time.monotonic() - began)
+        messages.deliver_due(db, sending, now=due + past)
+    assert len(carrier.handed) == 32 and time.monotonic() - began >= (30 - 10) / 5 - 0.5
+    assert len({mail.message_id for mail in carrier.handed}) == 32
+
+
+@pytest.mark.parametrize("wrong", [{"orange.fr": 5}, {"orange": 0}, {"orange": "fast"}, ["orange"]])
+def test_a_rate_is_of_a_known_group_of_hosts(wrong: object) -> None:
+    with pytest.raises(Invalid, match="/host_rates"):
+        rules.parse({"host_rates": wrong})
