@@ -74,11 +74,24 @@ def reported(
     told = _with_messages(conn, provider, list(once.values()))
     kept = _keep(conn, provider, told, now)
     fresh = [report for report in told if report.event_id in kept]
+    _take_turns(conn, fresh)
     for state in FACTS:  # weakest first: each takes what it may from those before it
         _move(conn, state, [one for one in fresh if one.kind is _STATES[state] and one.message_id], by=by, now=now)
     _consequences(conn, fresh, now=now)
     gates.told(conn, provider, [one.message_id for one in fresh if one.message_id])
     return len(fresh)
+
+
+def _take_turns(conn: sa.Connection, reports: Sequence[Report]) -> None:
+    """Locks as senders do, people before messages and each in one order, so that nobody waits in a circle."""
+    leaving = [one.message_id for one in reports if one.kind is Kind.UNSUBSCRIBED and one.message_id]
+    if leaving:
+        intents.wait_for_people(conn, [row["person"] for row in _rows(conn, leaving)])
+    named = {one.message_id for one in reports if one.message_id}
+    if named:
+        conn.execute(
+            sa.select(messages.c.id).where(messages.c.id == _any(named)).order_by(messages.c.id).with_for_update()
+        )
 
 
 def _with_messages(conn: sa.Connection, provider: str, reports: Sequence[Report]) -> list[Report]:

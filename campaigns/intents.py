@@ -33,7 +33,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`attempt` if its intent is committed; else the reason against it, or neither if its lease was lost."""
+    """`attempt` if its intent is committed; else the reason against it. No verdict at all if its lease was lost, or if she
+    turned out to be somebody known since it was decided on: once its lease is over it is decided on anew."""
 
     attempt: int | None
     reason: Reason | None
@@ -146,6 +147,7 @@ WITH given AS (
     FROM given
         JOIN messages AS message ON message.id = given.id AND message.lease_token = given.token
             AND message.state = 'claimed'
+        JOIN customers AS person ON person.id = given.person AND person.merged_into IS NULL
         JOIN campaigns ON campaigns.id = message.campaign_id
         LEFT JOIN carts ON carts.id = message.cart_ref
         LEFT JOIN enrolments ON enrolments.id = message.enrolment_id

@@ -18,8 +18,8 @@ from campaigns.channels.base import Channel
 from campaigns.channels.sendgrid import SendgridChannel
 from campaigns.states import State
 from foundation.database import Database
-from shop import consent
-from shop.tables import suppressions
+from shop import consent, handles
+from shop.tables import consents, customers, suppressions
 
 messages, contents = tables.messages, tables.message_contents
 
@@ -139,13 +139,40 @@ def _take(db: Database, client: httpx2.Client, name: str, *, reason: str, now: d
     while True:
         more = {"start_time": start, "end_time": int(now.timestamp()), "limit": PAGE, "offset": taken}
         page = _json(client.build_request("GET", f"/v3/suppression/{name}", params=more), client, kind=list)
-        addresses = [("email", str(entry["email"])) for entry in page if isinstance(entry, dict) and "email" in entry]
+        listed = {
+            str(entry["email"]): _created(entry) for entry in page if isinstance(entry, dict) and "email" in entry
+        }
         with db.begin() as conn:
+            back = _agreed_since(conn, listed) if reason == "unsubscribed" else set()
+            addresses = [("email", address) for address in listed if address not in back]
             consent.suppress_many(conn, addresses, reason=reason, now=now)
             if len(page) < PAGE:
                 _note(conn, name, now)
                 return taken + len(page)
         taken += len(page)
+
+
+def _created(entry: Mapping[str, Any]) -> datetime:
+    created = entry.get("created")
+    return datetime.fromtimestamp(created if isinstance(created, int) and 0 <= created < 2**33 else 0, UTC)
+
+
+def _agreed_since(conn: sa.Connection, listed: Mapping[str, datetime]) -> set[str]:
+    """Who said yes again after an address of hers was put on the list, by herself or by us: her last word stands."""
+    plain = {address: handles.email(address) or address.strip().lower() for address in listed}
+    query = (
+        sa.select(customers.c.email, sa.func.max(consents.c.at))
+        .join(consents, consents.c.customer_id == customers.c.id)
+        .where(
+            customers.c.email == sa.any_(sa.bindparam("emails", list(plain.values()), postgresql.ARRAY(sa.Text))),
+            consents.c.channel.in_(("email", "any")),
+            consents.c.purpose.in_(("marketing", "any")),
+            consents.c.state == consent.State.GRANTED,
+        )
+        .group_by(customers.c.email)
+    )
+    agreed = {email: at for email, at in conn.execute(query)}
+    return {address for address, at in listed.items() if plain[address] in agreed and agreed[plain[address]] > at}
 
 
 def _give(db: Database, client: httpx2.Client, *, now: datetime) -> int:

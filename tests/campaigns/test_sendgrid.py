@@ -246,6 +246,22 @@ def test_an_account_without_a_log_is_left_in_peace(
     assert sendgrid_account.reconcile(db, OutboxChannel(db), now=now) is None
 
 
+def test_who_came_back_is_not_taken_for_gone_because_we_had_told_them(
+    db: Database, host: SendgridHost, channel: SendgridChannel, now: datetime
+) -> None:
+    with db.begin() as conn:
+        people = [world.make_customer(conn, user, at=now - 9 * MINUTE, consents=False) for user in ("ada", "bob")]
+        consent.suppress(conn, channel="email", address="ada@example.org", reason="unsubscribed", now=now - 5 * MINUTE)
+        said = consent.Said(people[0], "email", "marketing", consent.State.GRANTED, now - MINUTE, "preferences")
+        consent.record_many(conn, [said], now=now - MINUTE)
+    created = int((now - 4 * MINUTE).timestamp())
+    host.lists = {"unsubscribes": [{"email": f"{user}@Example.org", "created": created} for user in ("Ada", "bob")]}
+    sendgrid_account.agree(db, channel, now=now)
+    with db.begin() as conn:
+        hashes = {name: consent.address_hash("email", f"{name}@example.org") for name in ("ada", "bob")}
+        assert consent.suppressed(conn, "email", hashes.values()) == {hashes["bob"]}, "her last word stands"
+
+
 def test_the_lists_of_both_sides_agree(
     db: Database, host: SendgridHost, channel: SendgridChannel, doubtful: UUID, now: datetime
 ) -> None:

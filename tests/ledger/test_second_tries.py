@@ -1,18 +1,33 @@
 """What is tried a second time: a word of the first try ends it, and nobody is said to have got nothing who may have."""
 
+import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 
-from campaigns import feedback, files, holding, ledger_tables, messages, plans, settling, tables
+from campaigns import (
+    feedback,
+    files,
+    holding,
+    intents,
+    ledger_tables,
+    messages,
+    moves,
+    plans,
+    preparing,
+    settling,
+    tables,
+)
 from campaigns.channels.base import Outcome, Receipt
 from campaigns.feedback import Kind, Report
 from campaigns.journal import Journal, Line
 from campaigns.sending import Sending
 from foundation.database import Database, new_id
+from shop.tables import customers as people
 from tests.campaigns import world
 from tests.campaigns.test_delivery import Carrier, enrol, states
 
@@ -112,3 +127,56 @@ def test_a_doubt_older_than_the_backup_takes_up_the_try_after_it(
         found = conn.execute(sa.select(tables.messages.c.state, tables.messages.c.attempt)).one()
         assert tuple(found) == ("uncertain", 2), "a third try has a number nobody used"
         assert plans.get(conn, files.DEMO).state == "sending"
+
+
+def test_who_turned_out_to_be_somebody_known_is_decided_on_anew(
+    db: Database, sending: Sending, carrier: Carrier, now: datetime
+) -> None:
+    """Between the decision and the promise two records became one: neither sent on what held of the old one, nor lost."""
+    due = enrol(db, "camille", now=now)
+    with db.begin() as conn:
+        known = world.make_customer(conn, "known", at=now)
+        batch = moves.claim(
+            conn, channel="email", owner="me", lease=sending.lease, limit=9, late=timedelta(hours=12), now=due
+        )
+    prepared, rules = preparing.prepare(db, batch, sending=sending, now=due)
+    with db.begin() as conn:
+        conn.execute(
+            sa.update(people).where(people.c.id == prepared[0].asked.person).values(merged_into=known, email=None)
+        )
+        given = {"provider": "carrier", "probe": False, "policy": rules, "lease": sending.lease, "now": due}
+        assert intents.commit(conn, [one.asked for one in prepared], **given) == {}
+        conn.execute(sa.update(tables.messages).values(lease_until=due - HOUR))
+    settling.sweep(db, channels=sending.channels, now=due + HOUR)
+    messages.deliver_due(db, sending, now=due + HOUR)
+    assert [mail.address for mail in carrier.handed] == ["known@example.org"]
+    assert states(db) == [("accepted", None)]
+
+
+def test_reports_of_the_same_messages_at_once_wait_for_each_other_and_not_in_a_circle(
+    db: Database, sending: Sending, carrier: Carrier, now: datetime
+) -> None:
+    due = enrol(db, *(f"u{n}" for n in range(40)), now=now)
+    messages.deliver_due(db, sending, now=due)
+    ids, faults = [one.message_id for one in carrier.handed], list[Exception]()
+
+    def tell(name: str, order: list[UUID], kind: Kind) -> None:
+        try:
+            for again in range(6):
+                told = [Report(f"{name}{again}{one}", kind, due, message_id=one, attempt=1) for one in order]
+                with db.begin() as conn:
+                    feedback.reported(conn, "carrier", told, now=due)
+        except Exception as fault:
+            faults.append(fault)
+
+    kinds = (Kind.DELIVERED, Kind.UNSUBSCRIBED, Kind.COMPLAINED, Kind.UNSUBSCRIBED)
+    orders = (ids, ids[::-1], ids[20:] + ids[:20], ids)
+    runs = [
+        threading.Thread(target=tell, args=(f"{n}-", order, kind))
+        for n, (order, kind) in enumerate(zip(orders, kinds, strict=True))
+    ]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert not faults and states(db) == [("complained", "complaint")] * 40
