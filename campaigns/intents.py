@@ -33,8 +33,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`attempt` if its intent is committed; else the reason against it. No verdict at all if its lease was lost, or if she
-    turned out to be somebody known since it was decided on: once its lease is over it is decided on anew."""
+    """`attempt` if its intent is committed; else the reason against it. No verdict at all if its lease was lost, or if
+    she turned out to be somebody known since it was decided on: once its lease is over it is decided on anew."""
 
     attempt: int | None
     reason: Reason | None

@@ -132,7 +132,7 @@ def test_a_doubt_older_than_the_backup_takes_up_the_try_after_it(
 def test_who_turned_out_to_be_somebody_known_is_decided_on_anew(
     db: Database, sending: Sending, carrier: Carrier, now: datetime
 ) -> None:
-    """Between the decision and the promise two records became one: neither sent on what held of the old one, nor lost."""
+    """Two records became one between decision and promise: neither sent on what held of the old one, nor lost."""
     due = enrol(db, "camille", now=now)
     with db.begin() as conn:
         known = world.make_customer(conn, "known", at=now)
