@@ -1,5 +1,6 @@
 """The `flask campaign` commands: campaigns as files, launched, paused, cancelled and reported."""
 
+import time
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -7,12 +8,16 @@ from typing import Any
 
 import click
 import orjson
+import sqlalchemy as sa
 from flask.cli import AppGroup
 
+from app import users
 from app.console import report_file
 from app.parts import current_parts
 from app.telling import told
-from campaigns import audit, files, ledger, overdue, plans, reports, resending, timing
+from campaigns import audit, dry_runs, files, launching, ledger, overdue, plans, reports, resending, timing
+from campaigns.dry_runs import DryRun
+from foundation.database import Database
 from foundation.errors import Fault, Invalid, NotFound
 
 group = AppGroup("campaign", help="Campaigns as files, and what they do.")
@@ -31,12 +36,58 @@ def apply(file: Path) -> None:
 
 @group.command("launch")
 @click.argument("name")
+@click.option("--approve", metavar="EMAIL", help="Give the second yes that is asked for, in the name of this account.")
 @told
-def launch(name: str) -> None:
-    """Start a campaign, or take it up again."""
+def launch(name: str, *, approve: str | None) -> None:
+    """Start a campaign, or take it up again, unless the list before launching prevents it."""
+    now = datetime.now(UTC)
     with current_parts().db.begin() as conn:
-        plan = plans.launch(conn, name, now=datetime.now(UTC))
+        plan = plans.get(conn, name)
+        if approve is not None:
+            launching.approve_published(conn, plan, by=_may_launch(conn, approve), now=now)
+        plan, _ = launching.launch(conn, plan, sender=current_parts().config.email_from, now=now)
     click.echo(f"{plan.name} runs, version {plan.version}.")
+
+
+def _may_launch(conn: sa.Connection, email: str) -> str:
+    """The address of an account that may launch campaigns."""
+    mine = [one for one in users.team(conn) if one.email == users.normalised(email) and one.disabled_at is None]
+    if not mine or mine[0].role not in (users.Role.ADMIN, users.Role.MARKETER):
+        raise NotFound(f"no account of {email} may launch campaigns")
+    return mine[0].email
+
+
+@group.command("dry-run")
+@click.argument("name")
+@click.option("--days", type=click.IntRange(1, 90), default=7, show_default=True, help="How far back is replayed.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@told
+def dry_run(name: str, *, days: int, as_json: bool) -> None:
+    """Tell what a campaign would have done in the last days; the list before launching knows of it. Nothing is sent."""
+    db, now = current_parts().db, datetime.now(UTC)
+    with db.begin() as conn:
+        plan = plans.get(conn, name)
+        number = dry_runs.ask(
+            conn, plan, plan.definition, days=days, customer_id=None, by="flask campaign dry-run", now=now
+        )
+    while (run := _run(db, name, number)).pending:
+        if dry_runs.run_due(db, now=datetime.now(UTC)) is None:
+            time.sleep(0.5)  # somebody else is making it
+    found = run.outcome or {}
+    if as_json:
+        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        return
+    for word in ("entered", "held_out", "everywhere"):
+        click.echo(word.replace("_", " ").ljust(24) + f"{found[word]:,}")
+    for title in ("steps", "held", "left", "codes"):
+        for key, count in found[title].items():
+            click.echo(f"{title}, {key}".ljust(24) + f"{count:,}")
+    click.echo("most in a day".ljust(24) + f"{run.most_in_a_day:,}")
+
+
+def _run(db: Database, name: str, number: int) -> DryRun:
+    with db.begin() as conn:
+        return dry_runs.get(conn, plans.get(conn, name), number)
 
 
 @group.command("pause")

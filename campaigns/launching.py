@@ -101,6 +101,14 @@ def launch(
     return plans.launch(conn, plan.name, now=now), True
 
 
+def approve_published(conn: sa.Connection, plan: Plan, *, by: str, now: datetime) -> None:
+    """The second yes to what is published, where no draft is looked at: it is asked for as well if nobody did. Raises
+    `Conflict` if who asks answers."""
+    definition = _published(plan).definition
+    ask(conn, plan, definition, by="flask campaign launch", now=now)
+    approve(conn, plan, definition, by=by, now=now)
+
+
 def _published(plan: Plan) -> Draft:
     from_version = edits.trimmed(plan.definition.model_dump(mode="json", exclude_defaults=True))
     return Draft(plan.id, from_version, plan.version, 0, 1, 1, "began", "", None, "")

@@ -1,16 +1,20 @@
 """Campaigns as files on the command line: applied all or nothing, launched, paused, reported, cancelled."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import orjson
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 from jsonschema import Draft202012Validator
 
-from campaigns import enrolments, files, plans
+from app import parts
+from campaigns import drafts, dry_runs, enrolments, files, launching, plans, policy
 from foundation.database import Database
+from tests.app import console_world
 from tests.campaigns import journey
 
 
@@ -44,6 +48,47 @@ def test_a_campaign_is_paused_reported_and_cancelled(command_line: FlaskCliRunne
     assert command_line.invoke(args=["campaign", "cancel", "basket-relaunch"]).exit_code == 0
     refused = command_line.invoke(args=["campaign", "launch", "basket-relaunch"])
     assert refused.exit_code == 1 and "cannot be launched again" in refused.stderr
+
+
+def test_a_launch_by_command_is_held_to_the_list_before_launching(
+    command_line: FlaskCliRunner, installation: parts.Parts
+) -> None:
+    db, now = installation.db, datetime.now(UTC)
+    console_world.live(installation)
+    console_world.make_user(installation, role="marketer", email="hugo@aubier.example")
+    console_world.make_user(installation, role="analyst", email="ana@aubier.example")
+    said = {"title": "x", "steps": [journey.send("hello")], "entry": {"type": "cart_abandoned", "delay": "1h"}}
+    with db.begin() as conn:
+        policy.save(conn, replace(policy.load(conn), approval_above=1, cap_messages=99), now=now)
+        plan = plans.create(conn, "held", definition=said, now=now)
+
+    def launched(*more: str) -> str:
+        done = command_line.invoke(args=["campaign", "launch", "held", *more])
+        return done.output if done.exit_code == 0 else f"refused: {done.stderr}"
+
+    assert "size_unknown" in launched(), "nobody knows how many it reaches"
+    tried = command_line.invoke(args=["campaign", "dry-run", "held", "--days", "7"])
+    assert tried.exit_code == 0 and "most in a day" in tried.output, tried.output
+    with db.begin() as conn:
+        mine = dry_runs.runs.c.campaign_id == plan.id
+        hour = now.replace(minute=0, second=0, microsecond=0).isoformat()
+        many = conn.scalar(sa.select(dry_runs.runs.c.outcome).where(mine)) | {"sends": [["email", hour, 5_000]]}
+        conn.execute(sa.update(dry_runs.runs).where(mine).values(outcome=many))
+    assert "refused" in launched() and "approval" in launched()
+    assert "may launch campaigns" in launched("--approve", "ana@aubier.example")
+    assert "may launch campaigns" in launched("--approve", "nobody@aubier.example")
+    with db.begin() as conn:
+        assert plans.get(conn, "held").state == "draft"
+        launching.ask(conn, plan, drafts.of(conn, plan).definition, by="hugo@aubier.example", now=now)
+    assert "cannot give it" in launched("--approve", "hugo@aubier.example"), "whoever asks does not answer"
+    console_world.make_user(installation, role="admin", email="ines@aubier.example")
+    assert launched("--approve", "ines@aubier.example") == "held runs, version 1.\n"
+
+
+def test_a_dry_run_by_command_is_told_to_programs(command_line: FlaskCliRunner, installation: parts.Parts) -> None:
+    console_world.live(installation)
+    told = command_line.invoke(args=["campaign", "dry-run", files.DEMO, "--json"])
+    assert orjson.loads(told.stdout)["entered"] == 2, told.output
 
 
 def test_a_missed_moment_is_told_and_decided_on(command_line: FlaskCliRunner, db: Database) -> None:
