@@ -139,6 +139,8 @@ def freeze(conn: sa.Connection, frozen: Mapping[UUID, tuple[Claimed, bytes, Mapp
         "hashes": [hashed for _, hashed, _ in chosen],
         "payloads": [content["payload_hash"] for _, _, content in chosen],
     }
+    turns = {"turns": arrays.numbers(sorted({int.from_bytes(hashed[:4]) >> 1 for _, hashed, _ in chosen}))}
+    database.driver(conn).execute(_TURNS, turns)
     kept = {row[0] for row in database.driver(conn).execute(_FREEZE, given).fetchall()}
     rows = [
         {name: value for name, value in content.items() if name != "payload_hash"} | {"message_id": message.id}
@@ -148,6 +150,9 @@ def freeze(conn: sa.Connection, frozen: Mapping[UUID, tuple[Claimed, bytes, Mapp
     database.upsert(conn, tables.message_contents, rows, key=["message_id"])
     return kept
 
+
+_TURNS = "SELECT pg_advisory_xact_lock(7266, n) FROM unnest(%(turns)s::int[]) AS n"
+"""Two who freeze for one mailbox at the same moment take turns, in one order everywhere: the second sees the first."""
 
 _FREEZE = """
 UPDATE messages SET address_hash = given.hash, payload_hash = given.payload

@@ -62,6 +62,7 @@ class Database:
         """SQLAlchemy's engine, with its pool of connections."""
         return sa.create_engine(
             self.url,
+            hide_parameters=True,  # else whoever logs an error of the database logs addresses with it
             pool_size=self._pool_size,
             max_overflow=10,
             pool_recycle=1800,
@@ -86,6 +87,7 @@ class Database:
         another length PostgreSQL would plan anew, which takes longer than the query."""
         return sa.create_engine(
             self.url,
+            hide_parameters=True,
             isolation_level="AUTOCOMMIT",
             pool_size=2,
             pool_recycle=1800,

@@ -1,6 +1,7 @@
 """One JSON line per outcome, with its ids as fields; never an address, a token or a body."""
 
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 from typing import TextIO
@@ -8,6 +9,9 @@ from typing import TextIO
 import orjson
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+
+_VALUES = re.compile(r"^(DETAIL|CONTEXT): .*\n?", re.MULTILINE)
+"""Where PostgreSQL's errors quote the row they are about: a key that is there already is often an address."""
 
 
 class JsonLines(logging.Formatter):
@@ -22,7 +26,7 @@ class JsonLines(logging.Formatter):
         }
         line.update({name: value for name, value in vars(record).items() if name not in _STANDARD})
         if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
+            line["error"] = _VALUES.sub("", self.formatException(record.exc_info))
         return orjson.dumps(line, default=str).decode()
 
 

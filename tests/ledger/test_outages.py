@@ -1,0 +1,201 @@
+"""Providers that ask for time, break down, hang, refuse our key or drop the line after the last dot.
+
+What is in doubt is bounded, nothing fails, nothing is sent twice, and everybody else is served meanwhile.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from campaigns import enrolments, messages, plans, settling, tables
+from campaigns.channels.base import Mail, Note, Outcome, Receipt
+from campaigns.channels.sendgrid import CONNECTIONS, SendgridChannel
+from campaigns.channels.smtp import SmtpChannel
+from campaigns.sending import Sending
+from foundation.database import Database
+from tests.campaigns import sendgrid_host, sink, world
+from tests.campaigns.sendgrid_host import SendgridHost
+from tests.campaigns.test_delivery import Carrier, enrol, states
+
+SECOND = timedelta(seconds=1)
+
+
+class Always(list[Any]):
+    """One answer for every call."""
+
+    def pop(self, index: Any = -1) -> Any:
+        return self[0]
+
+
+@pytest.fixture
+def shop(db: Database, now: datetime) -> Database:
+    with db.begin() as conn:
+        world.stock_shop(conn, now=now)
+        world.launch(conn, now=now, offer=None, products=0)
+    return db
+
+
+@pytest.fixture
+def host() -> Iterator[SendgridHost]:
+    with sendgrid_host.hosting() as host:
+        yield host
+
+
+By = Callable[..., Sending]
+
+
+@pytest.fixture
+def by_sendgrid(host: SendgridHost, tmp_path: Path) -> Iterator[By]:
+    """Makes senders by SendGrid, twenty messages at a time."""
+    opened = list[SendgridChannel]()
+
+    def make(**more: Any) -> Sending:
+        opened.append(SendgridChannel("key", host=host.url, **more))
+        return world.sending(opened[-1], tmp_path / str(len(opened)), batch=20)
+
+    yield make
+    for channel in opened:
+        channel.close()
+
+
+def people(number: int) -> list[str]:
+    return [f"u{one}" for one in range(number)]
+
+
+def test_nobody_calls_while_the_provider_asked_for_time(
+    shop: Database, host: SendgridHost, by_sendgrid: By, now: datetime
+) -> None:
+    due, sending = enrol(shop, *people(24), now=now), by_sendgrid()
+    host.answers = Always([(429, {"Retry-After": "7"}, "")])
+    messages.deliver_due(shop, sending, now=due)
+    host.answers, already = [], len(host.asked)
+    assert 1 <= already <= CONNECTIONS, "only what was on its way when the first answer came"
+    for half in range(1, 14):
+        messages.deliver_due(shop, sending, now=due + half * SECOND / 2)
+    assert len(host.asked) == already, "not one call within the seven seconds"
+    messages.deliver_due(shop, sending, now=due + 8 * SECOND)
+    assert states(shop) == [("accepted", None)] * 24
+
+
+def test_an_outage_of_ten_minutes_leaves_few_in_doubt_and_the_rest_waiting(
+    shop: Database, host: SendgridHost, by_sendgrid: By, now: datetime
+) -> None:
+    due = enrol(shop, *people(90), now=now)
+    crew = [by_sendgrid() for _ in range(4)]
+    host.answers = Always([(500, {}, "")])
+
+    def at(moment: datetime) -> None:
+        with ThreadPoolExecutor(4) as hands:
+            list(hands.map(lambda one: messages.deliver_due(shop, one, now=moment), crew))
+
+    for step in range(31):
+        at(due + step * 20 * SECOND)
+    found = [state for state, _ in states(shop)]
+    doubts = found.count("uncertain")
+    assert set(found) == {"uncertain", "pending"} and doubts <= 40, doubts
+    host.answers = []
+    for step in range(32, 64):
+        at(due + step * 20 * SECOND)
+    assert [state for state, _ in states(shop)] == ["accepted"] * (90 - doubts) + ["uncertain"] * doubts
+    assert len(host.taken) == 90 - doubts, "what is in doubt is not sent again"
+
+
+def test_a_refused_key_costs_no_message(shop: Database, host: SendgridHost, by_sendgrid: By, now: datetime) -> None:
+    due, sending = enrol(shop, *people(24), now=now), by_sendgrid()
+    host.answers = Always([(401, {}, "")])
+    for step in range(6):
+        messages.deliver_due(shop, sending, now=due + step * 5 * SECOND)
+    assert {state for state, _ in states(shop)} == {"pending"} and len(host.asked) <= CONNECTIONS
+    with shop.begin() as conn:
+        gate = conn.execute(sa.select(tables.provider_gates)).mappings().one()
+    assert gate["reason"] == "provider_misconfigured", "which is what the console warns of"
+    host.answers = []
+    for step in range(1, 40):
+        messages.deliver_due(shop, sending, now=due + step * 30 * SECOND)
+    assert states(shop) == [("accepted", None)] * 24
+
+
+def test_a_provider_that_hangs_keeps_its_sender_for_one_call_and_nobody_else(
+    shop: Database, host: SendgridHost, by_sendgrid: By, now: datetime
+) -> None:
+    words = {"fr": {"heading": "Bonjour", "intro": "Votre panier vous attend."}}
+    with shop.begin() as conn:
+        pages = world.relaunch(offer=None, products=0, channel="onsite", words=words)
+        plans.create(conn, "pages", definition=pages, now=now)
+        plans.launch(conn, "pages", now=now)
+    due, sending = enrol(shop, *people(24), now=now), by_sendgrid(read_seconds=0.7)
+    served = replace(sending, channels={"onsite": Pages()})
+    host.answers = Always([(-1, {}, "")])
+    stuck = threading.Thread(target=messages.deliver_due, args=(shop, sending), kwargs={"now": due})
+    stuck.start()
+    while not host.asked:
+        pass
+    messages.deliver_due(shop, served, now=due)
+    assert states(shop).count(("accepted", None)) == 24, "the other channel is served meanwhile"
+    stuck.join()
+    assert len(host.asked) <= 2 * CONNECTIONS, "a batch of twenty ends with the first who does not answer"
+    found = [state for state, _ in states(shop)]
+    assert found.count("uncertain") == len(host.asked) and found.count("pending") == 24 - len(host.asked)
+
+
+class Pages:
+    """The shop's own pages, in this process."""
+
+    provider = "pages"
+    keeps_for: timedelta | None = None
+    tells = False
+
+    def deliver(self, batch: Sequence[Note]) -> list[Receipt]:
+        return [Receipt(note.message_id, Outcome.ACCEPTED) for note in batch]
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+def test_a_line_dropped_after_the_last_dot_is_a_doubt_and_no_second_mail(
+    shop: Database, tmp_path: Path, now: datetime
+) -> None:
+    due = enrol(shop, *people(3), now=now)
+    with sink.listening() as (kept, where):
+        kept.answer = lambda envelope: None
+        channel = SmtpChannel(where)
+        sending = world.sending(channel, tmp_path, in_flight=1)
+        for step in range(6):
+            messages.deliver_due(shop, sending, now=due + step * SECOND)
+            settling.sweep(shop, channels=sending.channels, now=due + step * SECOND)
+        channel.close()
+        ours = [str(mail["Message-ID"]) for mail in kept.kept]
+    with shop.begin() as conn:
+        known = {f"<{one}@" for one in conn.scalars(sa.select(tables.messages.c.id))}
+    assert states(shop) == [("uncertain", "no_answer")] * 3 and len(set(ours)) == len(ours) == 3
+    assert {one.split("@")[0] + "@" for one in ours} == known, "our own id, the same at each attempt"
+
+
+def test_an_order_mail_waits_for_no_campaign(shop: Database, tmp_path: Path, now: datetime) -> None:
+    """However many are queued, at most one batch goes before it."""
+    with shop.begin() as conn:
+        definition = world.relaunch(offer=None, products=0) | {"purpose": "transactional"}
+        plans.create(conn, "receipt", definition=definition, now=now)
+    due, carrier, batch = enrol(shop, *people(60), now=now), Carrier(), 8
+
+    def order_after_the_fifth(mail: Mail) -> Receipt:
+        if len(carrier.handed) == 5:
+            with shop.begin() as conn:
+                plans.launch(conn, "receipt", now=due)
+                world.make_customer(conn, "waiting", at=now)
+                world.leave_cart(conn, "waiting", at=now)
+            enrolments.admit_due(shop, now=due)
+            enrolments.advance_due(shop, now=due)
+        return Receipt(mail.message_id, Outcome.ACCEPTED)
+
+    carrier.answer = order_after_the_fifth
+    messages.deliver_due(shop, world.sending(carrier, tmp_path, batch=batch, in_flight=1), now=due)
+    place = next(n for n, mail in enumerate(carrier.handed) if mail.campaign == "receipt")
+    assert place <= 5 + batch, "before those who were first"
