@@ -100,7 +100,7 @@ def timetable(parts: Parts) -> list[Job]:
         Job("train-asked", every(3), lambda now: train_if_asked(parts)),
         Job("prepare", every(600), lambda now: apart("prepare")),
         Job("predict", nightly(hour=3, minute=40), lambda now: apart("predict")),
-        Job("prune", nightly(hour=4, minute=20), lambda now: pruning.prune(db, now=now)),
+        Job("prune", nightly(hour=4, minute=20), lambda now: pruning.prune(db, parts.config.var / "imports", now=now)),
     ]
 
 

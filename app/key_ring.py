@@ -42,7 +42,7 @@ def every(conn: sa.Connection) -> list[KeyLine]:
     return database.read(conn, wanted, KeyLine)
 
 
-def source_of(conn: sa.Connection, key_id: int) -> KeyLine:
+def live(conn: sa.Connection, key_id: int) -> KeyLine:
     """One key that still works; raises `NotFound`."""
     found = next((one for one in every(conn) if one.id == key_id and one.revoked_at is None), None)
     if found is None:

@@ -5,10 +5,11 @@ How long most of it is kept is a matter of the policy; what only serves this pro
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import sqlalchemy as sa
 
-from app import tables
+from app import file_imports, tables
 from campaigns import onsite, policy, subscriptions
 from campaigns import tables as campaign_tables
 from campaigns.audiences import tables as audience_tables
@@ -22,6 +23,7 @@ FIXED: tuple[Kept, ...] = (
     (tables.idempotency, tables.idempotency.c.created_at, timedelta(hours=24)),
     (tables.sessions, tables.sessions.c.created_at, timedelta(days=7)),
     (tables.invitations, tables.invitations.c.invited_at, timedelta(days=7)),
+    (tables.file_imports, tables.file_imports.c.started_at, timedelta(days=90)),
     (tables.rate_limits, tables.rate_limits.c.started_at, timedelta(hours=1)),
 )
 """Each table, the time its rows are judged by, and how long they are kept."""
@@ -36,14 +38,15 @@ CHOSEN: Mapping[str, tuple["sa.Column[datetime]", ...]] = {
 """By the word of the policy: the times by which rows are judged."""
 
 
-def prune(db: Database, *, now: datetime) -> str | None:
-    """Deletes what is older than it is kept for; says how much, or None if there was nothing."""
+def prune(db: Database, imported: Path, *, now: datetime) -> str | None:
+    """Deletes what is older than it is kept for, of the files `imported` too; says how much, or None if nothing was."""
     gone = 0
     with db.begin() as conn:
         rules = policy.load(conn)
     for table, time, kept in (*FIXED, *_chosen(rules)):
         with db.begin() as conn:
             gone += conn.execute(sa.delete(table).where(time < now - kept)).rowcount
+    gone += file_imports.prune(imported, now=now)
     for forget in (subscriptions.prune, onsite.prune):
         with db.begin() as conn:
             gone += forget(conn, now=now)

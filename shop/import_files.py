@@ -7,8 +7,8 @@ over 32 KB, broken JSON) is given back with its line and reason, and the rows ar
 import csv
 import io
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,35 +43,66 @@ class ImportFile:
     header: tuple[str, ...]
     columns: tuple[str, ...]
     unknown: tuple[str, ...]
+    renames: Mapping[str, str] = field(default_factory=dict)
 
     def blocks(self) -> Iterator[Block]:
         """The rows, block by block."""
         for raw in _FORMATS[self.path.suffix.lower()].blocks(self.path, self.header):
-            yield _readable(raw, self.columns)
+            yield _readable(self._renamed(raw), self.columns)
+
+    def _renamed(self, raw: Raw) -> Raw:
+        if not self.renames:
+            return raw
+        return replace(raw, columns={self.renames.get(name, name): column for name, column in raw.columns.items()})
 
 
-def open_file(path: Path, *, known: Sequence[str], required: Sequence[str]) -> ImportFile:
-    """Reads the header. Raises `Invalid` if the file cannot be read at all or lacks a required column."""
-    form = _FORMATS.get(path.suffix.lower())
-    if form is None:
-        raise Invalid(Fault(path.name, "is no .csv, .jsonl or .parquet file"))
-    try:
-        header = form.header(path, [name for name in known if name not in required])
-    except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
-        raise Invalid(Fault(path.name, f"cannot be read: {error}")) from error
-    if len(header) > MOST_COLUMNS:
-        raise Invalid(Fault(path.name, f"has more than {MOST_COLUMNS} columns"))
-    faults = [Fault(name, "stands twice in the header") for name in known if header.count(name) > 1]
-    faults += [Fault(name, "is a required column and is not there") for name in required if name not in header]
+def open_file(
+    path: Path, *, known: Sequence[str], required: Sequence[str], renames: Mapping[str, str] | None = None
+) -> ImportFile:
+    """Reads the header. `renames` says what columns of the file are called here; an empty name leaves one out. Raises
+    `Invalid` if the file cannot be read at all or lacks a required column."""
+    given = renames or {}
+    header = _header(path, optional=[] if given else [name for name in known if name not in required])
+    named = [given.get(name, name) for name in header]
+    faults = [Fault(name, "stands twice in the header") for name in known if named.count(name) > 1]
+    faults += [Fault(name, "is a required column and is not there") for name in required if name not in named]
     if faults:
         raise Invalid(*faults)
     return ImportFile(
         path=path,
         size=max(1, path.stat().st_size),
         header=tuple(header),
-        columns=tuple(name for name in known if name in header),
-        unknown=tuple(name for name in header if name not in known),
+        columns=tuple(name for name in known if name in named),
+        unknown=tuple(name for name in named if name and name not in known),
+        renames=given,
     )
+
+
+def peek(path: Path, *, rows: int) -> dict[str, list[str]]:
+    """The columns of a file, each with what stands in it in the first rows. Raises `Invalid` if it cannot be read."""
+    header = _header(path, optional=())
+    first = next(_FORMATS[path.suffix.lower()].blocks(path, header), None)
+    columns = first.columns if first is not None else {}
+    return {
+        name: [_sample(cell) for cell in columns[name][:rows].to_pylist()] if name in columns else [] for name in header
+    }
+
+
+def _sample(cell: object) -> str:
+    return "" if cell is None else str(cell).replace(NOT_UTF8, "\ufffd").replace("\0", "")[:80]
+
+
+def _header(path: Path, *, optional: Sequence[str]) -> list[str]:
+    form = _FORMATS.get(path.suffix.lower())
+    if form is None:
+        raise Invalid(Fault(path.name, "is no .csv, .jsonl or .parquet file"))
+    try:
+        header = form.header(path, optional)
+    except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
+        raise Invalid(Fault(path.name, f"cannot be read: {error}")) from error
+    if len(header) > MOST_COLUMNS:
+        raise Invalid(Fault(path.name, f"has more than {MOST_COLUMNS} columns"))
+    return header
 
 
 # ------------------------------------------------------------------------------------------ what a format gives

@@ -76,15 +76,26 @@ _STAGED = {
 KINDS = (*_FEEDS, *_STAGED)
 
 
-def run(db: Database, kind: str, *, path: Path, now: datetime, progress: Progress) -> Report:
+def run(
+    db: Database,
+    kind: str,
+    *,
+    path: Path,
+    now: datetime,
+    progress: Progress,
+    renames: Mapping[str, str] | None = None,
+    dry: bool = False,
+) -> Report:
     """Imports one file. Running it again adds nothing; killed half-way and run again, it ends the same.
 
+    `renames` says what columns of the file are called here. A `dry` run reads and checks everything and stores nothing;
+    of events and orders it counts the rows that can be read: whether one is a repeat is known once it is stored.
     Takes `db` because it stores in many short transactions. Raises `Invalid` if the file cannot be read at all.
     """
     started = time.monotonic()
-    file = _open(kind, path)
+    file = _open(kind, path, renames or {})
     with _alone(db) as conn, RefusedFile(file) as refused:
-        tally = _Tally(file, refused, progress)
+        tally = _Tally(file, refused, progress, dry)
         if kind in _FEEDS:
             _feed(conn, file, put=_FEEDS[kind][1], now=now, tally=tally)
         else:
@@ -99,13 +110,17 @@ def run(db: Database, kind: str, *, path: Path, now: datetime, progress: Progres
     )
 
 
-def _open(kind: str, path: Path) -> ImportFile:
+def columns(kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The columns a file of this kind may have, and those of them it must have."""
     if kind in _FEEDS:
         fields, _ = _FEEDS[kind]
-        required = [one.name for one in fields if one.required]
-        return import_files.open_file(path, known=[one.name for one in fields], required=required)
-    known, required_columns = _STAGED[kind]
-    return import_files.open_file(path, known=known, required=required_columns)
+        return tuple(one.name for one in fields), tuple(one.name for one in fields if one.required)
+    return _STAGED[kind]
+
+
+def _open(kind: str, path: Path, renames: Mapping[str, str]) -> ImportFile:
+    known, required = columns(kind)
+    return import_files.open_file(path, known=known, required=required, renames=renames)
 
 
 @contextmanager
@@ -128,6 +143,7 @@ class _Tally:
     file: ImportFile
     refused: RefusedFile
     progress: Progress
+    dry: bool = False
     accepted: int = 0
     repeated: int = 0
 
@@ -147,8 +163,10 @@ def _feed(conn: sa.Connection, file: ImportFile, *, put: _Put, now: datetime, ta
         given = _rows(block)
         for first in range(0, len(given), ROWS_AT_ONCE):
             part = given[first : first + ROWS_AT_ONCE]
-            with conn.begin():
+            with conn.begin() as transaction:
                 results = put(conn, part, now=now)
+                if tally.dry:
+                    transaction.rollback()
             tally.add(
                 accepted=sum(result.changed for result in results),
                 repeated=sum(result.ok and not result.changed for result in results),
@@ -182,10 +200,13 @@ def _stage(conn: sa.Connection, file: ImportFile, *, orders: bool, now: datetime
         import_staging.create(driver)
         for block in file.blocks():
             table, refused = import_staging.checked(block, orders=orders, now=now)
-            import_staging.copy(driver, table)
-            tally.add(accepted=0, repeated=0, refused=[*block.refused, *refused])
-            tally.reached(block.done / file.size / 3)
+            if not tally.dry:
+                import_staging.copy(driver, table)
+            tally.add(accepted=table.num_rows if tally.dry else 0, repeated=0, refused=[*block.refused, *refused])
+            tally.reached(block.done / file.size / (1 if tally.dry else 3))
         last = import_staging.group(driver, source_id=source.id)
+    if tally.dry:
+        return
     half_way = partial(_second_part, tally)
     for stored in import_events.store(conn, source=source, last=last, now=now, tick=half_way):
         tally.add(accepted=stored.accepted, repeated=stored.repeated, refused=stored.refused)

@@ -28,6 +28,30 @@ class Store:
     hours: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How many pieces of a product there are, and in how many places; none is negative here."""
+
+    product_id: str
+    pieces: int
+    places: int
+
+
+def held(conn: sa.Connection, product_ids: Iterable[str]) -> list[Held]:
+    """The stock of products over all places; a product nobody counts is left out."""
+    pieces = sa.func.greatest(stock.c.quantity, 0)
+    query = (
+        sa.select(
+            stock.c.product_id,
+            sa.func.sum(pieces).label("pieces"),
+            sa.func.count().filter(stock.c.quantity > 0).label("places"),
+        )
+        .where(stock.c.product_id.in_(list(product_ids)))
+        .group_by(stock.c.product_id)
+    )
+    return database.read(conn, query, Held)
+
+
 def put(conn: sa.Connection, given: Sequence[Mapping[str, object]], *, now: datetime) -> list[RowResult]:
     """Adds or changes stores, a result a row. A field that is not given keeps its value."""
     changes.everybody(conn, What.STORES)

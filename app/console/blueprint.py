@@ -20,7 +20,9 @@ from app.console import (
     customers,
     domain,
     frame,
+    goods,
     health,
+    imports,
     launches,
     mailbox,
     messages,
@@ -50,7 +52,7 @@ log = logging.getLogger(__name__)
 ROOMS = (
     *(audiences, webhooks),
     *(session, overview, customers, segments, campaigns, messages, mailbox, sources, promotions, health),
-    *(channels, onsite),
+    *(channels, onsite, imports, goods),
     *(settings, team, account, changes, backups, domain),
     *(model, placements, rules, predictions, rehearsals, reports, styleguide, builder, launches, campaign_list),
 )

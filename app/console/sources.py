@@ -1,5 +1,7 @@
 """The sources: who sends events, how many a minute, which were refused and why, and the keys they send with."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -8,12 +10,24 @@ from werkzeug.wrappers import Response
 from app import i18n, key_ring, security
 from app.console import charts, paging, roles, words
 from app.parts import current_parts
-from shop import customers, events, sources
-from shop.vocabulary import CHANNELS
+from foundation.errors import Fault
+from shop import customers, events, replays, sources
+from shop.vocabulary import CHANNELS, PAYLOAD_KEPT
 
 bp = Blueprint("sources", __name__, url_prefix="/sources")
 
 WINDOW = timedelta(hours=1)
+MOST_CHUNKS = 10
+"""Of refused events tried at once: more than a handful of thousands are tried in turns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A refused event that was mended and refused again: what was typed, and what is still wrong."""
+
+    id: int
+    payload: str
+    faults: Sequence[Fault]
 
 
 @bp.get("")
@@ -49,6 +63,44 @@ def add_key() -> str | Response:
     return _page(new_key=text)
 
 
+@bp.post("/keys/<int:key_id>/roll")
+@security.require_role(*roles.ADMIN)
+def roll_key(key_id: int) -> str:
+    """Makes another key of the same source and kind. The old one works until it is revoked, so nothing is missed."""
+    with current_parts().db.begin() as conn:
+        old = key_ring.live(conn, key_id)
+        text = security.create_key(conn, kind=old.kind, name=old.source, channel=old.channel, now=datetime.now(UTC))
+    return _page(new_key=text, rolled=old.prefix)
+
+
+@bp.post("/refused/<int:number>/replay")
+@security.require_role(*roles.CHANGE)
+def replay(number: int) -> str | tuple[str, int]:
+    """Takes one refused event in as somebody mended it; if it is refused again, says why, and keeps what was typed."""
+    payload = request.form.get("payload", "")[: 4 * PAYLOAD_KEPT]
+    with current_parts().db.begin() as conn:
+        faults = replays.replay(conn, number, payload, now=datetime.now(UTC))
+    if faults:
+        return _page(tried=Tried(number, payload, faults)), 422
+    flash(i18n.gettext("The event is taken in."))
+    return _page()
+
+
+@bp.post("/refused/replay")
+@security.require_role(*roles.CHANGE)
+def replay_all() -> Response:
+    """Tries every refused event again as it was kept, in chunks, within what one page may take."""
+    taken, before, now = 0, None, datetime.now(UTC)
+    for _ in range(MOST_CHUNKS):
+        with current_parts().db.begin() as conn:
+            more, before = replays.replay_all(conn, before=before, now=now)
+        taken += more
+        if before is None:
+            break
+    flash(i18n.ngettext("%(n)s event is taken in now.", "%(n)s events are taken in now.", taken))
+    return redirect(url_for(".index", _anchor="refused"), code=303)
+
+
 @bp.post("/keys/<int:key_id>/revoke")
 @security.require_role(*roles.ADMIN)
 def revoke_key(key_id: int) -> Response:
@@ -59,7 +111,7 @@ def revoke_key(key_id: int) -> Response:
     return redirect(url_for(".index", _anchor="keys"), code=303)
 
 
-def _page(*, new_key: str = "") -> str:
+def _page(*, new_key: str = "", rolled: str = "", tried: Tried | None = None) -> str:
     key = paging.after(1)
     before = int(key[0]) if key and key[0].isdecimal() else None
     with current_parts().db.begin() as conn:
@@ -73,6 +125,9 @@ def _page(*, new_key: str = "") -> str:
         hubs=hubs,
         keys=keys,
         new_key=new_key,
+        rolled=rolled,
+        tried=tried,
+        whole=PAYLOAD_KEPT,
         channels=CHANNELS,
         words=words,
         paging=paging,
