@@ -79,7 +79,8 @@ def encode(mail: Mail) -> bytes:
         "From": _address(mail.sender),
         "To": _address(mail.address),
         "Subject": _encoded(mail.subject),
-        **mail.headers,
+        # In one order, for the database gives them back in another than they were given to it.
+        **dict(sorted(mail.headers.items())),
         "MIME-Version": "1.0",
         "Content-Type": f'multipart/alternative; boundary="={mail.message_id.hex}"',
     }

@@ -285,7 +285,8 @@ def test_the_outbox_keeps_a_mail_once_however_often_it_is_handed_over(db: Databa
 def test_the_same_mail_is_always_the_same_bytes(db: Database) -> None:
     mail = a_mail(db)
     parsed = email.message_from_bytes(mime.encode(mail), policy=email.policy.default)
-    assert mime.encode(mail) == mime.encode(mail)
+    turned = replace(mail, headers=dict(reversed(mail.headers.items())))
+    assert mime.encode(mail) == mime.encode(turned), "in whatever order its headers were kept"
     assert str(parsed["Subject"]).replace("\u202f", " ") == "Votre panier à 10 %"
     assert base64.b64encode(mail.text.encode())[:8] in mime.encode(mail)
 
