@@ -19,6 +19,7 @@ from app.console import (
     channels,
     customers,
     domain,
+    first_steps,
     frame,
     goods,
     health,
@@ -52,7 +53,7 @@ log = logging.getLogger(__name__)
 ROOMS = (
     *(audiences, webhooks),
     *(session, overview, customers, segments, campaigns, messages, mailbox, sources, promotions, health),
-    *(channels, onsite, imports, goods),
+    *(channels, onsite, imports, goods, first_steps),
     *(settings, team, account, changes, backups, domain),
     *(model, placements, rules, predictions, rehearsals, reports, styleguide, builder, launches, campaign_list),
 )
@@ -89,6 +90,7 @@ def _blueprint() -> Blueprint:
         bp.register_blueprint(room.bp)
     bp.add_url_rule("/<path:anything>", "nowhere", _nowhere)
     bp.context_processor(frame.context)
+    bp.context_processor(lambda: {"first_steps": first_steps.guide})
     bp.after_request(_hold_to_policy)
     bp.after_request(changes.note)
     bp.register_error_handler(HTTPException, _http)
