@@ -3,6 +3,8 @@
 import argparse
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -12,38 +14,141 @@ from hypothesis.stateful import run_state_machine_as_test
 from foundation import postgres
 from foundation.database import Database, metadata
 from tests.campaigns import machine, test_machine
-from tests.prove import proofs, relaunch, senders
+from tests.ledger import machine as sender
+from tests.prove import again, codes, frozen, goodbyes, lanes, proofs, relaunch, senders
 from tests.prove.audience import Verdict
 
 
 def main() -> None:
-    """Runs all of it and exits 1 if one promise was broken."""
+    """Runs all of it, or what was named, and exits 1 if one promise was broken."""
+    given = _asked()
+    with tempfile.TemporaryDirectory(prefix="relance-prove-", ignore_cleanup_errors=True) as name:
+        ground = Ground(postgres.attach(Path(name) / "postgres"), Path(name), given)
+        Database(ground.url).migrate()
+        sound = [PROOFS[one](ground) for one in given.which or PROOFS]
+    raise SystemExit(0 if all(sound) else 1)
+
+
+def _asked() -> argparse.Namespace:
     asked = argparse.ArgumentParser(prog="python -m tests.prove", description=__doc__)
+    asked.add_argument("which", nargs="*", choices=[*PROOFS, []], help="only these")
     asked.add_argument("--repetitions", type=int, default=200, help="of each crash point (default 200)")
     asked.add_argument("--messages", type=int, default=10_000, help="under random murder (default 10,000)")
+    asked.add_argument("--frozen", type=int, default=200, help="workers at each point (default 200)")
     asked.add_argument("--database-kills", type=int, default=4, help="of PostgreSQL itself (default 4)")
     asked.add_argument("--web-kills", type=int, default=20, help="of the web server that takes events in (default 20)")
+    asked.add_argument("--queue", type=int, default=200_000, help="messages beside the orders (default 200,000)")
+    asked.add_argument("--leaving", type=int, default=1_000, help="people who unsubscribe (default 1,000)")
+    asked.add_argument("--codes", type=int, default=200, help="that fifty clients use at once (default 200)")
+    asked.add_argument("--guesses", type=int, default=100_000, help="of promo codes (default 100,000)")
     asked.add_argument("--households", type=int, default=10_000, help="relaunched in simulated time (default 10,000)")
+    asked.add_argument("--pause", type=float, default=0.6, help="seconds between their kills (default 0.6)")
     asked.add_argument("--examples", type=int, default=400, help="runs of the state machine (default 400)")
-    given = asked.parse_args()
-    with tempfile.TemporaryDirectory(prefix="relance-prove-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        url = postgres.attach(folder / "postgres")
-        Database(url).migrate()
-        sound = all(
-            [
-                *(crashes(url, folder / point, point, given.repetitions) for point in (*proofs.POINTS, "C8")),
-                murder("A2 random murder", proofs.random_murder(url, folder / "a2", size=given.messages)),
-                murder(
-                    "C9 database killed",
-                    proofs.database_murder(folder / "c9", size=6_000, kills=given.database_kills),
-                ),
-                taken_in(Database(url), folder, kills=given.web_kills),
-                relaunched(relaunch.relaunch(url, folder / "relaunch", size=given.households)),
-                random_days(Database(url), examples=given.examples),
-            ]
-        )
-    raise SystemExit(0 if sound else 1)
+    return asked.parse_args()
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A migrated database, a folder, and what was asked for."""
+
+    url: str
+    folder: Path
+    given: argparse.Namespace
+
+    @property
+    def db(self) -> Database:
+        return Database(self.url)
+
+
+def every_crash(ground: Ground) -> bool:
+    """Each point in turn."""
+    points, times = (*proofs.POINTS, "C8"), ground.given.repetitions
+    return all([crashes(ground.url, ground.folder / point, point, times) for point in points])
+
+
+def random_murder(ground: Ground) -> bool:
+    """Workers killed at random, the words changed all the while."""
+    result = proofs.random_murder(ground.url, ground.folder / "murder", size=ground.given.messages)
+    sound = murder("random murder", result)
+    print(f"       handed over more than once {result.repeated}, of them in other words {result.altered}", flush=True)
+    return sound and not result.altered
+
+
+def ordered(ground: Ground) -> bool:
+    """The same for what was ordered, until nothing is in doubt."""
+    result = again.ordered(ground.url, ground.folder / "ordered", size=ground.given.messages)
+    return murder("mails somebody ordered", result) and not result.after.uncertain
+
+
+def frozen_workers(ground: Ground) -> bool:
+    """Workers stopped with a message in hand, ten at a time."""
+    began, told = time.monotonic(), list[Verdict]()
+    for point in frozen.POINTS:
+        for turn in range(ground.given.frozen // 10):
+            told.append(frozen.freeze(ground.url, ground.folder / point / str(turn), point, frozen=10, seed=turn))
+    return tell("frozen workers", told, told, seconds=time.monotonic() - began)
+
+
+def database_killed(ground: Ground) -> bool:
+    """PostgreSQL itself."""
+    kills = ground.given.database_kills
+    return murder("C9 database killed", proofs.database_murder(ground.folder / "c9", size=6_000, kills=kills))
+
+
+def orders_beside(ground: Ground) -> bool:
+    """Orders beside a campaign to very many."""
+    told = lanes.orders_beside(ground.url, ground.folder / "lanes", size=ground.given.queue, orders=60)
+    sound = len(told.seconds) == 60 and told.p(0.95) <= 10
+    figures = f"p50 {told.p(0.5):.2f} s, p95 {told.p(0.95):.2f} s, longest {told.seconds[-1]:.2f} s"
+    print(f"{_word(sound)} orders beside {told.queued} queued, {told.sent} of them sent: {figures}", flush=True)
+    return sound
+
+
+def goodbye(ground: Ground) -> bool:
+    """Everybody leaves while messages go out, by link and by text message."""
+    sound = True
+    for way in ("unsubscribe", "stop"):
+        _empty(ground.db)
+        told = goodbyes.leave(ground.db, ground.folder / way, people=ground.given.leaving, way=way)
+        sound = sound and not told.began_after
+        print(f"{_word(not told.began_after)} {way}: {told.left} left, {told.spared} before their message did, "
+              f"begun after the answer {told.began_after}", flush=True)  # fmt: skip
+    return sound
+
+
+def codes_at_once(ground: Ground) -> bool:
+    """Promo codes used by fifty at once, and guessed at."""
+    _empty(ground.db)
+    told = codes.race(
+        ground.db, ground.folder / "codes", clients=50, codes=ground.given.codes, guesses=ground.given.guesses
+    )
+    used = told.answers[200, None]
+    sound = used == told.redeemed == told.codes and told.answers.total() == 50 * told.codes and told.looked_at <= 20
+    print(f"{_word(sound)} codes: {told.codes} codes, {told.answers.total()} tries, redeemed {told.redeemed}; "
+          f"{ground.given.guesses} guesses, {told.looked_at} looked at in the first minute, {told.refused} refused",
+          flush=True)  # fmt: skip
+    return sound
+
+
+def households(ground: Ground) -> bool:
+    """The relaunch of thousands."""
+    size, pause = ground.given.households, ground.given.pause
+    return relaunched(relaunch.relaunch(ground.url, ground.folder / "relaunch", size=size, pause=pause))
+
+
+PROOFS: dict[str, Callable[[Ground], bool]] = {
+    "crashes": every_crash,
+    "murder": random_murder,
+    "ordered": ordered,
+    "frozen": frozen_workers,
+    "database": database_killed,
+    "events": lambda ground: taken_in(ground.db, ground.folder, kills=ground.given.web_kills),
+    "lanes": orders_beside,
+    "goodbyes": goodbye,
+    "codes": codes_at_once,
+    "relaunch": households,
+    "machine": lambda ground: random_days(ground.db, ground.folder / "machine", examples=ground.given.examples),
+}
 
 
 def crashes(url: str, folder: Path, point: str, repetitions: int) -> bool:
@@ -69,15 +174,13 @@ def taken_in(db: Database, folder: Path, *, kills: int) -> bool:
     began = time.monotonic()
     told, record = senders.murder(db, folder, kills=kills)
     figures = f"answered for {len(told.answered)}, stored {record.stored}, lost {record.lost}, doubled {record.doubled}"
-    word = "held  " if record.sound else "BROKEN"
-    print(f"{word} events: {figures}, {told.kills} kills ({time.monotonic() - began:.0f} s)", flush=True)
+    print(f"{_word(record.sound)} events: {figures}, {told.kills} kills ({time.monotonic() - began:.0f} s)", flush=True)
     return record.sound
 
 
 def relaunched(told: relaunch.Told) -> bool:
     """The basket relaunch of thousands, killed at random: its report beside an independent count."""
     audience, funnel, lift = told.report.funnel.audience, told.report.funnel, told.report.lift
-    word = "held  " if told.sound else "BROKEN"
     figures = {
         "everybody": audience.total,
         "entered": audience.entered,
@@ -91,19 +194,36 @@ def relaunched(told: relaunch.Told) -> bool:
         "kills": told.kills,
     }
     said = ", ".join(f"{name} {figure}" for name, figure in figures.items())
-    print(f"{word} relaunch of {told.size}: {said} ({told.seconds:.0f} s)", *told.wrong, sep="\n       ", flush=True)
+    print(
+        f"{_word(told.sound)} relaunch of {told.size}: {said} ({told.seconds:.0f} s)",
+        *told.wrong,
+        sep="\n       ",
+        flush=True,
+    )
     return told.sound
 
 
-def random_days(db: Database, *, examples: int) -> bool:
-    """The state machine at length."""
-    began, names = time.monotonic(), ", ".join(table.name for table in metadata.sorted_tables)
-    with db.begin() as conn:
-        conn.execute(sa.text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+def random_days(db: Database, folder: Path, *, examples: int) -> bool:
+    """The state machines at length."""
+    began = time.monotonic()
+    _empty(db)
     long = settings(test_machine.SHORT, max_examples=examples, stateful_step_count=60, derandomize=False)
     run_state_machine_as_test(machine.machine(db), settings=long)
-    print(f"held   state machine: {examples} runs of 60 steps ({time.monotonic() - began:.0f} s)", flush=True)
+    _empty(db)
+    run_state_machine_as_test(sender.machine(db, folder), settings=long)
+    seconds = time.monotonic() - began
+    print(f"held   state machines of engine and sender: {examples} runs of 60 steps each ({seconds:.0f} s)", flush=True)
     return True
+
+
+def _empty(db: Database) -> None:
+    names = ", ".join(table.name for table in metadata.sorted_tables)
+    with db.begin() as conn:
+        conn.execute(sa.text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+
+
+def _word(sound: bool) -> str:
+    return "held  " if sound else "BROKEN"
 
 
 def tell(name: str, before: list[Verdict], after: list[Verdict], *, seconds: float, more: str = "") -> bool:
@@ -118,7 +238,7 @@ def tell(name: str, before: list[Verdict], after: list[Verdict], *, seconds: flo
         "after reports": sum(one.uncertain for one in after),
     }
     told = ", ".join(f"{word} {number}" for word, number in figures.items())
-    print(f"{'held  ' if sound else 'BROKEN'} {name}: {told}{more} ({seconds:.0f} s)", flush=True)
+    print(f"{_word(sound)} {name}: {told}{more} ({seconds:.0f} s)", flush=True)
     return sound
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -12,6 +13,10 @@ from campaigns.feedback import Kind, Report
 from foundation.database import Database, metadata
 from shop import catalogue
 from tests.campaigns import world
+from tests.prove import warm
+
+QUIET = timedelta(hours=2)
+"""How long carts have been left alone."""
 
 _PEOPLE = """
 INSERT INTO customers (user_id, email, first_name, locale, created_at, updated_at)
@@ -34,10 +39,11 @@ FROM customers
 """
 
 
-def prepare(db: Database, size: int, *, now: datetime) -> None:
-    """An empty installation with `size` quiet carts and the campaign launched, nobody enrolled yet."""
+def prepare(db: Database, size: int, *, now: datetime, **changes: Any) -> None:
+    """An empty installation with `size` quiet carts and the campaign launched, nobody enrolled yet; `changes` are of
+    its definition."""
     names = ", ".join(table.name for table in metadata.sorted_tables)
-    quiet = {"at": now - timedelta(hours=2), "n": size}
+    quiet = {"at": now - QUIET, "n": size}
     with db.begin() as conn:
         conn.execute(sa.text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
         for statement in (_PEOPLE, _IDENTITIES, _CONSENTS, _CARTS):
@@ -45,9 +51,11 @@ def prepare(db: Database, size: int, *, now: datetime) -> None:
         row = {"product_id": "pot", "title": "Cocotte", "price": "189.00", "url": "https://shop.example/pot"}
         assert all(result.ok for result in catalogue.put(conn, [row], now=now))
         files.ensure_demo(conn, now=now, demo=False)
-        plans.update(conn, files.DEMO, definition=world.relaunch(products=0), now=now)
+        definition = world.relaunch(products=0) | changes
+        plans.update(conn, files.DEMO, definition=definition, now=now)
         policy.save(conn, rules.Policy(quiet_from=None, quiet_until=None, late_hours=48), now=now)
         plans.launch(conn, files.DEMO, now=now)
+    warm.layouts_of(definition)
 
 
 @dataclass(frozen=True, slots=True)

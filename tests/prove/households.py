@@ -18,6 +18,7 @@ from foundation.database import Database, metadata
 from shop import imports, ingest
 from shop.vocabulary import Event, Name
 from tests.campaigns import world
+from tests.prove import warm
 
 CAMPAIGN = "basket-relaunch"
 WINDOW = timedelta(days=8)
@@ -87,6 +88,7 @@ def prepare(db: Database, *, size: int, now: datetime) -> None:
         files.apply(conn, files.read(orjson.dumps({"offers": file["offers"]})), now=now)
         plans.create(conn, CAMPAIGN, definition=definition(), now=now)
         plans.launch(conn, CAMPAIGN, now=now)
+    warm.layouts_of(definition())
 
 
 @dataclass

@@ -94,12 +94,15 @@ def crash_in_webhook(url: str, folder: Path, *, seed: int, size: int = 4) -> tup
 
 @dataclass(frozen=True, slots=True)
 class Murder:
-    """What random killing came to."""
+    """What random killing came to. `repeated` messages were handed over more than once, after a refusal; `altered` of
+    them were other bytes the second time."""
 
     kills: int
     seconds: float
     before: Verdict
     after: Verdict
+    repeated: int = 0
+    altered: int = 0
 
 
 def random_murder(
@@ -113,14 +116,15 @@ def random_murder(
     most: int = 10**9,
     seed: int = 1,
 ) -> Murder:
-    """A2: `crew` workers, one of them killed every half second or so, at most `most` times; a provider that loses 2 %
-    of its answers, refuses 2 % for now and breaks down on 1 %."""
+    """A2, A13: `crew` workers, one of them killed every half second or so, at most `most` times; a provider that loses
+    2 % of its answers, refuses 2 % for now and breaks down on 1 %; the campaign's words changed all the while."""
     db, dice = Database(url), random.Random(seed)
     with provider(folder, Faults(lost_answers=0.02, refused=0.02, broken=0.01), seed=seed) as witness:
         setting = workers.setting_for(url, witness.port, folder, lease=2.0)
         audience.prepare(db, size, now=setting.now())
         workers.start(workers.enrol, setting).join()
         staff = [workers.start(workers.for_ever, setting) for _ in range(crew)]
+        editor = workers.start(workers.editing, setting)
         began, kills = time.monotonic(), 0
         while workers.unfinished(db):
             time.sleep(max(0.05, pause + dice.uniform(-jitter, jitter)))
@@ -132,14 +136,24 @@ def random_murder(
             kills += 1
             staff[unlucky] = workers.start(workers.for_ever, setting)
         seconds = time.monotonic() - began
-        for one in staff:
+        for one in (*staff, editor):
             one.kill()
             one.join()
         before = audience.judge(db, witness.accepted(), audience=size)
         audience.confirm(db, witness.accepted(), now=setting.now())
         after = audience.judge(db, witness.accepted(), audience=size)
+        repeated, altered = _again(witness)
     db.dispose()
-    return Murder(kills, seconds, before, after)
+    return Murder(kills, seconds, before, after, repeated, altered)
+
+
+def _again(witness: Provider) -> tuple[int, int]:
+    """How many messages were handed over more than once, and how many of those in other words."""
+    told: dict[str, list[str]] = {}
+    for message_id, hashed, _ in witness.seen():
+        told.setdefault(message_id, []).append(hashed)
+    repeated = [hashes for hashes in told.values() if len(hashes) > 1]
+    return len(repeated), sum(len(set(hashes)) > 1 for hashes in repeated)
 
 
 def database_murder(folder: Path, *, size: int, kills: int, crew: int = 2) -> Murder:

@@ -5,11 +5,13 @@ the worst moment.
 """
 
 import asyncio
+import hashlib
 import multiprocessing
 import os
 import random
 import signal
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,8 @@ class Provider:
         folder.mkdir(parents=True, exist_ok=True)
         self.ledger, self.victim = folder / "ledger", folder / "victim"
         self.ledger.write_bytes(b"")
+        (folder / "seen").write_bytes(b"")
+        self._seen = folder / "seen"
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -47,6 +51,11 @@ class Provider:
 
     def accepted(self) -> list[str]:
         return self.ledger.read_text().split()
+
+    def seen(self) -> list[tuple[str, str, float]]:
+        """Every mail it was handed, those it refused too: its id, the hash of its bytes, and the time of day."""
+        lines = (line.split() for line in self._seen.read_text().splitlines())
+        return [(message_id, hashed, float(at)) for message_id, hashed, at in lines]
 
     def stop(self) -> None:
         self._process.kill()
@@ -63,6 +72,7 @@ class _Handler:
     def __post_init__(self) -> None:
         self._dice = random.Random(self.seed)
         self._file = os.open(self.ledger, os.O_WRONLY | os.O_APPEND)
+        self._seen = os.open(self.ledger.with_name("seen"), os.O_WRONLY | os.O_APPEND)
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[Any]
@@ -73,6 +83,9 @@ class _Handler:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         self._strike("data")
+        content = envelope.original_content or b""
+        line = f"{_id(content).decode()} {hashlib.sha256(content).hexdigest()} {time.time():.3f}\n"
+        os.write(self._seen, line.encode())
         roll, faults = self._dice.random(), self.faults
         if roll < faults.refused:
             return "451 4.7.1 later, please"
@@ -83,9 +96,7 @@ class _Handler:
         return self._hang_up(server) if roll > 1 - faults.lost_answers else "250 OK"
 
     def _accept(self, envelope: Envelope) -> None:
-        content = envelope.original_content or b""
-        message_id = content.split(b"Message-ID: <", 1)[1].split(b"@", 1)[0]
-        os.write(self._file, message_id + b"\n")
+        os.write(self._file, _id(envelope.original_content or b"") + b"\n")
         os.fsync(self._file)
 
     def _hang_up(self, server: SMTP) -> str:
@@ -99,6 +110,10 @@ class _Handler:
             pid = int(self.victim.read_text())
             self.victim.unlink()
             os.kill(pid, signal.SIGKILL)
+
+
+def _id(content: bytes) -> bytes:
+    return content.split(b"Message-ID: <", 1)[1].split(b"@", 1)[0]
 
 
 def _serve(handler: _Handler, port: int, ready: Any) -> None:

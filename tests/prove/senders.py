@@ -56,29 +56,29 @@ def murder(db: Database, folder: Path, *, kills: int, seed: int = 1) -> tuple[To
     """Kills the web server in mid-stream, many times, while senders say everything until they are answered."""
     with db.begin() as conn:
         key = security.create_key(conn, kind="write", name="prove", now=datetime.now(UTC))
-    told, over, port = Told(), threading.Event(), _free_port()
+    told, over, port = Told(), threading.Event(), free_port()
     senders = [threading.Thread(target=_say, args=(told, over, port, key, number)) for number in range(SENDERS)]
     for sender in senders:
         sender.start()
     chance = random.Random(seed)
     for _ in range(kills):
-        with _server(db, folder, port) as server:
+        with server(db, folder, port) as running:
             already = len(told.answered)
             while len(told.answered) < already + 50:
                 time.sleep(0.01)
             time.sleep(chance.uniform(0, 0.5))
-        told.kills += server.wait() == -signal.SIGKILL
-    with _server(db, folder, port) as server:
+        told.kills += running.wait() == -signal.SIGKILL
+    with server(db, folder, port) as running:
         over.set()
         for sender in senders:
             sender.join()
-    server.wait()
+    running.wait()
     inbox.drain(db)
     return told, _record(db, told)
 
 
 @contextmanager
-def _server(db: Database, folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
+def server(db: Database, folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     """As `make run` starts it; killed in the end with all its workers, without a word."""
     command = [str(Path(sys.executable).with_name("granian")), "--interface", "wsgi", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", "2", "--blocking-threads", "16", "--no-ws", "wsgi:app"]
@@ -96,10 +96,24 @@ def _server(db: Database, folder: Path, port: int) -> Iterator["subprocess.Popen
         os.killpg(server.pid, signal.SIGKILL)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def wait_for(port: int, *, seconds: float = 120.0) -> None:
+    """Until somebody listens there."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
 
 
 def _say(told: Told, over: threading.Event, port: int, key: str, number: int) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from foundation.database import Database
-from tests.prove import proofs, senders
+from tests.prove import again, frozen, proofs, senders
 
 
 @pytest.mark.slow
@@ -33,6 +33,20 @@ def test_random_murder_mails_nobody_twice_and_forgets_nobody(db: Database, tmp_p
     result = proofs.random_murder(db.url, tmp_path, size=150, crew=2, pause=0.3, jitter=0.15, most=10)
     assert result.kills >= 3 and result.before.sound, result
     assert result.after.sound and result.after.uncertain_accepted == 0, result
+    assert result.altered == 0, "what was handed over again after a refusal was the same to the byte"
+
+
+@pytest.mark.slow
+def test_what_somebody_ordered_arrives_in_the_end_once_each(db: Database, tmp_path: Path) -> None:
+    result = again.ordered(db.url, tmp_path, size=60, crew=2, pause=1.0, speed=200.0)
+    assert result.after.sound and result.after.accepts == result.after.audience == 60 + again.LATER, result
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", frozen.POINTS)
+def test_a_frozen_worker_that_wakes_sends_nothing_twice(db: Database, tmp_path: Path, point: str) -> None:
+    verdict = frozen.freeze(db.url, tmp_path, point, frozen=3)
+    assert verdict.sound and verdict.states == {"accepted": 3}, verdict
 
 
 @pytest.mark.slow

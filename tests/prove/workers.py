@@ -1,5 +1,6 @@
 """Real worker processes that run the timetable, and die where they are told to."""
 
+import copy
 import multiprocessing
 import os
 import signal
@@ -13,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from campaigns import enrolments, feedback, messages, settling
+from campaigns import enrolments, feedback, files, messages, plans, settling
 from campaigns.channels.smtp import Host, SmtpChannel
 from campaigns.feedback import Kind, Report
 from campaigns.sending import Sending, passing
@@ -25,7 +26,8 @@ _fork = multiprocessing.get_context("fork")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a worker is told. One second of ours is `speed` seconds of its world, so that waits are short."""
+    """What a worker is told. One second of ours is `speed` seconds of its world, so that waits are short; `tells` if
+    its provider reports what it takes."""
 
     database_url: str
     port: int
@@ -35,6 +37,7 @@ class Setting:
     lease: float = 1.0
     speed: float = 60.0
     in_flight: int = 1
+    tells: bool = False
 
     def now(self) -> datetime:
         return self.began_at + timedelta(seconds=(time.monotonic() - self.clock) * self.speed)
@@ -67,22 +70,35 @@ def once(setting: Setting, point: str, passes: int, victim: bool) -> None:
     now = setting.now()
     enrolments.admit_due(db, now=now, checkpoint=checkpoint)
     enrolments.advance_due(db, now=now)
-    messages.deliver_due(db, _sending(setting, checkpoint), now=now)
+    messages.deliver_due(db, sending_for(setting, checkpoint), now=now)
     settling.sweep(db, now=now, checkpoint=checkpoint)
 
 
 def for_ever(setting: Setting) -> None:
     """Delivers and sweeps until killed."""
-    db, sending, turn = Database(setting.database_url), _sending(setting, passing), 0
+    db, sending, turn = Database(setting.database_url), sending_for(setting, passing), 0
     while True:
         try:
             messages.deliver_due(db, sending, now=setting.now())
             if turn % 20 == 0:
-                settling.sweep(db, now=setting.now())
+                settling.sweep(db, channels=sending.channels, now=setting.now())
         except sa.exc.OperationalError:
             time.sleep(0.2)  # the database is being killed as well
         turn += 1
         time.sleep(0.01)
+
+
+def editing(setting: Setting) -> None:
+    """Changes the campaign's words, again and again, until killed."""
+    db, turn = Database(setting.database_url), 0
+    while True:
+        definition = copy.deepcopy(world.relaunch(products=0))
+        for words in definition["steps"][0]["words"].values():
+            words["subject"] += f" {turn}"
+        with db.begin() as conn:
+            plans.update(conn, files.DEMO, definition=definition, now=setting.now())
+        turn += 1
+        time.sleep(0.5)
 
 
 def reporting(setting: Setting, message_ids: list[Any]) -> None:
@@ -94,12 +110,20 @@ def reporting(setting: Setting, message_ids: list[Any]) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _sending(setting: Setting, checkpoint: Callable[[str], None]) -> Sending:
-    channel = SmtpChannel(Host("127.0.0.1", setting.port))
-    lease = timedelta(seconds=setting.lease)
-    return world.sending(
-        channel, setting.folder, lease=lease, batch=10, seconds=1.0, in_flight=setting.in_flight, checkpoint=checkpoint
-    )
+class Reporting(SmtpChannel):
+    """A host that reports what it takes, as those behind an interface of their own do."""
+
+    @property
+    def tells(self) -> bool:
+        return True
+
+
+def sending_for(setting: Setting, checkpoint: Callable[[str], None], **changes: Any) -> Sending:
+    """How a worker sends."""
+    host = Host("127.0.0.1", setting.port)
+    channel = Reporting(host) if setting.tells else SmtpChannel(host)
+    usual = {"lease": timedelta(seconds=setting.lease), "batch": 10, "seconds": 1.0, "in_flight": setting.in_flight}
+    return world.sending(channel, setting.folder, **usual | {"checkpoint": checkpoint} | changes)
 
 
 def unfinished(db: Database) -> int:

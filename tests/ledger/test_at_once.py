@@ -1,0 +1,128 @@
+"""What two do at the same moment: enrol, write to one mailbox, leave while a mail is on its way; and a refusal to start
+over a database that may forget."""
+
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from campaigns import messages, tables
+from foundation import postgres
+from foundation.database import Database
+from shop import ingest, sources, vocabulary
+from shop.tables import customers
+from tests.campaigns import journey, world
+from tests.campaigns.test_delivery import Carrier, states
+from tests.prove import audience, goodbyes, workers
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.slow
+def test_eight_who_enrol_at_once_take_everybody_in_once(db: Database, tmp_path: Path) -> None:
+    setting = workers.setting_for(db.url, 0, tmp_path)
+    audience.prepare(db, 400, now=setting.now())
+    crew = [workers.start(workers.enrol, setting) for _ in range(8)]
+    for one in crew:
+        one.join(60)
+    assert [one.exitcode for one in crew] == [0] * 8, "nobody saw an error"
+    with db.begin() as conn:
+        for table in (tables.enrolments, tables.messages):
+            counted = sa.select(sa.func.count(), sa.func.count(table.c.customer_id.distinct()))
+            assert tuple(conn.execute(counted).one()) == (400, 400)
+
+
+ENTRY = {"type": "event", "event": "Quiz Taken"}
+
+
+@pytest.fixture
+def shop(db: Database, now: datetime) -> Database:
+    """A campaign that answers a quiz with a mail."""
+    with db.begin() as conn:
+        world.stock_shop(conn, now=now)
+    journey.launch(db, ENTRY, [journey.send("hello")], now=now)
+    return db
+
+
+def deliver(db: Database, carrier: Carrier, folder: Path, *, now: datetime) -> None:
+    """Four senders at the same moment, each a message at a time."""
+    crew = [world.sending(carrier, folder / str(number), batch=1) for number in range(4)]
+    with ThreadPoolExecutor(4) as hands:
+        list(hands.map(lambda one: messages.deliver_due(db, one, now=now), crew))
+
+
+def test_one_mailbox_of_several_records_gets_one_mail(shop: Database, tmp_path: Path, now: datetime) -> None:
+    """However it is written; a dot makes another mailbox, for only some hosts ignore it."""
+    written = (
+        "Camille.Roy@Example.org",
+        "camille.roy@example.org",
+        "CAMILLE.ROY@EXAMPLE.ORG",
+        "camilleroy@example.org",
+    )
+    with shop.begin() as conn:
+        for user, address in zip("abcd", written, strict=True):
+            person = world.make_customer(conn, user, at=now)
+            conn.execute(sa.update(customers).where(customers.c.id == person).values(email=address))
+            world.say(conn, user, "Quiz Taken", at=now)
+    carrier = Carrier()
+    journey.tick(shop, now)
+    deliver(shop, carrier, tmp_path, now=now)
+    addresses = sorted(mail.address.lower() for mail in carrier.handed)
+    assert addresses == ["camille.roy@example.org", "camilleroy@example.org"]
+    assert states(shop).count(("skipped", "duplicate_address")) == 2
+
+
+def test_who_turns_out_to_be_somebody_known_gets_it_once(shop: Database, tmp_path: Path, now: datetime) -> None:
+    """A visitor takes the quiz as the customer did, and signs in as her while both mails wait."""
+    with shop.begin() as conn:
+        world.make_customer(conn, "camille", at=now)
+        world.say(conn, "camille", "Quiz Taken", at=now)
+        _visitor(conn, {"type": "track", "event": "Quiz Taken"}, now=now)
+    journey.tick(shop, now)
+    with shop.begin() as conn:
+        _visitor(conn, {"type": "identify", "userId": "camille"}, now=now)
+    carrier = Carrier()
+    deliver(shop, carrier, tmp_path, now=now)
+    assert len(carrier.handed) == 1 and ("accepted", None) in states(shop)
+
+
+def _visitor(conn: sa.Connection, said: dict[str, str], *, now: datetime) -> None:
+    source = sources.source(conn, "test web", channel="web", now=now, trusted=True)
+    payload = {"anonymousId": "visitor-1", "messageId": said["type"], "timestamp": now.isoformat(), **said}
+    event = vocabulary.parse(payload, source=source, received_at=now)
+    assert isinstance(event, vocabulary.Event)
+    ingest.ingest(conn, [event], now=now)
+
+
+@pytest.mark.parametrize("way", ["unsubscribe", "stop"])
+def test_nothing_to_her_begins_once_her_goodbye_was_answered(db: Database, tmp_path: Path, way: str) -> None:
+    told = goodbyes.leave(db, tmp_path, people=40, way=way)
+    assert told.left == 40 and told.began_after == 0, told
+    assert told.spared, "some left before their message did"
+
+
+@pytest.mark.slow
+def test_the_scheduler_does_not_start_over_a_database_that_may_forget(tmp_path: Path) -> None:
+    db = Database(postgres.attach(tmp_path / "postgres"))
+    db.migrate()
+    environ = {"RELANCE_DATABASE_URL": db.url, "RELANCE_VAR": str(tmp_path / "var"), "PATH": "/usr/bin:/bin"}
+    command = [sys.executable, "scheduler.py"]
+    for name in ("synchronous_commit", "fsync"):
+        _system(db, f"ALTER SYSTEM SET {name} = off")
+        ended = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+        assert ended.returncode != 0 and f"PostgreSQL runs with {name} = off" in ended.stderr
+        _system(db, f"ALTER SYSTEM RESET {name}")
+    db.dispose()
+
+
+def _system(db: Database, statement: str) -> None:
+    with closing(db.engine.connect().execution_options(isolation_level="AUTOCOMMIT")) as conn:
+        conn.execute(sa.text(statement))
+        conn.execute(sa.text("SELECT pg_reload_conf()"))
+    time.sleep(0.2)
