@@ -89,6 +89,7 @@ def timetable(parts: Parts) -> list[Job]:
         Job("provider-log", every(300), lambda now: sendgrid_account.reconcile(db, parts.email, now=now)),
         Job("provider-lists", nightly(hour=3, minute=0), lambda now: sendgrid_account.agree(db, parts.email, now=now)),
         Job("credit", every(15), lambda now: conversions.credit_new_orders(db, now=now)),
+        Job("credit-again", every(600), lambda now: conversions.look_again(db, now=now)),
         Job("credit-check", nightly(hour=4, minute=30), lambda now: crediting.check(db, now=now)),
         Job("winners", every(600), lambda now: winners.decide(db, now=now)),
         Job("codes", every(15), lambda now: offer_figures.keep_up(db, now=now)),

@@ -41,6 +41,8 @@ class Parts:
             journal=Journal(self.config.var / "journal"),
             sender=self.config.email_from,
             locale=self.config.locale,
+            together=connect.together(self.config) or sending.IN_FLIGHT,
+            hands=connect.HANDS if connect.together(self.config) else 1,
         )
 
     def caller(self) -> webhooks.Caller:

@@ -1,7 +1,7 @@
 """`make bench`: runs every benchmark, prints a table of ratios and writes `var/bench.json`.
 
 python -m bench [tracking import training recommendations quality slates predictions segments promotions mail
-                 audiences start]
+                 audiences campaigns start]
 """
 
 import os
@@ -14,6 +14,7 @@ import orjson
 
 from bench import (
     bench_audiences,
+    bench_campaigns,
     bench_import,
     bench_mail,
     bench_predictions,
@@ -37,6 +38,7 @@ BENCHMARKS = {
     "predictions": bench_predictions.run,
     "segments": bench_segments.run,
     "audiences": bench_audiences.run,
+    "campaigns": bench_campaigns.run,
     "promotions": bench_promotions.run,
     "mail": bench_mail.run,
     "start": bench_start.run,

@@ -2,6 +2,7 @@
 
     python -m bench segments                            100,000 customers, 2 million events
     RELANCE_BENCH_CUSTOMERS=1000000 python -m bench segments        a million, and 20 million
+    RELANCE_BENCH_EVENTS=4 RELANCE_BENCH_KEEP=/some/folder          fewer events each; the crowd is kept there
 
 Both counts run on the same server with the same settings, one after the other, three times; the quickest counts. For
 the second figure a process of its own takes in 500 events a second while membership of 20 segments is refreshed as the
@@ -9,21 +10,18 @@ scheduler does it; from time to time an event is a marked one, whose customer is
 """
 
 import os
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
-from bench import bench_import, crowd, web
+from bench import bench_import, crowd
 from campaigns import membership, segment_preview, segments
 from campaigns.definitions import conditions
 from foundation.database import Database
@@ -88,19 +86,11 @@ OTHERS = {
 def run() -> list[dict[str, object]]:
     """The figures, for the size that `RELANCE_BENCH_CUSTOMERS` says."""
     customers = int(os.environ.get("RELANCE_BENCH_CUSTOMERS", "100000"))
-    directory, now = Path(tempfile.mkdtemp(prefix="relance-bench-")), datetime.now(UTC)
-    try:
-        db = Database(web.database(directory, "bench_segments"))
-        db.migrate()
-        began = time.perf_counter()
-        crowd.load(db, customers=customers, until=now)
-        rows = [{"what": "loaded", "customers": customers, "seconds": time.perf_counter() - began}]
-        rows += _counts(db, customers, now)
-        rows += _followed(db, customers)
-        db.dispose()
-        return rows
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    began = time.perf_counter()
+    with crowd.of(customers) as db:
+        rows = [{"what": "ready", "customers": customers, "seconds": time.perf_counter() - began}]
+        rows += _counts(db, customers, datetime.now(UTC))
+        return rows + _followed(db, customers)
 
 
 # ------------------------------------------------------------------------------------------------- counts

@@ -5,13 +5,21 @@ Who comes is skewed (a few come daily, most seldom), what is looked at is Zipf's
 ago. Plain numbers go to PostgreSQL by COPY, which makes of them the rows that ingestion would have written.
 """
 
-from datetime import datetime, timedelta
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from bench import web
 from bench.made_shop import copy_numbers
+from foundation import postgres
 from foundation.database import Database
 from shop.tables import events
 
@@ -31,6 +39,48 @@ NAMES = (
 )
 SHARES = (0.60, 0.16, 0.10, 0.05, 0.03, 0.02, 0.04)
 _INDEXES = ("events_customer_id_occurred_at_idx", "events_name_occurred_at_idx")
+
+
+@contextmanager
+def of(customers: int, *, events_each: int = 20) -> Iterator[Database]:
+    """A crowd of so many in a database of its own; in the folder `RELANCE_BENCH_KEEP`, if that is set, where the next
+    benchmark finds it again without what campaigns and segments left there. `RELANCE_BENCH_EVENTS` says another number
+    of events each."""
+    kept, events_each = os.environ.get("RELANCE_BENCH_KEEP"), int(os.environ.get("RELANCE_BENCH_EVENTS", events_each))
+    directory = Path(kept or tempfile.mkdtemp(prefix="relance-bench-"))
+    name = f"crowd_{customers}_{events_each}"
+    try:
+        found = _found(directory, name) if kept else None
+        db = Database(found or web.database(directory, name), pool_size=20)
+        db.migrate()
+        if found is None:
+            load(db, customers=customers, events_each=events_each, until=datetime.now(UTC))
+            with db.begin() as conn:
+                conn.execute(sa.text(f"COMMENT ON DATABASE {name} IS 'loaded'"))
+        else:
+            _clear(db)
+        yield db
+        db.dispose()
+    finally:
+        if not kept:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _found(directory: Path, name: str) -> str | None:
+    url = sa.make_url(os.environ.get("RELANCE_DATABASE_URL") or postgres.attach(directory / "postgres"))
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.connect() as conn:
+        said = conn.scalar(
+            sa.text("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = :name"),
+            {"name": name},
+        )
+    return url.set(database=name).render_as_string(hide_password=False) if said == "loaded" else None
+
+
+def _clear(db: Database) -> None:
+    with db.begin() as conn:
+        conn.execute(sa.text("TRUNCATE campaigns, segments, policy, signals, job_runs CASCADE"))
+        conn.execute(sa.text("DELETE FROM events WHERE source_id <> (SELECT id FROM sources WHERE name = 'made')"))
 
 
 def load(db: Database, *, customers: int, events_each: int = 20, seed: int = 1, until: datetime) -> None:

@@ -35,15 +35,16 @@ def server(database_url: str, directory: Path, *, workers: int = 2) -> Iterator[
         port: int = probe.getsockname()[1]
     command = [str(Path(sys.executable).with_name("granian")), "--interface", "wsgi", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", str(workers), "--blocking-threads", "16", "--no-ws"]
-    running = subprocess.Popen(
-        [*command, "--factory", "bench.web:app_with_empty_route"],
-        cwd=ROOT,
-        env={**os.environ, "RELANCE_DATABASE_URL": database_url, "RELANCE_VAR": str(directory), "PORT": str(port)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with open(directory / "server.log", "wb") as log:
+        running = subprocess.Popen(
+            [*command, "--factory", "bench.web:app_with_empty_route"],
+            cwd=ROOT,
+            env={**os.environ, "RELANCE_DATABASE_URL": database_url, "RELANCE_VAR": str(directory), "PORT": str(port)},
+            stdout=log,
+            stderr=log,
+        )
     try:
-        wait(port)
+        wait(port, log=directory / "server.log")
         yield port
     finally:
         running.terminate()
@@ -61,8 +62,8 @@ def app_with_empty_route() -> object:
     return app
 
 
-def wait(port: int) -> None:
-    """Returns once somebody answers on the port; raises if nobody does within a minute."""
+def wait(port: int, *, log: Path | None = None) -> None:
+    """Returns once somebody answers on the port; raises, with the end of its log, if nobody does within a minute."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
@@ -70,4 +71,5 @@ def wait(port: int) -> None:
             return
         except OSError:
             time.sleep(0.1)
-    raise RuntimeError("the server did not start")
+    said = log.read_text(errors="replace")[-2000:] if log else ""
+    raise RuntimeError(f"the server did not start\n{said}")

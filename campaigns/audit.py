@@ -5,6 +5,7 @@ Two books are kept of what a campaign says: each enrolment counts the messages i
 brings them about, and the ledger holds the messages themselves. They must agree.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -12,7 +13,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from campaigns import ledger_tables, tables
+from campaigns import ledger_tables, pacing, tables
 from campaigns.states import State
 from foundation.database import Database
 
@@ -72,7 +73,7 @@ class Sum:
 def add_up(db: Database, *, now: datetime) -> str | None:
     """Adds up every campaign in which anything may have moved since the last time. One transaction each."""
     with db.begin() as conn:
-        due = conn.execute(_DUE).all()
+        due = conn.execute(_DUE, {"now": now}).all()
     broken = []
     for campaign_id, name in due:
         with db.begin() as conn:
@@ -85,22 +86,25 @@ def add_up(db: Database, *, now: datetime) -> str | None:
 
 _DUE = sa.text("""
 SELECT campaigns.id, campaigns.name FROM campaigns LEFT JOIN campaign_sums ON campaign_sums.campaign_id = campaigns.id
-WHERE campaigns.state IN ('sending', 'paused') OR campaign_sums.broken_since IS NOT NULL
+WHERE (campaigns.state IN ('sending', 'paused') OR campaign_sums.broken_since IS NOT NULL
     OR campaigns.launched_at IS NOT NULL AND (campaign_sums.at IS NULL OR campaign_sums.at < campaigns.updated_at
         OR EXISTS (SELECT FROM messages WHERE messages.campaign_id = campaigns.id
-            AND messages.state IN ('uncertain', 'submitting')))
+            AND messages.state IN ('uncertain', 'submitting'))))
+    AND coalesce(campaign_sums.at + campaign_sums.rest <= :now, true)
 ORDER BY campaigns.id
 """)
 
 
 def keep(conn: sa.Connection, campaign_id: int, *, now: datetime) -> Figures:
     """Adds one campaign up and keeps what was found."""
+    began = time.monotonic()
     found = figures(conn, campaign_id)
+    values = {"at": now, "figures": asdict(found), "rest": pacing.rest(time.monotonic() - began)}
     statement = postgresql.insert(sums).values(
-        campaign_id=campaign_id, at=now, figures=asdict(found), broken_since=None if found.holds else now
+        campaign_id=campaign_id, **values, broken_since=None if found.holds else now
     )
     still = sa.func.coalesce(sums.c.broken_since, now) if not found.holds else sa.null()
-    again = {"at": now, "figures": statement.excluded.figures, "broken_since": still}
+    again = {name: statement.excluded[name] for name in values} | {"broken_since": still}
     conn.execute(statement.on_conflict_do_update(index_elements=["campaign_id"], set_=again))
     return found
 

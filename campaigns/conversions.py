@@ -1,11 +1,12 @@
 """New orders meet what led to them: codes are used up, messages are credited."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from campaigns import crediting, promo_tables, redeeming
-from campaigns.crediting import LATE
+from campaigns.crediting import LATE, OVERLAP
 from foundation.database import Database
 from shop.tables import orders
 
@@ -15,19 +16,42 @@ redemptions = promo_tables.promo_redemptions
 def credit_new_orders(db: Database, *, now: datetime) -> str | None:
     """Everything an order brings about beyond the shop's own mirror. Manages its own transaction."""
     with db.begin() as conn:
-        used = redeem_from_orders(conn, now=now)
-        undone = release_undone(conn, now=now)
+        since = _since(conn, now=now)
+        used, undone = redeem_from_orders(conn, since=since, now=now), release_undone(conn, since=since, now=now)
         credited = crediting.credit_changed(conn, now=now)
-    parts = {"credits moved": credited, "codes used": used, "codes given back": undone}
+    return _told({"credits moved": credited, "codes used": used, "codes given back": undone})
+
+
+def look_again(db: Database, *, now: datetime) -> str | None:
+    """The same of codes for every recent order: a pool may have been filled with codes that were used before, and an
+    event may have been taken in long after it was received. Manages its own transaction."""
+    with db.begin() as conn:
+        oldest = now - LATE
+        used, undone = redeem_from_orders(conn, since=oldest, now=now), release_undone(conn, since=oldest, now=now)
+    return _told({"codes used": used, "codes given back": undone})
+
+
+def _told(parts: Mapping[str, int]) -> str | None:
     return ", ".join(f"{number} {word}" for word, number in parts.items() if number) or None
 
 
-def redeem_from_orders(conn: sa.Connection, *, now: datetime) -> int:
-    """Orders that name a code have used it, whether or not the till asked us first; says how many uses were new.
+def _since(conn: sa.Connection, *, now: datetime) -> datetime:
+    """From when on orders are news. All recent ones are where a code was given back since: another may name it."""
+    read_until: datetime | None = conn.scalar(sa.text("SELECT read_until FROM credit_reading"))
+    if read_until is None:
+        return now - LATE
+    since = max(read_until - OVERLAP, now - LATE)
+    reopened = sa.exists().where(redemptions.c.undone_at > since)
+    return now - LATE if conn.scalar(sa.select(reopened)) else since
+
+
+def redeem_from_orders(conn: sa.Connection, *, since: datetime, now: datetime) -> int:
+    """Orders told of since then that name a code have used it, whether or not the till asked us first; says how many
+    uses were new.
 
     A second order that names the same code is kept as a refusal that was given all the same.
     """
-    asked = {"since": now - LATE, "now": now}
+    asked = _asked(since, now) | {"oldest": now - LATE}
     rows = conn.execute(_NAMED, asked).mappings().all()
     won = redeeming.mark_used(conn, {row["code"]: row["at"] for row in rows if row["origin"] != "shared"}, now=now)
     uses = [row for row in rows if row["code"] in won or row["origin"] == "shared"]
@@ -38,20 +62,39 @@ def redeem_from_orders(conn: sa.Connection, *, now: datetime) -> int:
     return used
 
 
-def release_undone(conn: sa.Connection, *, now: datetime) -> int:
-    """An order that was cancelled, or returned to the last cent, gives its codes back; one returned in part has used
-    them."""
-    undone = sa.exists().where(orders.c.order_id == redemptions.c.order_id, orders.c.state != "completed")
+def release_undone(conn: sa.Connection, *, since: datetime, now: datetime) -> int:
+    """An order of which we were told since then that it was cancelled, or returned to the last cent, gives its codes
+    back; one returned in part has used them."""
+    news = sa.text(_NEWS).bindparams(**_asked(since, now)).columns(sa.column("order_id", sa.Text)).subquery("news")
+    undone = sa.exists().where(
+        orders.c.order_id == redemptions.c.order_id,
+        orders.c.state != "completed",
+        orders.c.order_id.in_(sa.select(news.c.order_id)),
+    )
     return redeeming.undo(conn, undone, now=now)
+
+
+def _asked(since: datetime, now: datetime) -> dict[str, datetime]:
+    """Where all recent orders are news, nothing told of them adds any."""
+    oldest = now - LATE
+    return {"since": since, "told_since": since if since > oldest else now}
 
 
 _PLAIN = "translate(regexp_replace(upper(left(coupon, 64)), '[^0-9A-Z]', '', 'g'), 'OIL', '011')"
 """As `codes.normalise` reads it."""
 
+_NEWS = """
+    SELECT order_id FROM orders WHERE received_at > :since
+    UNION SELECT order_id FROM events WHERE received_at > :told_since AND order_id IS NOT NULL
+        AND name IN ('Order Completed', 'Order Updated', 'Order Cancelled', 'Order Refunded')
+"""
+"""An update may bring a code, a cancellation or a return gives it back, long after the order came."""
+
 _ORDERS = f"""
     SELECT order_id, customer_id, channel, store_id, discount, total + discount AS basket, ordered_at, received_at,
         {_PLAIN} AS code
-    FROM orders WHERE coupon IS NOT NULL AND state = 'completed' AND received_at > :since
+    FROM orders JOIN ({_NEWS}) AS news USING (order_id)
+    WHERE coupon IS NOT NULL AND state = 'completed' AND received_at > :oldest
 """
 
 _NAMED = sa.text(f"""

@@ -1,5 +1,6 @@
 """What lists and journeys show of every campaign, counted by a job and kept: nobody who looks makes anything count."""
 
+import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
@@ -8,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from campaigns import experiments, plans, policy, reports, surveys, tables, timing, webhooks
+from campaigns import experiments, pacing, plans, policy, reports, surveys, tables, timing, webhooks
 from campaigns.states import COUNTED, Reason, State
 from foundation import database
 from foundation.database import Database
@@ -82,12 +83,15 @@ def _read(figures: dict[str, Any], at: datetime) -> Figures:
 
 
 def refresh(db: Database, *, now: datetime) -> str | None:
-    """Counts every campaign that was ever launched, one transaction each, and the pressure on segments."""
+    """Counts every campaign that was ever launched, one transaction each, as often as its size allows."""
     with db.begin() as conn:
-        begun = [plan for plan in plans.every(conn) if plan.launched_at]
+        resting = set(conn.scalars(sa.select(kept.c.campaign_id).where(kept.c.at + kept.c.rest > now)))
+        begun = [plan for plan in plans.every(conn) if plan.launched_at and plan.id not in resting]
     for plan in begun:
         with db.begin() as conn:
+            began = time.monotonic()
             row = {"campaign_id": plan.id, "figures": _counted(conn, plan, now=now), "at": now}
+            row["rest"] = pacing.rest(time.monotonic() - began)
             database.upsert(conn, kept, [row], key=["campaign_id"])
     return f"{len(begun)} counted" if begun else None
 

@@ -6,6 +6,7 @@ The commonest disaster is a person's mistake: a wrong list, a broken template. T
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from math import ceil
 
 import sqlalchemy as sa
 
@@ -20,6 +21,7 @@ messages, campaigns = tables.messages, tables.campaigns
 
 ENOUGH = 50
 """Messages with an answer before shares of them mean anything."""
+WRONG = (State.BOUNCED, State.COMPLAINED, State.DROPPED, State.FAILED)
 LOOK_BACK = timedelta(days=3)
 """What is judged is what left lately: an old trouble that was mended stops nothing."""
 
@@ -67,6 +69,8 @@ def watch(db: Database, *, now: datetime) -> str | None:
 def _limits(conn: sa.Connection, plan: Plan, rules: Policy, *, now: datetime) -> str | None:
     """Counted since it was last changed or taken up, or lately: whoever did that has seen the figures."""
     since = max(now - LOOK_BACK, plan.updated_at)
+    if _harmless(conn, plan.id, rules, since=since):
+        return None
     tally = _tally(conn, plan.id, since=since)
     why = too_many(tally, rules)
     if why:
@@ -113,18 +117,42 @@ def _set(conn: sa.Connection, plan: Plan, *, left: int | None, since: datetime |
 
 
 def _states(conn: sa.Connection, campaign_id: int) -> Mapping[str, int]:
-    query = sa.select(messages.c.state, sa.func.count()).where(messages.c.campaign_id == campaign_id)
+    """Of all that was begun, and what could not be; what merely waits may be a million."""
+    begun = messages.c.submitted_at.is_not(None) | messages.c.state.in_((State.CLAIMED, State.SUBMITTING))
+    query = sa.select(messages.c.state, sa.func.count()).where(
+        messages.c.campaign_id == campaign_id, begun | messages.c.state.in_(WRONG)
+    )
     return {state: number for state, number in conn.execute(query.group_by(messages.c.state))}
 
 
 def _tally(conn: sa.Connection, campaign_id: int, *, since: datetime) -> Tally:
-    bounced = (messages.c.state == State.BOUNCED) & (messages.c.reason == Reason.HARD_BOUNCE)
-    refused = (messages.c.state == State.FAILED) | (messages.c.state == State.DROPPED)
-    query = sa.select(
-        sa.func.count(),
-        sa.func.count().filter(bounced),
-        sa.func.count().filter(messages.c.state == State.COMPLAINED),
-        sa.func.count().filter(refused),
-    ).where(messages.c.campaign_id == campaign_id, messages.c.state.in_((*FACTS, State.FAILED)))
-    moment = sa.func.coalesce(messages.c.submitted_at, messages.c.resolved_at)
-    return Tally(*conn.execute(query.where(moment >= since)).one())
+    answered = messages.c.state.in_((*FACTS, State.FAILED))
+    return Tally(*conn.execute(sa.select(sa.func.count(), *_WENT_WRONG).where(_of(campaign_id, since), answered)).one())
+
+
+def _of(campaign_id: int, since: datetime) -> sa.ColumnElement[bool]:
+    """What was handed over since then, or failed before it could be."""
+    never = messages.c.submitted_at.is_(None) & messages.c.state.in_(WRONG) & (messages.c.resolved_at >= since)
+    return (messages.c.campaign_id == campaign_id) & ((messages.c.submitted_at >= since) | never)
+
+
+_WENT_WRONG = (
+    sa.func.count().filter(messages.c.state == State.BOUNCED, messages.c.reason == Reason.HARD_BOUNCE),
+    sa.func.count().filter(messages.c.state == State.COMPLAINED),
+    sa.func.count().filter(messages.c.state.in_((State.FAILED, State.DROPPED))),
+)
+
+
+def _harmless(conn: sa.Connection, campaign_id: int, rules: Policy, *, since: datetime) -> bool:
+    """Whether no limit is passed, without counting a million that went well: only as many as make what went wrong few
+    enough."""
+    lately = _of(campaign_id, since)
+    wrong = conn.execute(sa.select(*_WENT_WRONG).where(lately, messages.c.state.in_(WRONG))).one()
+    limits = (rules.guard_bounces, rules.guard_complaints, rules.guard_failures)
+    if any(number and not limit for number, limit in zip(wrong, limits, strict=True)):
+        return False
+    enough = max((ceil(number * 100 / limit) for number, limit in zip(wrong, limits, strict=True) if number), default=0)
+    if not enough:
+        return True
+    answered = sa.select(sa.literal(1)).where(lately, messages.c.state.in_((*FACTS, State.FAILED))).limit(enough)
+    return (conn.scalar(sa.select(sa.func.count()).select_from(answered.subquery())) or 0) >= enough

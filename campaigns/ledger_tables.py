@@ -47,5 +47,6 @@ campaign_sums = sa.Table(
     sa.Column("at", Time, nullable=False),
     sa.Column("figures", Json, nullable=False, comment="see campaigns/audit.py"),
     sa.Column("broken_since", Time, comment="empty while the sums hold"),
+    sa.Column("rest", sa.Interval, comment="until it is added up again, if that takes long"),
     comment="Whether nobody was written to twice and nobody was lost, as last added up",
 )

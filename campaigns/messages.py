@@ -12,6 +12,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -49,6 +50,7 @@ from shop import consent, inbox
 
 log = logging.getLogger(__name__)
 
+SETTLE_SECONDS = 1.0
 AHEAD_SECONDS = 5
 """No more is claimed than what leaves in this time at the provider's rate."""
 
@@ -119,7 +121,11 @@ def deliver_due(
     its own transactions, because nothing may be sent inside one."""
     until, told = time.monotonic() + sending.seconds, Counter[str]()
     for name in sending.channels if channels is None else [name for name in channels if name in sending.channels]:
-        _deliver(db, _Lane(name, sending.channels[name]), sending=sending, told=told, until=until, now=now)
+        lane = _Lane(name, sending.channels[name])
+        if sending.hands == 1:
+            _deliver(db, lane, sending=sending, told=told, until=until, now=now)
+        else:
+            _by_hands(db, lane, sending=sending, told=told, until=until, now=now)
     settling.settle(db, now=now)
     return ", ".join(f"{number} {word}" for word, number in sorted(told.items())) or None
 
@@ -132,7 +138,21 @@ class _Lane:
     channel: base.Carrier[Any]
 
 
+def _by_hands(db: Database, lane: _Lane, *, sending: Sending, told: Counter[str], until: float, now: datetime) -> None:
+    """Several at once, each with batches of its own: while PostgreSQL works for one, the words of another are made.
+    Beside them the consequences are drawn of what has ended."""
+    with ThreadPoolExecutor(sending.hands, thread_name_prefix=f"deliver-{lane.name}") as pool:
+        own = [Counter[str]() for _ in range(sending.hands)]
+        working = [pool.submit(_deliver, db, lane, sending=sending, told=mine, until=until, now=now) for mine in own]
+        while wait(working, timeout=SETTLE_SECONDS).not_done:
+            settling.settle(db, now=now)
+        for one, mine in zip(working, own, strict=True):
+            one.result()
+            told.update(mine)
+
+
 def _deliver(db: Database, lane: _Lane, *, sending: Sending, told: Counter[str], until: float, now: datetime) -> None:
+    batch = sending.batch
     while time.monotonic() < until:
         with db.begin() as conn:
             holding.watch(conn, sending.journal, now=now)
@@ -141,14 +161,20 @@ def _deliver(db: Database, lane: _Lane, *, sending: Sending, told: Counter[str],
             rate = policy.load(conn).channel_rates.get(lane.name)
         if held or not permit.allowed:
             return
-        most = 1 if permit.probe else min(sending.batch, rate * AHEAD_SECONDS if rate else sending.batch)
+        most, began = 1 if permit.probe else min(batch, rate * AHEAD_SECONDS if rate else batch), time.monotonic()
         prepared, rules = _ready(db, lane, most=most, sending=sending, until=until, now=now)
         if not prepared:
             return
-        for handful in _handfuls(prepared, most=sending.in_flight):
+        for handful in _handfuls(prepared, sending):
             told.update(_hand_over(db, lane, handful, sending=sending, rules=rules, probe=permit.probe, now=now))
         if permit.probe:
             return
+        batch = _next_batch(sending, len(prepared) / (time.monotonic() - began))
+
+
+def _next_batch(sending: Sending, a_second: float) -> int:
+    """Larger batches cost less a message; none so large that the last of it waits long for the first."""
+    return min(max(sending.batch, int(a_second * AHEAD_SECONDS)), max(sending.batch, sending.together))
 
 
 def _ready(
@@ -174,17 +200,19 @@ def _claim(db: Database, channel: str, sending: Sending, *, limit: int, now: dat
         return moves.claim(conn, channel=channel, owner=owner, lease=sending.lease, limit=limit, late=late, now=now)
 
 
-def _handfuls(prepared: Sequence[Prepared], *, most: int) -> Iterator[list[Prepared]]:
-    """As many as may be on their way at once, no two of them to the same person."""
-    left = list(prepared)
-    while left:
-        chosen: dict[int, Prepared] = {}
-        for one in left:
-            if len(chosen) < most:
-                chosen.setdefault(one.asked.person, one)
-        taken = {one.message.id for one in chosen.values()}
-        left = [one for one in left if one.message.id not in taken]
-        yield list(chosen.values())
+def _handfuls(prepared: Sequence[Prepared], sending: Sending) -> Iterator[list[Prepared]]:
+    """As many as may be on their way at once, no two of them to the same person; what goes to many at once apart from
+    what goes to one."""
+    for broadcast, most in ((False, sending.in_flight), (True, max(sending.together, sending.in_flight))):
+        left = [one for one in prepared if one.broadcast is broadcast]
+        while left:
+            chosen: dict[int, Prepared] = {}
+            for one in left:
+                if len(chosen) < most:
+                    chosen.setdefault(one.asked.person, one)
+            taken = {one.message.id for one in chosen.values()}
+            left = [one for one in left if one.message.id not in taken]
+            yield list(chosen.values())
 
 
 # ------------------------------------------------------------------------------------------ one hand-over

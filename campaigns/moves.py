@@ -129,42 +129,63 @@ WHERE messages.id = given.id AND messages.lease_token = given.token AND messages
 def freeze(conn: sa.Connection, frozen: Mapping[UUID, tuple[Claimed, bytes, Mapping[str, Any]]]) -> set[UUID]:
     """Keeps what will be sent: of each message its address's hash and its content. Gives the ids of those kept: whose
     lease still stands, while no other profile of this mailbox has the same step."""
+    if not frozen:
+        return set()
     alone: dict[tuple[object, ...], UUID] = {}
     for key, (message, hashed, _) in frozen.items():
         alone.setdefault((message.campaign_id, message.step, message.channel, message.entry_key, hashed), key)
     chosen = [frozen[key] for key in alone.values()]
+    contents = [content for _, _, content in chosen]
     given = {
         "ids": arrays.uuids(message.id for message, _, _ in chosen),
         "tokens": arrays.numbers(message.lease_token for message, _, _ in chosen),
         "hashes": [hashed for _, hashed, _ in chosen],
-        "payloads": [content["payload_hash"] for _, _, content in chosen],
+        "payloads": [content["payload_hash"] for content in contents],
+        "headers": arrays.jsons(content["headers"] for content in contents),
+        "links": arrays.jsons(content["links"] for content in contents),
+        "slates": arrays.texts(str(slate) if (slate := content["slate_id"]) else None for content in contents),
+        "moments": arrays.times(content["rendered_at"] for content in contents),
+        **{name: arrays.texts(content[name] for content in contents) for name in _TEXTS},
+        # What is long goes as it is: to escape and to read it as an array's text would take longer than to keep it.
+        "html": [content["html"] for content in contents],
+        "text": [content["text"] for content in contents],
     }
     turns = {"turns": arrays.numbers(sorted({int.from_bytes(hashed[:4]) >> 1 for _, hashed, _ in chosen}))}
     database.driver(conn).execute(_TURNS, turns)
-    kept = {row[0] for row in database.driver(conn).execute(_FREEZE, given).fetchall()}
-    rows = [
-        {name: value for name, value in content.items() if name != "payload_hash"} | {"message_id": message.id}
-        for message, _, content in chosen
-        if message.id in kept
-    ]
-    database.upsert(conn, tables.message_contents, rows, key=["message_id"])
-    return kept
+    return {row[0] for row in database.driver(conn).execute(_FREEZE, given).fetchall()}
 
 
 _TURNS = "SELECT pg_advisory_xact_lock(7266, n) FROM unnest(%(turns)s::int[]) AS n"
 """Two who freeze for one mailbox at the same moment take turns, in one order everywhere: the second sees the first."""
 
+_TEXTS = ("address", "sender", "subject", "promo_code")
 _FREEZE = """
-UPDATE messages SET address_hash = given.hash, payload_hash = given.payload
-FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[], %(hashes)s::bytea[], %(payloads)s::bytea[])
-    AS given (id, token, hash, payload)
-WHERE messages.id = given.id AND messages.lease_token = given.token AND messages.state = 'claimed'
-    AND NOT EXISTS (
-        SELECT FROM messages AS other
-        WHERE (other.campaign_id, other.step, other.channel, other.entry_key, other.address_hash)
-            = (messages.campaign_id, messages.step, messages.channel, messages.entry_key, given.hash)
-            AND other.id <> messages.id)
-RETURNING messages.id
+WITH given AS (
+    SELECT * FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[], %(hashes)s::bytea[], %(payloads)s::bytea[],
+        %(address)s::text[], %(sender)s::text[], %(subject)s::text[], %(html)b::text[], %(text)b::text[],
+        %(headers)s::text[], %(links)s::text[], %(promo_code)s::text[], %(slates)s::text[], %(moments)s::timestamptz[])
+        AS given (id, token, hash, payload, address, sender, subject, html, text, headers, links, promo_code, slate_id,
+            rendered_at)
+), kept AS (
+    UPDATE messages SET address_hash = given.hash, payload_hash = given.payload FROM given
+    WHERE messages.id = given.id AND messages.lease_token = given.token AND messages.state = 'claimed'
+        AND NOT EXISTS (
+            SELECT FROM messages AS other
+            WHERE (other.campaign_id, other.step, other.channel, other.entry_key, other.address_hash)
+                = (messages.campaign_id, messages.step, messages.channel, messages.entry_key, given.hash)
+                AND other.id <> messages.id)
+    RETURNING messages.id
+)
+INSERT INTO message_contents (message_id, address, sender, subject, html, text, headers, links, promo_code, slate_id,
+    rendered_at)
+SELECT given.id, address, sender, subject, html, text, headers::jsonb, links::jsonb, promo_code, slate_id::uuid,
+    rendered_at
+FROM given JOIN kept USING (id)
+ON CONFLICT (message_id) DO UPDATE SET address = excluded.address, sender = excluded.sender,
+    subject = excluded.subject, html = excluded.html, text = excluded.text, headers = excluded.headers,
+    links = excluded.links, promo_code = excluded.promo_code, slate_id = excluded.slate_id,
+    rendered_at = excluded.rendered_at
+RETURNING message_id
 """
 
 

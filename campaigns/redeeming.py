@@ -9,14 +9,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import sqlalchemy as sa
+from psycopg.rows import namedtuple_row
 from sqlalchemy.dialects import postgresql
 
 from campaigns import codes, given, offers, promo_tables, tables, verdicts
 from campaigns.definitions.offers import Offer
 from campaigns.verdicts import Around, Basket, Goods, Held, Reason, Verdict
+from foundation import database
 from foundation.errors import Conflict, NotFound
 from shop import catalogue, changes, money
 from shop.catalogue import Product
@@ -54,7 +56,7 @@ def redeem(conn: sa.Connection, code: str, basket: Basket, *, order_id: str, cha
     what was refused is told to `refused` in another.
     """
     there = replace(basket, channel=channel)
-    conn.execute(_TURN, {"order": order_id})
+    database.driver(conn).execute(_TURN, {"order": order_id})
     for _ in range(_TRIES):
         known = _known(conn, code, there, order_id=order_id)
         if known is None:
@@ -69,7 +71,7 @@ def redeem(conn: sa.Connection, code: str, basket: Basket, *, order_id: str, cha
     raise Conflict(Reason.USED)
 
 
-_TURN = sa.text("SELECT pg_advisory_xact_lock(7269, hashtext(:order))")
+_TURN = "SELECT pg_advisory_xact_lock(7269, hashtext(%(order)s))"
 """Two codes of one order are used one after the other: the second counts on what the first left to pay."""
 
 
@@ -194,32 +196,33 @@ def _told(conn: sa.Connection, owners: Iterable[int | None]) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------ knowing
-_KNOWN = sa.text("""
+_KNOWN = """
     SELECT held.code, held.offer_id, held.state, held.origin, held.expires_at, holder.id AS holder,
         offers.revision, offers.spent, offers.terms::text AS terms, payer.id AS customer_id,
         used.order_id, used.discount, others.taken, others.alone, others.many,
         EXISTS (SELECT FROM promo_redemptions WHERE offer_id = held.offer_id AND customer_id = payer.id
-            AND undone_at IS NULL AND order_id <> :order) AS used_another
+            AND undone_at IS NULL AND order_id <> %(order)s) AS used_another
     FROM promo_codes AS held
     JOIN offers ON offers.id = held.offer_id
     LEFT JOIN LATERAL (SELECT coalesce(merged_into, id) AS id FROM customers WHERE id = held.customer_id) AS holder
         ON true
     LEFT JOIN LATERAL (SELECT customer_id AS id FROM identities
-        WHERE kind = 'user_id' AND value = :customer AND quarantined_at IS NULL) AS payer ON true
+        WHERE kind = 'user_id' AND value = %(customer)s AND quarantined_at IS NULL) AS payer ON true
     LEFT JOIN LATERAL (SELECT order_id, discount FROM promo_redemptions WHERE code = held.code AND undone_at IS NULL
-        AND (held.origin <> 'shared' OR order_id = :order) ORDER BY order_id = :order DESC LIMIT 1) AS used ON true
+        AND (held.origin <> 'shared' OR order_id = %(order)s) ORDER BY order_id = %(order)s DESC LIMIT 1) AS used
+        ON true
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(discount), 0)::bigint AS taken, count(*) AS many,
             coalesce(bool_or(NOT coalesce((beside.terms -> 'stackable')::boolean, false)), false) AS alone
         FROM (
             SELECT offer_id, discount FROM promo_redemptions
-                WHERE order_id = :order AND code <> held.code AND undone_at IS NULL
+                WHERE order_id = %(order)s AND code <> held.code AND undone_at IS NULL
             UNION ALL
-            SELECT offer_id, 0 FROM promo_codes WHERE code = ANY(CAST(:others AS text[])) AND code <> held.code
+            SELECT offer_id, 0 FROM promo_codes WHERE code = ANY(%(others)s::text[]) AND code <> held.code
         ) AS uses JOIN offers AS beside ON beside.id = uses.offer_id
     ) AS others
-    WHERE held.code = :code AND held.state NOT IN ('free', 'released')
-""")
+    WHERE held.code = %(code)s AND held.state NOT IN ('free', 'released')
+"""
 """What nobody holds is as unknown as what never was."""
 
 
@@ -227,7 +230,8 @@ def _known(conn: sa.Connection, code: str, basket: Basket, *, order_id: str) -> 
     plain = codes.normalise(code)
     beside = sorted({codes.normalise(other) for other in basket.codes} - {plain, ""})
     asked = {"code": plain, "customer": basket.customer, "order": order_id, "others": beside}
-    row = conn.execute(_KNOWN, asked).one_or_none()
+    with database.driver(conn).cursor(row_factory=namedtuple_row) as cursor:
+        row: Any = cursor.execute(_KNOWN, asked).fetchone()
     if row is None:
         return None
     terms, is_shared = offers.read(row.terms), row.origin == "shared"
@@ -298,7 +302,7 @@ def _use(conn: sa.Connection, known: _Known, basket: Basket, verdict: Verdict, *
     }
     statement = _USES[known.held.shared, terms.budget is not None]
     point = conn.begin_nested() if terms.budget is not None else None  # what the budget paid for nothing is taken back
-    written = conn.execute(statement, use).first() is not None
+    written = database.driver(conn).execute(statement, use).fetchone() is not None
     if point is not None:
         point.commit() if written else point.rollback()
     if written:
@@ -306,33 +310,35 @@ def _use(conn: sa.Connection, known: _Known, basket: Basket, verdict: Verdict, *
     return written
 
 
-def _statement(*, is_shared: bool, budgeted: bool) -> sa.TextClause:
+def _statement(*, is_shared: bool, budgeted: bool) -> str:
     """A shared code is locked by nobody, an offer without a budget by none against another: there tills never wait."""
-    usable = "state = 'shared'" if is_shared else "state IN ('reserved', 'issued') AND expires_at > :now FOR UPDATE"
+    usable = "state = 'shared'" if is_shared else "state IN ('reserved', 'issued') AND expires_at > %(now)s FOR UPDATE"
     funded = (
-        "UPDATE offers SET spent = spent + :discount FROM held "
-        "WHERE offers.id = :offer AND revision = :revision AND spent + :discount <= :budget RETURNING offers.id"
+        "UPDATE offers SET spent = spent + %(discount)s FROM held "
+        "WHERE offers.id = %(offer)s AND revision = %(revision)s AND spent + %(discount)s <= %(budget)s "
+        "RETURNING offers.id"
         if budgeted
-        else "SELECT offers.id FROM offers, held WHERE offers.id = :offer AND revision = :revision FOR SHARE OF offers"
+        else "SELECT offers.id FROM offers, held "
+        "WHERE offers.id = %(offer)s AND revision = %(revision)s FOR SHARE OF offers"
     )
     moved = (
         "SELECT code FROM put"
         if is_shared
-        else "UPDATE promo_codes SET state = 'redeemed', redeemed_at = :now, moved_at = :now FROM put "
+        else "UPDATE promo_codes SET state = 'redeemed', redeemed_at = %(now)s, moved_at = %(now)s FROM put "
         "WHERE promo_codes.code = put.code RETURNING promo_codes.code"
     )
-    return sa.text(f"""
-        WITH held AS (SELECT code FROM promo_codes WHERE code = :code AND {usable}),
+    return f"""
+        WITH held AS (SELECT code FROM promo_codes WHERE code = %(code)s AND {usable}),
         funded AS ({funded}),
         put AS (
             INSERT INTO promo_redemptions (code, offer_id, order_id, channel, store_id, customer_id, discount, basket,
                 at, asked, leaked, alone, once_for)
-            SELECT held.code, :offer, :order, :channel, CAST(:store AS text), CAST(:customer AS bigint), :discount,
-                :basket, :now, true, :leaked, :alone, CAST(:once_for AS bigint)
+            SELECT held.code, %(offer)s, %(order)s, %(channel)s, %(store)s::text, %(customer)s::bigint, %(discount)s,
+                %(basket)s, %(now)s, true, %(leaked)s, %(alone)s, %(once_for)s::bigint
             FROM held, funded ON CONFLICT DO NOTHING RETURNING code
         )
         {moved}
-    """)
+    """
 
 
 _USES = {

@@ -12,6 +12,8 @@ from campaigns.journal import Journal
 from campaigns.links import Links
 from recommender import serving
 
+IN_FLIGHT = 16
+
 
 class Recommends(Protocol):
     """Who fills the product slot: `recommender.serving.Recommender`."""
@@ -31,7 +33,8 @@ class Sending:
     is spoken to customers of whom no language is known.
 
     `batch` messages are prepared together; at most `in_flight` of them are on their way at once, which is as many as
-    a crash can leave in doubt.
+    a crash can leave in doubt. Of a broadcast `together` may be, where one call carries many; batches then grow as far
+    while they go quickly. `hands` work at once on a channel, each within these bounds.
     """
 
     channels: Mapping[str, base.Carrier[Any]]
@@ -42,6 +45,8 @@ class Sending:
     locale: str = "en"
     lease: timedelta = timedelta(seconds=60)
     batch: int = 50
-    in_flight: int = 16
+    in_flight: int = IN_FLIGHT
+    together: int = IN_FLIGHT
+    hands: int = 1
     seconds: float = 20.0
     checkpoint: Callable[[str], None] = passing

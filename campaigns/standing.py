@@ -3,9 +3,11 @@
 The number of queries does not grow with the batch.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -321,6 +323,17 @@ def _sound(channel: str, address: str | None) -> bool:
     """Whether a message could be addressed to it at all; nobody is asked whether it exists."""
     if not address or channel != "email":
         return bool(address)
+    local, _, domain = address.rpartition("@")
+    plain = len(local) <= 64 and len(address) <= 254 and _PLAIN.fullmatch(local)
+    return _valid(f"a@{domain}" if plain else address)
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*", re.ASCII)
+"""What may stand before any @, if it is not too long: then all that is to be asked is about the domain."""
+
+
+@lru_cache(maxsize=4_096)
+def _valid(address: str) -> bool:
     try:
         return bool(validate_email(address, check_deliverability=False, test_environment=True, allow_smtputf8=False))
     except EmailNotValidError:

@@ -234,6 +234,17 @@ messages = sa.Table(
         "resolved_at",
         postgresql_where=sa.text("settled_at IS NULL AND resolved_at IS NOT NULL"),
     ),
+    sa.Index(
+        "messages_submitted_at_idx",
+        "campaign_id",
+        "submitted_at",
+        postgresql_where=sa.text("submitted_at IS NOT NULL"),
+    ),
+    sa.Index(
+        "messages_wrong_idx",
+        "campaign_id",
+        postgresql_where=sa.text("state IN ('bounced', 'complained', 'dropped', 'failed')"),
+    ),
     sa.Index("messages_customer_id_idx", "customer_id", "queued_at"),
     sa.Index("messages_queued_at_idx", "queued_at"),
     sa.Index("messages_accepted_at_idx", "accepted_at", postgresql_where=sa.text("accepted_at IS NOT NULL")),
@@ -494,6 +505,7 @@ campaign_figures = sa.Table(
     sa.Column("campaign_id", sa.BigInteger, sa.ForeignKey("campaigns.id"), primary_key=True),
     sa.Column("figures", Json, nullable=False, comment="see campaigns/figures.py"),
     sa.Column("at", Time, nullable=False),
+    sa.Column("rest", sa.Interval, comment="until it is counted again, if that takes long"),
     comment="What lists and journeys show of a campaign, counted by a job and not by whoever looks",
 )
 

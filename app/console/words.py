@@ -148,6 +148,7 @@ JOB = {
     "advance": N_("Moves customers to their next step"),
     "deliver": N_("Hands messages over"),
     "inbox": N_("Takes in what a stopped web server had received"),
+    "credit-again": N_("Looks again at recent orders for the codes they name"),
     "credit-check": N_("Looks again at who earned which order, every night"),
     "winners": N_("Names the variants proved better"),
     "sweep": N_("Finds what a stopped process left unfinished"),

@@ -8,6 +8,9 @@ from campaigns.links import RETURNED, Links
 from foundation.config import Config
 from foundation.database import Database
 
+HANDS = 2
+"""Which is as many as two cores have work for."""
+
 
 def email_channel(config: Config, db: Database, links: Links) -> base.Channel:
     """The e-mail channel of `RELANCE_EMAIL_URL`, already checked by `Config`."""
@@ -25,6 +28,15 @@ def email_channel(config: Config, db: Database, links: Links) -> base.Channel:
         host = _host(address, options, greeting=urlsplit(config.base_url).hostname or "localhost")
         return smtp.SmtpChannel(host, sign=sign, return_path=path)
     return outbox.OutboxChannel(db)
+
+
+def together(config: Config) -> int | None:
+    """How many mails of a broadcast one hand has on its way at once, if one call of that channel carries several."""
+    address, _, more = config.email_url.partition("?")
+    if not address.startswith("sendgrid:"):
+        return None
+    recipients = int(dict(parse_qsl(more)).get("recipients", sendgrid.RECIPIENTS))
+    return sendgrid.CONNECTIONS // HANDS * recipients
 
 
 def _sendgrid(address: str, options: dict[str, str]) -> sendgrid.SendgridChannel:

@@ -369,10 +369,26 @@ def test_a_whole_return_gives_the_code_back_and_a_part_of_one_does_not(
         uses = conn.scalar(sa.select(sa.func.count()).select_from(promo_redemptions))
         assert uses == 1, "the returned order is not taken for a new use of it"
         if not back:
-            world.say(conn, "camille", "Order Refunded", at=now, order_id="o1", refund="89.00")
+            world.say(conn, "camille", "Order Refunded", at=now + 2 * DAY, order_id="o1", refund="89.00")
     conversions.credit_new_orders(db, now=now + 3 * DAY)
     with db.begin() as conn:
         assert redeeming.validate(conn, code, BASKET, now=now).valid, "the rest was returned as well"
+
+
+def test_a_cancellation_taken_in_long_after_it_was_received_is_found_by_looking_again(
+    db: Database, now: datetime
+) -> None:
+    with db.begin() as conn:
+        code = a_code(conn, now, budget=10_000)
+        redeeming.redeem(conn, code, BASKET, order_id="o1", channel="web", now=now)
+        world.order(conn, "camille", at=now, order_id="o1", coupon=code)
+    conversions.credit_new_orders(db, now=now + DAY)
+    with db.begin() as conn:
+        world.say(conn, "camille", "Order Cancelled", at=now, order_id="o1")
+    assert conversions.credit_new_orders(db, now=now + DAY) is None
+    assert conversions.look_again(db, now=now + DAY) == "1 codes given back"
+    with db.begin() as conn:
+        assert redeeming.validate(conn, code, BASKET, now=now).valid
 
 
 def test_who_got_another_code_meanwhile_keeps_that_one(db: Database, now: datetime) -> None:
