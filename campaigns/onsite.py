@@ -43,6 +43,7 @@ class Note:
     text: str
     url: str | None
     image: str | None
+    button: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ def _worn(conn: sa.Connection, person: int | None, wanted: Sequence[Kept], *, no
 
 
 def waiting(conn: sa.Connection, person: int, *, now: datetime) -> Note | None:
-    """The oldest message waiting for her; none once she said no to them."""
+    """The oldest message waiting for her that still has its reason; none once she said no to them."""
     if consent.states(conn, [person], channel="onsite")[person] == consent.State.DENIED:
         return None
     query = (
@@ -175,12 +176,23 @@ def waiting(conn: sa.Connection, person: int, *, now: datetime) -> Note | None:
             onsite_notes.c.customer_id.in_(_people(person)),
             onsite_notes.c.done_at.is_(None),
             onsite_notes.c.expires_at > now,
+            ~_pointless(),
         )
         .order_by(onsite_notes.c.expires_at, onsite_notes.c.message_id)
         .limit(1)
     )
     row = conn.execute(query).one_or_none()
     return Note(row.message_id, **row.said) if row else None
+
+
+def _pointless() -> sa.ColumnElement[bool]:
+    """Its journey has reached its goal, or the basket it is about was bought or emptied: on whatever channel."""
+    messages, enrolments, carts = tables.messages, tables.enrolments, shop_tables.carts
+    gone = sa.select(messages.c.id).where(messages.c.id == onsite_notes.c.message_id)
+    gone = gone.outerjoin(enrolments, enrolments.c.id == messages.c.enrolment_id)
+    gone = gone.outerjoin(carts, carts.c.id == messages.c.cart_ref)
+    over = (enrolments.c.state == "left") & enrolments.c.reason.in_(("converted", "emptied"))
+    return gone.where(over | (carts.c.state != "open")).exists()
 
 
 # ------------------------------------------------------------------------------------------------- telling

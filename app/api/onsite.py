@@ -191,7 +191,7 @@ def _note(note: onsite.Note, language: str) -> Shown:
         slot=None,
         heading=note.title,
         text=note.text,
-        button=SEE[language] if note.url else None,
+        button=(note.button or SEE[language]) if note.url else None,
         url=note.url,
         image=note.image,
         action="link",

@@ -38,7 +38,8 @@ class OnsiteChannel:
         """There is nothing to close: its connections are the database's."""
 
     def _deliver(self, note: Note) -> Receipt:
-        said = {"title": note.title, "text": note.text, "url": note.url, "image": note.image}
+        button = note.actions[0][0] if note.actions else None
+        said = {"title": note.title, "text": note.text, "url": note.url, "image": note.image, "button": button}
         row = {"message_id": note.message_id, "customer_id": int(note.addresses[0]), "said": said}
         try:
             with self._db.begin() as conn:
