@@ -10,6 +10,7 @@ from uuid import UUID
 
 from campaigns import barcode, foretold, layouts, links, mail_blocks, phrases, promotions, verdicts, wording
 from campaigns.channels import mime
+from campaigns.channels.pieces import Pieces
 from campaigns.definitions import blocks, steps
 from campaigns.definitions import content as spoken
 from campaigns.definitions.offers import Offer
@@ -109,7 +110,7 @@ def render(occasion: Occasion, signed: links.Links) -> dict[str, Any]:
     subject, intro = one_line(say(words.subject, "subject")), say(words.intro, "intro")
     tracked = Tracked(signed, occasion.message_id, individual=occasion.count_clicks)
     page = _page(occasion, tracked=tracked, locale=locale)
-    html, text = _laid_out(occasion, words, page | {"subject": subject}, say=say, intro=intro, tracked=tracked)
+    pieces = _laid_out(occasion, words, page | {"subject": subject}, say=say, intro=intro, tracked=tracked)
     headers = mime.headers(
         occasion.message_id,
         sender=occasion.sender,
@@ -119,19 +120,20 @@ def render(occasion: Occasion, signed: links.Links) -> dict[str, Any]:
         unsubscribe_by_mail=signed.unsubscribe_by_mail(occasion.message_id),
         at=occasion.now,
     )
-    parts = (occasion.address, occasion.sender, subject, html, text, *headers.values())
+    before, after = (occasion.address, occasion.sender, subject), headers.values()
     return {
         "address": occasion.address,
         "sender": occasion.sender,
         "subject": subject,
-        "html": html,
-        "text": text,
+        "html": pieces[0].text,
+        "text": pieces[1].text,
+        "pieces": pieces,
         "headers": headers,
         "links": list(tracked.addresses),
         "promo_code": occasion.code.code if occasion.code else None,
         "slate_id": occasion.slate_id,
         "rendered_at": occasion.now,
-        "payload_hash": _hash(parts),
+        "payload_hash": _hash([*map(str.encode, before), *(part.encoded for part in pieces), *map(str.encode, after)]),
     }
 
 
@@ -143,7 +145,7 @@ def _laid_out(
     say: Callable[[str], str],
     intro: str,
     tracked: Tracked,
-) -> tuple[str, str]:
+) -> tuple[Pieces, Pieces]:
     """HTML and text: the blocks the marketer chose, else the usual ones, and always the footer."""
     chosen = words.blocks or blocks.usual(heading=words.heading, body=words.intro)
     signed, code = tracked.links, occasion.code
@@ -165,15 +167,14 @@ def _laid_out(
     written = next((one["paragraphs"] for one in shown if one and one.get("paragraphs")), None)
     preheader = one_line(intro.split("\n\n")[0]) or (written[0] if written else page["subject"])
     layout = layouts.layout((*(block.type for block in chosen), "footer"))
-    values = {**page, "blocks": [*shown, FOOTER], "preheader": preheader}
-    return layout.html.render(values), layout.text.render(values)
+    return layout.fill({**page, "preheader": preheader}, [*shown, FOOTER])
 
 
-def _hash(parts: Sequence[str]) -> bytes:
+def _hash(parts: Sequence[bytes]) -> bytes:
     """Of all that is sent; each part by itself, for to join them would copy the largest once more."""
     whole = hashlib.sha256()
     for part in parts:
-        whole.update(part.encode())
+        whole.update(part)
         whole.update(b"\0")
     return whole.digest()
 
@@ -255,7 +256,8 @@ def _saving(occasion: Occasion) -> int:
     if offer is None or cart is None or occasion.code is None or (cart.currency or "EUR") != offer.currency:
         return 0
     lines = tuple(Line(line.product_id, line.quantity, _price(occasion, line) or 0) for line in cart.lines)
-    goods = {name: Goods(product.category) for name, product in occasion.catalogue.items()}
+    known = (occasion.catalogue.get(line.product_id) for line in cart.lines)
+    goods = {product.product_id: Goods(product.category) for product in known if product}
     return verdicts.saving(offer, Basket(offer.currency, lines), goods)
 
 

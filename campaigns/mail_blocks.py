@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
-from campaigns import barcode
+from campaigns import barcode, wording
 from campaigns.definitions import blocks
 from campaigns.definitions.blocks import Block
+from foundation import format
 from shop.stores import Store
 
 MAPS = "https://www.openstreetmap.org/"
@@ -45,10 +47,31 @@ def _header(block: blocks.Header, sheet: Sheet) -> dict[str, Any]:
     return {"online": block.online}
 
 
+class Same(dict[str, Any]):
+    """What a block shows to everybody alike; there is one object for all that says the same."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
 def _written(block: blocks.Written, sheet: Sheet) -> dict[str, Any] | None:
-    heading = sheet.say(block.heading)
-    paragraphs = [line for part in sheet.say(block.body).split("\n\n") if (line := part.strip())]
+    if wording.has_fields(block.heading) or wording.has_fields(block.body):
+        return _paragraphs(sheet.say(block.heading), sheet.say(block.body))
+    return _same(block.heading, block.body, sheet.page["locale"])
+
+
+def _paragraphs(heading: str, body: str) -> dict[str, Any] | None:
+    paragraphs = [line for part in body.split("\n\n") if (line := part.strip())]
     return {"heading": heading, "paragraphs": paragraphs} if heading or paragraphs else None
+
+
+@lru_cache(maxsize=512)
+def _same(heading: str, body: str, locale: str) -> Same | None:
+    shown = _paragraphs(*(format.typeset(text.strip(), locale) for text in (heading, body)))
+    return Same(shown) if shown else None
 
 
 def _image(block: blocks.Image, sheet: Sheet) -> dict[str, Any] | None:

@@ -354,6 +354,7 @@ def _parcel(prepared: Prepared, *, attempt: int, deadline: float) -> Parcel:
         deadline=deadline,
         campaign=prepared.campaign,
         broadcast=prepared.broadcast,
+        pieces=frozen.get("pieces"),
         **{name: frozen[name] for name in names},
     )
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Phrases:
-    """One language's words. Those with braces are filled by `str.format` with our own values alone."""
+    """One language's words, of which there is one object. Those with braces are filled by `str.format` with our own
+    values alone."""
 
     resume: str
     total: str

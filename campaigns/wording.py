@@ -78,7 +78,7 @@ def check(source: str, *, fields: Collection[str]) -> list[str]:
 
 def render(source: str, values: Mapping[str, object]) -> str:
     """The text with its fields filled in; raises `WordingError` if one of them is missing."""
-    if "{" not in source:
+    if not has_fields(source):
         return source
     try:
         pieces, size = [], 0
@@ -90,6 +90,11 @@ def render(source: str, values: Mapping[str, object]) -> str:
     except (TemplateError, TypeError, ValueError) as error:
         raise WordingError(str(error)) from error
     return "".join(pieces)
+
+
+def has_fields(source: str) -> bool:
+    """Whether anything in a text depends on its reader."""
+    return "{" in source
 
 
 def plain(source: str) -> str:

@@ -1,11 +1,13 @@
 """What every channel promises: `deliver` hands a batch over and says of each message what is certain."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, TypeVar
 from uuid import UUID
+
+from campaigns.channels.pieces import Pieces
 
 
 class Outcome(StrEnum):
@@ -29,7 +31,7 @@ class Mail:
     """One e-mail, frozen. It must not begin to leave after `deadline`, a reading of `time.monotonic()`.
 
     `campaign` is its name, for reports by kind; `broadcast` if many get the same at once, so that one call may carry
-    several of them.
+    several of them. `pieces` are HTML and text again, as constants and values, where it was rendered just now.
     """
 
     message_id: UUID
@@ -43,6 +45,7 @@ class Mail:
     deadline: float
     campaign: str = ""
     broadcast: bool = False
+    pieces: tuple[Pieces, Pieces] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

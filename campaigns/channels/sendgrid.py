@@ -137,24 +137,43 @@ def _alone(mail: Mail) -> _Call:
 
 
 def _together(mails: Sequence[Mail]) -> Iterator[_Call]:
-    """One call for all that are made alike. Whose own part is larger than SendGrid takes goes alone; those made
-    otherwise are looked at by themselves."""
-    shared = sharing.share([(mail.html, mail.text) for mail in mails])
-    light, others = list[tuple[Mail, dict[str, str]]](), list[Mail]()
-    for mail, values in zip(mails, shared.values, strict=True):
-        if values is None and len(mails) > 1:
-            others.append(mail)
-        elif values is None or sharing.weight(values) > sharing.MOST_BYTES:
-            yield _alone(mail)
+    """Mails of one form in one call; those frozen earlier, whose form nobody knows, are compared."""
+    forms: dict[object, list[Mail]] = {}
+    for mail in mails:
+        forms.setdefault(mail.pieces and tuple(part.form for part in mail.pieces), []).append(mail)
+    for form, alike in forms.items():
+        if form is None:
+            yield from _compared(alike)
+        elif len(alike) == 1:
+            yield _alone(alike[0])
         else:
+            shared = sharing.gather([mail.pieces for mail in alike if mail.pieces])
+            yield from _light(alike, shared)
+            yield from (_alone(mail) for mail, own in zip(alike, shared.values, strict=True) if own is None)
+
+
+def _compared(mails: Sequence[Mail]) -> Iterator[_Call]:
+    """One call for all that are made alike; those made otherwise are looked at by themselves."""
+    shared = sharing.share([(mail.html, mail.text) for mail in mails])
+    others = [mail for mail, values in zip(mails, shared.values, strict=True) if values is None]
+    yield from _light(mails, shared)
+    if len(others) < len(mails):
+        yield from _compared(others) if others else ()
+    else:
+        yield from map(_alone, others)
+
+
+def _light(mails: Sequence[Mail], shared: sharing.Shared) -> Iterator[_Call]:
+    """One call for those that share something. Whose own part is larger than SendGrid takes goes alone."""
+    light: list[tuple[Mail, dict[str, str]]] = []
+    for mail, values in zip(mails, shared.values, strict=True):
+        if values is not None and sharing.weight(values) > sharing.MOST_BYTES:
+            yield _alone(mail)
+        elif values is not None:
             light.append((mail, values))
     if light:
         own = [values for _, values in light]
         yield _Call([mail for mail, _ in light], sharing.Shared(shared.html, shared.text, own))
-    if len(others) < len(mails):
-        yield from _together(others) if others else ()
-    else:
-        yield from map(_alone, others)
 
 
 def payload(
@@ -166,8 +185,6 @@ def payload(
     whole.from_email = sg.From(mime.ascii_domain(address), name or None)
     whole.subject = mails[0].subject
     common = dict(set.intersection(*(set(mail.headers.items()) for mail in mails)))
-    for mail, values in zip(mails, shared.values, strict=True):
-        whole.add_personalization(_personalization(mail, values or {}, common))
     whole.add_content(sg.Content(sg.MimeType.text, shared.text))
     whole.add_content(sg.Content(sg.MimeType.html, shared.html))
     for header, value in common.items():
@@ -180,19 +197,20 @@ def payload(
         whole.mail_settings = sg.MailSettings(sandbox_mode=sg.SandBoxMode(True))
     ours = sg.TrackingSettings(click_tracking=sg.ClickTracking(False, False), open_tracking=sg.OpenTracking(False))
     whole.tracking_settings = ours
-    return dict(whole.get())
+    each = zip(mails, shared.values, strict=True)
+    return {**whole.get(), "personalizations": [_personalization(mail, values or {}, common) for mail, values in each]}
 
 
-def _personalization(mail: Mail, values: dict[str, str], common: Mapping[str, str]) -> sg.Personalization:
-    one = sg.Personalization()
-    one.add_to(sg.To(mime.envelope(mail.address)))
-    one.subject = mail.subject
-    # One mapping of each instead of an object an entry: a call has thousands of entries.
-    one.custom_args = [{"mid": str(mail.message_id), "attempt": str(mail.attempt)}]
+def _personalization(mail: Mail, values: dict[str, str], common: Mapping[str, str]) -> dict[str, object]:
+    """As SendGrid's own types write it: those make an object of each entry, and a call has thousands of entries."""
     own = {header: value for header, value in mail.headers.items() if header not in common}
-    one.headers = [own] if own else []
-    one.substitutions = [values] if values else []
-    return one
+    return {
+        "to": [{"email": mime.envelope(mail.address)}],
+        "subject": mail.subject,
+        **({"headers": own} if own else {}),
+        **({"substitutions": values} if values else {}),
+        "custom_args": {"mid": str(mail.message_id), "attempt": str(mail.attempt)},
+    }
 
 
 def _answer(mails: Sequence[Mail], response: httpx2.Response, *, sandbox: bool) -> list[Receipt]:

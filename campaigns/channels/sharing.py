@@ -1,17 +1,23 @@
 """What like mails have in common, so that one call carries many: one body with tags, and each mail's own values. Pure.
 
-Mails of one campaign differ in a name, some links, a few prices. Line by line, what they share stays and what is in
-between becomes a tag; putting a mail's values back in gives its body to the letter. SendGrid calls these substitutions.
-A few mails show where all of them differ; the others are only cut there, and whoever does not fit is looked at too.
+Mails of one campaign differ in a name, some links, a few prices: those become tags, and putting a mail's values back in
+gives its body to the letter. SendGrid calls these substitutions. Mails just rendered say themselves which of their
+pieces are values. Those frozen earlier are compared line by line: a few show where all of them differ; the others are
+only cut there, and whoever does not fit is looked at too.
 """
 
 import itertools
 import operator
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
 
+from campaigns.channels.pieces import Pieces
+
 MARK = "-rl"
+_TAG = re.compile(rf"{MARK}\d")
+"""How each tag begins. Signed links have the mark itself in them now and then."""
 MOST_BYTES = 10_000
 """What the values of one recipient may weigh together."""
 SAMPLE, MOST_SAMPLED = 4, 12
@@ -27,6 +33,29 @@ class Shared:
     values: Sequence[dict[str, str] | None]
 
 
+def gather(made: Sequence[tuple[Pieces, Pieces]]) -> Shared:
+    """The same of mails that are all of one form, by their pieces, HTML and text."""
+    tags: dict[tuple[str, ...], str] = {}
+    html, in_html = _named([html for html, _ in made], tags)
+    text, in_text = _named([text for _, text in made], tags)
+    rows = list(zip(*tags, strict=True)) or [()] * len(made)
+    fits = [not _TAG.search("\n".join(row)) for row in rows]
+    if len(_TAG.findall(f"{html}\n{text}")) > in_html + in_text or not any(fits):
+        return Shared("", "", [None] * len(made))
+    own = [dict(zip(tags.values(), row, strict=True)) for row in rows]
+    return Shared(html, text, [values if fit else None for values, fit in zip(own, fits, strict=True)])
+
+
+def _named(made: Sequence[Pieces], tags: dict[tuple[str, ...], str]) -> tuple[str, int]:
+    """A text with a tag for each value in which mails differ, and how many. The same difference gets the same tag."""
+    said, number = list[str](), 0
+    for cells in zip(*(pieces.values for pieces in made), strict=True):
+        differ = cells.count(cells[0]) < len(cells)
+        said.append(tags.setdefault(cells, f"{MARK}{len(tags)}-") if differ else cells[0])
+        number += differ
+    return made[0].form.written(said), number
+
+
 def share(bodies: Sequence[tuple[str, str]]) -> Shared:
     """Takes what mails have in common that are made like the first; `bodies` are their HTML and text.
 
@@ -35,10 +64,10 @@ def share(bodies: Sequence[tuple[str, str]]) -> Shared:
     html, in_html = _cut([html for html, _ in bodies])
     text, in_text = _cut([text for _, text in bodies])
     fits = [
-        a is not None and b is not None and MARK not in "\n".join((*a, *b))
+        a is not None and b is not None and not _TAG.search("\n".join((*a, *b)))
         for a, b in zip(in_html, in_text, strict=True)
     ]
-    if MARK in "\n".join((*html, *text)) or not any(fits):
+    if _TAG.search("\n".join((*html, *text))) or not any(fits):
         return Shared("", "", [None] * len(bodies))
     tags: dict[tuple[str, ...], str] = {}
     bodies_of = (_tagged(html, _kept(in_html, fits), tags), _tagged(text, _kept(in_text, fits), tags))

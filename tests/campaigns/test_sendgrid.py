@@ -9,11 +9,13 @@ from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
+from sendgrid.helpers import mail as sg
 
 from campaigns import content, sendgrid_account, tables
-from campaigns.channels import sharing
+from campaigns.channels import sendgrid, sharing
 from campaigns.channels.base import Mail, Outcome
 from campaigns.channels.outbox import OutboxChannel
+from campaigns.channels.pieces import Form, Pieces
 from campaigns.channels.sendgrid import SendgridChannel
 from foundation.database import Database
 from shop import consent
@@ -36,22 +38,26 @@ def channel(host: SendgridHost) -> Iterator[SendgridChannel]:
     made.close()
 
 
-def broadcast(number: int, **changes: object) -> list[Mail]:
-    """Mails of one campaign as they are rendered, each with a name and links of its own."""
+PARTS = ("subject", "html", "text", "headers")
+
+
+def broadcast(number: int, *, fresh: bool = True, **changes: object) -> list[Mail]:
+    """Mails of one campaign as they are rendered, each with a name and links of its own; else as frozen earlier."""
     found = []
     for n in range(number):
         row = content.render(letters.occasion(message_id=uuid4(), first_name=f"Ada {n}"), world.LINKS)
-        texts = {name: row[name] for name in ("subject", "html", "text", "headers")}
+        texts = {name: row[name] for name in (*PARTS, *(("pieces",) if fresh else ()))}
         message_id = UUID(row["headers"]["Message-ID"].strip("<>").partition("@")[0])
         made = mails.mail(message_id=message_id, address=f"a{n}@example.org", broadcast=True, **texts)
         found.append(replace(made, **changes))
     return found
 
 
+@pytest.mark.parametrize("fresh", [True, False])
 def test_fifty_of_a_broadcast_travel_in_one_call_and_each_gets_her_own_mail_to_the_letter(
-    host: SendgridHost, channel: SendgridChannel
+    host: SendgridHost, channel: SendgridChannel, fresh: bool
 ) -> None:
-    batch = broadcast(60)
+    batch = broadcast(60, fresh=fresh)
     receipts = channel.deliver(batch)
     assert {receipt.outcome for receipt in receipts} == {Outcome.ACCEPTED}
     assert sorted(len(call["personalizations"]) for call in host.taken) == [10, 50]
@@ -64,6 +70,39 @@ def test_fifty_of_a_broadcast_travel_in_one_call_and_each_gets_her_own_mail_to_t
     one = host.taken[0]["personalizations"][0]
     assert set(one["custom_args"]) == {"mid", "attempt"}, "nothing personal is kept in the clear"
     assert len(str(host.taken[0])) < 60 * len(batch[0].html) / 3, "what they share travels once"
+
+
+def test_mails_of_other_forms_and_those_frozen_earlier_have_calls_of_their_own(
+    host: SendgridHost, channel: SendgridChannel
+) -> None:
+    batch = [*broadcast(5), *broadcast(4, fresh=False)]
+    batch = [replace(mail, address=f"{n}@example.org") for n, mail in enumerate(batch)]
+    for n, items in enumerate(([], letters.occasion().items[:1], letters.occasion().items[:1])):
+        row = content.render(letters.occasion(message_id=uuid4(), items=items), world.LINKS)
+        made = mails.mail(**{name: row[name] for name in (*PARTS, "pieces")})
+        batch.append(replace(made, message_id=uuid4(), address=f"other{n}@example.org", broadcast=True))
+    assert {receipt.outcome for receipt in channel.deliver(batch)} == {Outcome.ACCEPTED}
+    assert sorted(len(call["personalizations"]) for call in host.taken) == [1, 2, 4, 5]
+    got = {mail["mid"]: mail for mail in host.delivered()}
+    assert all(got[str(mail.message_id)]["html"] == mail.html for mail in batch)
+
+
+def test_each_recipient_is_written_as_the_packages_own_types_write_her() -> None:
+    one, other = broadcast(2)
+    shared = sharing.gather([mail.pieces for mail in (one, other) if mail.pieces])
+    written = sendgrid.payload([one, other], shared)["personalizations"]
+    for mail, values, found in zip((one, other), shared.values, written, strict=True):  # type: ignore[call-overload]
+        typed = sg.Personalization()
+        typed.add_to(sg.To(mail.address))
+        typed.subject = mail.subject
+        for name, value in {"mid": str(mail.message_id), "attempt": "1"}.items():
+            typed.add_custom_arg(sg.CustomArg(name, value))
+        for name, value in mail.headers.items():
+            if name in ("Message-ID", "List-Unsubscribe"):
+                typed.add_header(sg.Header(name, value))
+        for tag, value in (values or {}).items():
+            typed.add_substitution(sg.Substitution(tag, value))
+        assert found == typed.get()
 
 
 def test_a_message_of_its_own_goes_alone(host: SendgridHost, channel: SendgridChannel) -> None:
@@ -87,6 +126,17 @@ def test_one_bad_address_among_many_fails_no_other(host: SendgridHost, channel: 
 
 def test_whose_own_part_is_too_heavy_goes_alone(host: SendgridHost, channel: SendgridChannel) -> None:
     light = broadcast(3)
+    html, text = light[2].pieces or pytest.fail("rendered just now")
+    heavy = Pieces(html.form, [*html.values[:-1], "x " * sharing.MOST_BYTES])
+    batch = [*light[:2], replace(light[2], html=heavy.text, pieces=(heavy, text))]
+    assert {receipt.outcome for receipt in channel.deliver(batch)} == {Outcome.ACCEPTED}
+    assert sorted(len(call["personalizations"]) for call in host.taken) == [1, 2]
+
+
+def test_whose_own_part_is_too_heavy_goes_alone_though_frozen_earlier(
+    host: SendgridHost, channel: SendgridChannel
+) -> None:
+    light = broadcast(3, fresh=False)
     words = "x " * sharing.MOST_BYTES
     batch = [*light[:2], replace(light[2], html=light[2].html.replace("Ada 2", words))]
     assert {receipt.outcome for receipt in channel.deliver(batch)} == {Outcome.ACCEPTED}
@@ -94,9 +144,34 @@ def test_whose_own_part_is_too_heavy_goes_alone(host: SendgridHost, channel: Sen
 
 
 def test_a_mail_that_looks_like_a_tag_is_not_shared(host: SendgridHost, channel: SendgridChannel) -> None:
-    batch = [replace(mail, text=mail.text + " -rl0- ") for mail in broadcast(2)]
+    batch = [replace(mail, text=mail.text + " -rl0- ") for mail in broadcast(2, fresh=False)]
+    forms = (Form(["a", "-rl0-", ""]), Form(["", ""]))
+    for n in range(4):
+        pieces = Pieces(forms[0], [str(n), "x"]), Pieces(forms[1], [f"-rl{n}-" if n < 2 else str(n)])
+        said = {"html": pieces[0].text, "text": pieces[1].text, "pieces": pieces}
+        batch.append(mails.mail(message_id=uuid4(), address=f"{n}@x.example", broadcast=True, **said))
     channel.deliver(batch)
     assert {mail["text"] for mail in host.delivered()} == {mail.text for mail in batch}
+    assert {mail["html"] for mail in host.delivered()} == {mail.html for mail in batch}
+
+
+def test_pieces_gathered_and_put_back_give_each_mail_to_the_letter() -> None:
+    chance, shared = random.Random(2), 0
+    for _ in range(300):
+        forms = [Form([_word(chance) for _ in range(chance.randrange(1, 6))]) for _ in range(2)]
+        made = [
+            tuple(Pieces(form, [_word(chance) or "-rl1-" for _ in form.constants[1:]]) for form in forms)
+            for _ in range(chance.randrange(1, 9))
+        ]
+        found = sharing.gather(made)  # type: ignore[arg-type]
+        for pieces, values in zip(made, found.values, strict=True):
+            if values is not None:
+                shared += 1
+                html, text = found.html, found.text
+                for tag, value in values.items():
+                    html, text = html.replace(tag, value), text.replace(tag, value)
+                assert (html, text) == tuple(part.text for part in pieces)
+    assert shared > 500
 
 
 @pytest.mark.parametrize(
