@@ -142,7 +142,7 @@ def _laid_out(
     words: spoken.Words,
     page: Mapping[str, Any],
     *,
-    say: Callable[[str], str],
+    say: Callable[..., str],
     intro: str,
     tracked: Tracked,
 ) -> tuple[Pieces, Pieces]:
@@ -165,7 +165,8 @@ def _laid_out(
     )
     shown = mail_blocks.show(chosen, sheet)
     written = next((one["paragraphs"] for one in shown if one and one.get("paragraphs")), None)
-    preheader = one_line(intro.split("\n\n")[0]) or (written[0] if written else page["subject"])
+    first = one_line(intro.split("\n\n")[0]) or (written[0] if written else page["subject"])
+    preheader = one_line(say(words.preheader, "preheader")) or first
     layout = layouts.layout((*(block.type for block in chosen), "footer"))
     return layout.fill({**page, "preheader": preheader}, [*shown, FOOTER])
 

@@ -1,6 +1,7 @@
 """What a given customer would get, rendered without keeping, counting or sending anything."""
 
 from collections.abc import Collection, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,10 +9,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from campaigns import content, eligibility, offers, policy, promotions, sending
+from campaigns import content, eligibility, notes, offers, policy, promotions, sending
 from campaigns.content import Subject
+from campaigns.definitions import campaign, entries, flow
 from campaigns.definitions import content as spoken
-from campaigns.definitions import entries, flow
 from campaigns.definitions.offers import Offer
 from campaigns.definitions.steps import Ask, Send
 from campaigns.links import Links
@@ -53,15 +54,60 @@ def render(
 
     The code shown is a dummy that no till accepts. Raises `wording.WordingError` if a merge field has no value.
     """
+    told = _told(conn, plan, customer_id, step=step, recommender=recommender, sender=sender, locale=locale, now=now)
+    row = content.render(told, links)
+    return Preview(row["subject"], row["html"], row["text"], row["headers"])
+
+
+def note(
+    conn: sa.Connection,
+    plan: Plan,
+    customer_id: int | None,
+    *,
+    channel: str,
+    step: str | None = None,
+    recommender: sending.Recommends,
+    links: Links,
+    locale: str | None = None,
+    now: datetime,
+) -> dict[str, Any]:
+    """The same of a notification, a text message or a note on the shop's pages: its row as `notes.render` makes it."""
+    told = _told(conn, plan, customer_id, step=step, recommender=recommender, sender="", locale=locale, now=now)
+    return notes.render(told, links, channel=channel)
+
+
+def alone(plan: Plan, definition: Mapping[str, Any], step: Mapping[str, Any], *, locale: str | None = None) -> Plan:
+    """The plan with one message of its draft and nothing else, so that faults elsewhere do not hide it; in one language
+    if `locale` names it. A subject not yet written is dots. Raises `Invalid` with the message's own faults."""
+    said = deepcopy(dict(step))
+    versions = said.get("words") or {}
+    if locale in versions:
+        said["words"] = {locale: versions[locale]}
+    for words in (said.get("words") or {}).values():
+        if not str(words.get("subject", "")).strip():
+            words["subject"] = "…"
+    entry = {name: value for name, value in definition["entry"].items() if name != "reset"}
+    return replace(plan, definition=campaign.parse({"title": plan.name, "entry": entry, "steps": [said]}))
+
+
+def _told(
+    conn: sa.Connection,
+    plan: Plan,
+    customer_id: int | None,
+    *,
+    step: str | None,
+    recommender: sending.Recommends,
+    sender: str,
+    locale: str | None,
+    now: datetime,
+) -> content.Occasion:
     says = _step(plan, step)
     person = customers.get_many(conn, [customer_id]).get(customer_id) if customer_id else None
     speaks = locale or (person.locale if person else None)
     shown = _shown(conn, plan, says, customer_id, now=now)
     slate = _slate(conn, says, shown.products, recommender, customer_id=customer_id, locale=speaks, now=now)
     occasion = _occasion(conn, plan, says, person=person, shown=shown, slate=slate, now=now)
-    told = replace(occasion, sender=occasion.sender or sender, locale=speaks)
-    row = content.render(told, links)
-    return Preview(row["subject"], row["html"], row["text"], row["headers"])
+    return replace(occasion, sender=occasion.sender or sender, locale=speaks)
 
 
 def _occasion(

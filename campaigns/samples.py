@@ -2,15 +2,18 @@
 is counted, and the code shown opens nothing."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from html import escape
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from campaigns import tables
+from campaigns import notes, tables
 from campaigns.channels import base
-from campaigns.channels.base import Mail, Outcome
+from campaigns.channels.base import Mail, Note, Outcome
 from campaigns.plans import Plan
 from campaigns.previews import Preview
 from foundation import database
@@ -21,6 +24,9 @@ samples = tables.campaign_tests
 
 PATIENCE = 30.0
 """Seconds within which a provider must take it."""
+WORTH = timedelta(hours=1)
+"""How long a test is worth anything."""
+PHONES = ("sms", "whatsapp")
 NOWHERE = "outbox"
 """The channel of installations that send nothing: a sample is then kept here alone."""
 
@@ -58,10 +64,43 @@ def send(
         )
         outcome = channel.deliver([mail])[0].outcome
     kept = Sample(made, step, to, shown.subject, shown.html, str(outcome), now)
+    _keep(db, plan, kept)
+    return kept
+
+
+def send_note(
+    db: Database,
+    carrier: base.Carrier[Note],
+    plan: Plan,
+    row: Mapping[str, Any],
+    *,
+    channel: str,
+    step: str,
+    to: str,
+    now: datetime,
+) -> Sample:
+    """The same of a notification or a text message: `row` as `previews.note` makes it, `to` as the channel's addresses
+    are written. What is kept names no device."""
+    made = database.new_id()
+    outcome = Outcome.ACCEPTED
+    if carrier.provider != NOWHERE:
+        frozen = {**row, "address": to}
+        late = now + WORTH
+        deadline = time.monotonic() + PATIENCE
+        note = notes.parcel(made, frozen, channel=channel, attempt=1, expires_at=late, deadline=deadline)
+        outcome = carrier.deliver([note])[0].outcome
+    said = "\n".join(filter(None, (row["subject"], row["text"], row["headers"].get("closing"))))
+    shown = f'<pre style="font:15px/22px sans-serif;white-space:pre-wrap;padding:20px">{escape(said)}</pre>'
+    named = to if channel in PHONES else channel
+    kept = Sample(made, step, named, row["subject"] or row["text"][:80], shown, str(outcome), now)
+    _keep(db, plan, kept)
+    return kept
+
+
+def _keep(db: Database, plan: Plan, kept: Sample) -> None:
     row = {name: getattr(kept, name) for name in Sample.__slots__}
     with db.begin() as conn:
         conn.execute(sa.insert(samples).values(row | {"campaign_id": plan.id}))
-    return kept
 
 
 def some(conn: sa.Connection, plan: Plan, *, limit: int = 20) -> list[Sample]:

@@ -111,7 +111,7 @@ def due(conn: sa.Connection, query: Visit, now: datetime) -> Due:
     language = _language(query.locale)
     taken = any(one.form == "popin" for one in blocks)
     if found.note is not None and not taken:
-        blocks.append(_note(found.note, language))
+        blocks.append(noted(found.note, language))
     return Due(blocks=blocks)
 
 
@@ -181,8 +181,8 @@ def _product(item: slate.SlateItem, language: str) -> Product:
     )
 
 
-def _note(note: onsite.Note, language: str) -> Shown:
-    """A message is a pop-in that stays until it is followed or closed."""
+def noted(note: onsite.Note, language: str) -> Shown:
+    """A message of a journey: a pop-in that stays until it is followed or closed."""
     return Shown(
         name=None,
         message_id=note.message_id,

@@ -19,6 +19,8 @@ from app.console import (
     channels,
     customers,
     domain,
+    editor,
+    editor_looks,
     first_steps,
     frame,
     goods,
@@ -56,6 +58,7 @@ ROOMS = (
     *(channels, onsite, imports, goods, first_steps),
     *(settings, team, account, changes, backups, domain),
     *(model, placements, rules, predictions, rehearsals, reports, styleguide, builder, launches, campaign_list),
+    *(editor, editor_looks),
 )
 
 POLICY = "; ".join(

@@ -13,7 +13,7 @@ from app import i18n, security
 from app.console import journey_fields, journey_forms, journey_layout, journey_words, launch_words, roles, words
 from app.console import promotions as promotion_pages
 from app.parts import current_parts
-from campaigns import drafts, figures, launching, offers, plans, segments
+from campaigns import drafts, figures, launching, offers, plans, policy, segments
 from campaigns.definitions import content, edits
 from campaigns.drafts import Draft
 from campaigns.plans import Plan
@@ -69,8 +69,14 @@ def _fields(of: Mapping[str, Any], selected: str) -> tuple[journey_fields.Field,
     found = kinds[str(of["type"])].fields
     if of["type"] != "send":
         return found
-    moves = of.get("channel") in journey_fields.AUDIENCES
-    return tuple(one for one in found if one.name == "channel" or (one.name == "audience") == moves)
+    return tuple(one for one in found if one.name == "channel" or _belongs(one.name, str(of.get("channel", "email"))))
+
+
+def _belongs(field: str, channel: str) -> bool:
+    """Whether a message by this channel has this field."""
+    if channel in journey_fields.AUDIENCES or field == "audience":
+        return field == "audience" and channel in journey_fields.AUDIENCES
+    return (channel == "whatsapp") == field.startswith("template.") or field not in ("words", *journey_fields.TEMPLATE)
 
 
 # ------------------------------------------------------------------------------------------------ reading
@@ -173,7 +179,7 @@ def write(name: str) -> BaseResponse | str:
         written = _written(draft.definition, step, form)
         return _keep(conn, plan, written, what="changed" if step else "settings", step=step), step
 
-    return _changed(name, change, panel="do" in form or request.headers.get("HX-Trigger-Name") in REDRAWS)
+    return _changed(name, change, panel="do" in form or form.get("changed") in REDRAWS)
 
 
 @bp.post("/undo")
@@ -267,7 +273,10 @@ def _refused(name: str, refused: Conflict | Invalid) -> Response:
         draft=draft,
         sent=sent,
         path=request.path,
+        target="#flow",
+        back=url_for(".show", name=name, step=sent.get("step", "")),
         stale=isinstance(refused, drafts.Stale),
+        again=True,
         theirs=launch_words.edit_said(draft),
         detail=str(refused),
     )
@@ -311,6 +320,7 @@ def _context(conn: sa.Connection, page: Page) -> dict[str, Any]:
         "merge_fields": content.FIELDS,
         "offers": [(offer.name, promotion_pages.promise(offer.terms)) for offer in offers.every(conn)],
         "segment_names": [(one.name, one.title) for one in segments.every(conn)],
+        "topics": list(policy.load(conn).topics.items()),
         "adding": request.args.get("add", ""),
         "field": request.args.get("field", ""),
         "now": datetime.now(UTC),

@@ -1,4 +1,4 @@
-"""The campaigns: what each does, what it earned, its settings, and how its mail looks for a given customer."""
+"""The campaigns: what each does, what it earned, and how its mail looks for a given customer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,8 @@ from markupsafe import escape
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import filters, i18n, security
-from app.console import campaign_list, charts, forms, journeys, mails, roles, sentences, words
+from app.console import campaign_list, charts, journeys, mails, roles, sentences, words
 from app.console import customers as customer_pages
-from app.console import promotions as promotion_pages
 from app.parts import current_parts
 from campaigns import (
     audit,
@@ -23,7 +22,6 @@ from campaigns import (
     launching,
     layouts,
     ledger,
-    offers,
     overdue,
     plans,
     policy,
@@ -33,8 +31,8 @@ from campaigns import (
     timing,
     webhooks,
 )
-from campaigns.definitions import content
-from campaigns.definitions.offers import Offer
+from campaigns.definitions import flow
+from campaigns.definitions.steps import Ask, Send
 from campaigns.experiments import Lift
 from campaigns.wording import WordingError
 from foundation import format
@@ -63,10 +61,8 @@ def index() -> str:
 @bp.get("/<name>")
 @security.require_role(*roles.READ)
 def show(name: str) -> str:
-    """One campaign: its results first, then its settings beside the mail they make."""
-    with current_parts().db.begin() as conn:
-        plan = plans.get(conn, name)
-    return _page(name, forms.of_definition(plan.definition))
+    """One campaign: its results first, then what it says, and its messages as a customer gets them."""
+    return _page(name)
 
 
 @bp.get("/<name>/file")
@@ -97,20 +93,6 @@ def _file_page(name: str, text: str, faults: Sequence[Fault] = ()) -> str:
     with current_parts().db.begin() as conn:
         plan = plans.get(conn, name)
     return render_template("console/campaigns/file.html", plan=plan, text=text, faults=said, words=words)
-
-
-@bp.post("/<name>")
-@security.require_role(*roles.CHANGE)
-def save(name: str) -> BaseResponse | tuple[str, int]:
-    """Keeps the settings, or shows each fault beside its field and changes nothing."""
-    try:
-        with current_parts().db.begin() as conn:
-            given = forms.definition_of(request.form, plans.get(conn, name).definition)
-            plans.update(conn, name, definition=given, now=datetime.now(UTC))
-    except Invalid as refused:
-        return _page(name, forms.with_faults(request.form, refused.faults)), 422
-    flash(i18n.gettext("Saved. It holds for those who come in from now on; who is under way goes on as before."))
-    return redirect(url_for(".show", name=name, _anchor="settings"), code=303)
 
 
 @bp.post("/<name>/launch")
@@ -267,7 +249,7 @@ def _stopped(said: str, flying: int) -> str:
     )
 
 
-def _page(name: str, form: forms.Form) -> str:
+def _page(name: str) -> str:
     chosen = request.args.get("customer", type=int)
     with current_parts().db.begin() as conn:
         plan = plans.get(conn, name)
@@ -276,16 +258,11 @@ def _page(name: str, form: forms.Form) -> str:
         context = _context_of(conn, plan, report)
     return render_template(
         "console/campaigns/show.html",
-        form=form,
         words=words,
         sentences=journeys.told(plan.definition),
-        saying=forms.parts(plan.definition),
+        saying=_saying(plan),
         step_said=journeys.step_said,
         shown_step=_shown_step(plan),
-        entry_waits=hasattr(plan.definition.entry, "delay"),
-        fields=content.FIELDS,
-        locales=content.LOCALES,
-        languages=_languages(),
         stages=_stages(report),
         verdict=verdict(report.lift),
         headline=headline(report.lift),
@@ -303,7 +280,6 @@ def _context_of(conn: sa.Connection, plan: plans.Plan, report: reports.Results) 
         "report": report,
         "total": ledger.total(ledger.sums(conn, campaign_id=plan.id)),
         "reasons": ledger.reasons(conn, campaign_id=plan.id),
-        "offers": [kept.terms for kept in offers.every(conn)],
         "policy": policy.load(conn),
         "waiting": ledger.waiting(conn, plan.id),
         "answers": surveys.results(conn, plan.id),
@@ -315,13 +291,14 @@ def _context_of(conn: sa.Connection, plan: plans.Plan, report: reports.Results) 
     }
 
 
-def _languages() -> dict[str, str]:
-    return {"en": i18n.gettext("English"), "fr": i18n.gettext("French")}
+def _saying(plan: plans.Plan) -> list[Send | Ask]:
+    """The steps that say something, in reading order."""
+    return [step for _, step in flow.walk(plan.definition.steps) if isinstance(step, Send | Ask) and step.words]
 
 
 def _shown_step(plan: plans.Plan) -> str | None:
     """The message the preview shows: the one asked for, else the first."""
-    names = [part.step.id for part in forms.parts(plan.definition)]
+    names = [step.id for step in _saying(plan)]
     asked = request.args.get("step")
     return asked if asked in names else next(iter(names), None)
 
@@ -347,14 +324,9 @@ def _whisker(lift: Lift) -> charts.Whisker | None:
 
 @bp.context_processor
 def _context() -> dict[str, Any]:
-    return {"hour": hour, "offer_choices": offer_choices}
+    return {"hour": hour}
 
 
 def hour(at: time) -> str:
     """An hour of a rule, which belongs to no day: `22 h 00`."""
     return format.time(datetime(2000, 1, 1, at.hour, at.minute, tzinfo=UTC), i18n.locale(), zone=UTC)
-
-
-def offer_choices(choices: list[Offer]) -> list[tuple[str, str]]:
-    """Offers as a list to choose from: the name, and what it promises."""
-    return [(offer.name, f"{offer.name}, {promotion_pages.promise(offer)}") for offer in choices]

@@ -41,8 +41,8 @@ SAID = {
     "campaigns.resume": N_("resumed a campaign"),
     "campaigns.cancel": N_("cancelled a campaign"),
     "campaigns.launch": N_("launched a campaign"),
-    "campaigns.save": N_("changed a campaign"),
     "launches.launch": N_("launched a campaign"),
+    "looks.write_source": N_("wrote the source of a message"),
     "launches.approve": N_("approved a campaign"),
     "customers.erase": N_("erased a customer"),
     "customers.undo": N_("undid a merge"),
@@ -58,8 +58,12 @@ SAID = {
     "placements.edit": N_("changed a placement"),
 }
 """What each act is called in a sentence that begins with a name; those of no known word are shown as they are."""
-QUIET = ("session.", "account.", "team.", "settings.", "backups.", "first_steps.", "mailbox.", "trying.", "rehearsals.")
-"""Rooms whose acts are noted where they happen, or that change nothing others see."""
+QUIET = (
+    *("session.", "account.", "team.", "settings.", "backups.", "first_steps.", "mailbox.", "trying.", "rehearsals."),
+    *("builder.", "editor."),
+)
+"""Rooms whose acts are noted where they happen (every edit of a draft is one of its own), or that change nothing others
+see."""
 UNCHANGED = ("preview", "count", "check", "try", "sample", "search", "forecast", "probe", "why", "overlap", "draw")
 """Views that are asked by POST because they are asked much, and change nothing."""
 

@@ -61,7 +61,7 @@ NAVIGATION = (
 )
 INSIDE = {
     "model": ("placements", "rules"),
-    "campaigns": ("builder", "launches", "campaign_list", "rehearsals"),
+    "campaigns": ("builder", "editor", "looks", "launches", "campaign_list", "rehearsals"),
     "settings": ("team", "changes", "backups", "domain"),
     "sources": ("imports", "goods"),
 }

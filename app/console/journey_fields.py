@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.i18n import N_
-from campaigns.definitions import entries, steps
+from campaigns.definitions import blocks, entries, steps
 from campaigns.definitions.campaign import Campaign, Canary, Goal
 from shop.vocabulary import Name
 
@@ -16,8 +16,8 @@ Choices = tuple[tuple[str, str], ...]
 class Field:
     """One field of a drawer. `name` is the place within the step, with dots; `kind` says how it is typed:
 
-    text, area, number, value, duration, clock, day, moment, url, choice, checks, switch, event, offer, segment, rule,
-    words, tests, ways, variants, exits.
+    text, area, lines, number, value, duration, clock, day, moment, url, choice, checks, switch, event, offer, segment,
+    store, topic, rule, words, tests, ways, variants, exits.
     """
 
     name: str
@@ -47,12 +47,15 @@ CHANNELS: Choices = (
     ("push", N_("Push")),
     ("sms", N_("SMS")),
     ("onsite", N_("On site")),
+    ("whatsapp", N_("WhatsApp")),
     ("best", N_("The channel each answers best")),
     ("audience_in", N_("Add to an audience")),
     ("audience_out", N_("Remove from an audience")),
 )
-SPEAKING = CHANNELS[:5]
+SPEAKING = tuple(one for one in CHANNELS if one[0] in ("email", "push", "sms", "onsite", "best"))
 AUDIENCES = ("audience_in", "audience_out")
+TEMPLATE = ("template.name", "template.values")
+"""What a WhatsApp message has in the place of words."""
 ZONES: Choices = (("customer", N_("the customer’s clock")), ("shop", N_("the shop’s clock")))
 WEEKDAYS: Choices = (
     ("mon", N_("Monday")),
@@ -84,6 +87,7 @@ SAME: Choices = (
 TESTS: Choices = (
     ("is", N_("is")),
     ("is_not", N_("is not")),
+    ("one_of", N_("is one of")),
     ("at_least", N_("at least")),
     ("at_most", N_("at most")),
     ("contains", N_("contains")),
@@ -112,6 +116,47 @@ EXPIRES = Field(
 AT = Field("at", "clock", N_("At"))
 ZONE = Field("zone", "choice", N_("By"), choices=ZONES)
 
+NO_CODE = Field(
+    "no_code",
+    "choice",
+    N_("When there is no code"),
+    choices=(
+        ("", N_("as the offer says")),
+        ("skip", N_("do not send")),
+        ("fallback", N_("send the shared code")),
+        ("without", N_("send without one")),
+    ),
+    optional=True,
+)
+GOALS: Choices = (
+    ("buyers", N_("how many buy")),
+    ("orders", N_("orders a person")),
+    ("sales", N_("sales a person")),
+    ("margin", N_("margin a person")),
+    ("clicks", N_("how many click")),
+)
+TOPIC = Field("topic", "topic", N_("Topic"), N_("What it is about, so that customers may leave it out."), optional=True)
+PROPERTIES = (
+    "product_id",
+    "name",
+    "brand",
+    "category",
+    "price",
+    "quantity",
+    "value",
+    "total",
+    "revenue",
+    "discount",
+    "coupon",
+    "currency",
+    "order_id",
+    "cart_id",
+    "store_id",
+    "query",
+    "url",
+)
+"""Properties of the specification that tests are mostly about."""
+
 KINDS: tuple[Kind, ...] = (
     Kind(
         "send",
@@ -121,7 +166,10 @@ KINDS: tuple[Kind, ...] = (
         (
             Field("channel", "choice", N_("Channel"), choices=CHANNELS),
             Field("words", "words", N_("Words")),
+            Field("template.name", "text", N_("Template"), N_("As the gateway names it.")),
+            Field("template.values", "lines", N_("Places"), N_("One a line, in their order."), optional=True),
             Field("offer", "offer", N_("Offer"), N_("One code a customer, kept if they already hold one.")),
+            NO_CODE,
             Field("products", "number", N_("Recommended products"), N_("None to leave the block out."), suffix="0–12"),
             Field("placement", "choice", N_("Chosen as for"), choices=PLACEMENTS),
             Field("reviews", "switch", N_("Add what others say of the product")),
@@ -175,7 +223,14 @@ KINDS: tuple[Kind, ...] = (
         "flask-conical",
         N_("Try variants by chance"),
         "X",
-        (Field("variants", "variants", N_("Variants")),),
+        (
+            Field("variants", "variants", N_("Variants")),
+            Field("winner.goal", "choice", N_("The better one has more of"), choices=GOALS),
+            Field("winner.people", "number", N_("Settled with at least"), suffix=N_("people each")),
+            Field("winner.conversions", "number", N_("And at least"), suffix=N_("conversions each")),
+            Field("winner.days", "number", N_("And after"), suffix=N_("days")),
+            Field("winner.automatic", "switch", N_("Newcomers then go its way by themselves")),
+        ),
         {"variants": [{"name": "a"}, {"name": "b"}]},
         "experiment",
     ),
@@ -353,6 +408,7 @@ SETTINGS: tuple[Field, ...] = (
     Field(
         "goal.within", "duration", N_("Counted for"), N_("Empty: the attribution window of the house."), optional=True
     ),
+    Field("goal.where", "tests", N_("Only if")),
     Field("goal.same", "choice", N_("Goal is"), choices=SAME),
     Field("exit_on", "exits", N_("It also ends when")),
     Field("starts_at", "moment", N_("Takes nobody in before"), optional=True),
@@ -373,6 +429,7 @@ SETTINGS: tuple[Field, ...] = (
         N_("Purpose"),
         choices=(("marketing", N_("offers and news")), ("transactional", N_("a service message"))),
     ),
+    TOPIC,
 )
 
 MODELS: Mapping[str, Any] = {
@@ -395,6 +452,17 @@ MODELS: Mapping[str, Any] = {
     "price_dropped": entries.PriceDropped,
     "schedule": entries.Schedule,
     "date": entries.DateEntry,
+    "header": blocks.Header,
+    "text": blocks.Written,
+    "image": blocks.Image,
+    "button": blocks.Button,
+    "product": blocks.Product,
+    "basket": blocks.Basket,
+    "products": blocks.Products,
+    "code": blocks.Code,
+    "reviews": blocks.Reviews,
+    "store": blocks.Store,
+    "question": blocks.Question,
 }
 
 
@@ -414,6 +482,8 @@ def default(of: Mapping[str, Any], name: str) -> Any:
         return _of_model(Canary, name.removeprefix("canary.")) if of.get("canary") is not None else None
     if name.startswith("reentry."):
         return _of_model(entries.Reentry, name.removeprefix("reentry."))
+    if name.startswith("winner."):
+        return _of_model(steps.Winner, name.removeprefix("winner."))
     return _of_model(MODELS.get(str(of.get("type")), Campaign), name)
 
 

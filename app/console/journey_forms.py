@@ -14,7 +14,9 @@ from foundation.errors import Fault
 Json = dict[str, Any]
 KEPT = "="
 """A rule somebody wrote out, which the drawer leaves as it is."""
-WORDS = ("subject", "heading", "intro", "button")
+WORDS = ("subject", "preheader", "heading", "intro", "button")
+HOLDERS = ("winner", "template")
+"""Objects that need not be said once nothing stands in them."""
 
 
 # ------------------------------------------------------------------------------------------- from a form
@@ -29,7 +31,7 @@ def read(of: Mapping[str, Any], fields: Iterable[Field], form: Mapping[str, str]
             reader(changed, one, form)
         elif one.name in form:
             _put(changed, one.name, _typed(one, form[one.name]))
-    return changed
+    return {name: value for name, value in changed.items() if name not in HOLDERS or value != {}}
 
 
 def _typed(one: Field, text: str) -> Any:
@@ -106,8 +108,11 @@ def tests(form: Mapping[str, str], place: str) -> list[Json]:
     found, number = [], 0
     while (name := form.get(f"{place}.{number}.property")) is not None:
         test: Json = {"property": name.strip(), "test": form.get(f"{place}.{number}.test", "is")}
-        if test["test"] not in ("exists", "missing"):
-            test["value"] = _scalar(form.get(f"{place}.{number}.value", "").strip())
+        said = form.get(f"{place}.{number}.value", "").strip()
+        if test["test"] == "one_of":
+            test["value"] = [_scalar(one.strip()) for one in said.split(",") if one.strip()]
+        elif test["test"] not in ("exists", "missing"):
+            test["value"] = _scalar(said)
         found.append(test)
         number += 1
     return found
@@ -121,8 +126,28 @@ def _rule(of: Json, one: Field, form: Mapping[str, str]) -> None:
             del of[one.name]
 
 
-def _segment(name: str) -> Json | None:
-    return {"type": "segment", "name": name} if name else None
+def _segment(chosen: str) -> Json | None:
+    """A segment, or with `!` before its name whoever is not in it."""
+    name = chosen.removeprefix("!")
+    inside = {"type": "segment", "name": name} if name else None
+    return {"type": "not", "rule": inside} if inside and chosen.startswith("!") else inside
+
+
+def segment_of(rule: Any) -> str:
+    """What the choice of a segment says of a rule, as `_segment` reads it; "" for none, `KEPT` for any other rule."""
+    if not isinstance(rule, Mapping) or rule.get("type") in ("all", "any") and not rule.get("of"):
+        return ""
+    if rule.get("type") == "segment":
+        return str(rule.get("name", ""))
+    inner = rule.get("rule")
+    if rule.get("type") == "not" and isinstance(inner, Mapping) and inner.get("type") == "segment":
+        return f"!{inner.get('name', '')}"
+    return KEPT
+
+
+def _lines(of: Json, one: Field, form: Mapping[str, str]) -> None:
+    if one.name in form:
+        _put(of, one.name, [line.strip() for line in form[one.name].splitlines() if line.strip()] or None)
 
 
 def _ways(of: Json, one: Field, form: Mapping[str, str]) -> None:
@@ -153,7 +178,8 @@ def _exits(of: Json, one: Field, form: Mapping[str, str]) -> None:
         place = f"{one.name}.{number}"
         if f"{place}.event" in form:
             kept = {**watch, "event": form[f"{place}.event"].strip(), "same": form.get(f"{place}.same", "none")}
-            watched[number] = {name: value for name, value in kept.items() if (name, value) != ("same", "none")}
+            kept["where"] = tests(form, f"{place}.where")
+            watched[number] = {name: value for name, value in kept.items() if value not in ("none", [])}
     _put(of, one.name, watched or None)
 
 
@@ -163,6 +189,7 @@ _READERS = {
     "checks": _checks,
     "words": _words,
     "tests": _tests,
+    "lines": _lines,
     "rule": _rule,
     "ways": _ways,
     "variants": _variants,

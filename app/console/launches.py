@@ -1,22 +1,21 @@
 """Around a launch: versions side by side, tests sent to oneself, a second person's approval, and the launch itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
-from markupsafe import escape
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import i18n, security
 from app.console import customers as customer_pages
-from app.console import journey_words, launch_words, mails, roles, words
+from app.console import journey_words, launch_words, mails, roles, trials, words
 from app.i18n import N_
 from app.parts import current_parts
-from campaigns import drafts, launching, plans, previews, samples
+from campaigns import drafts, launching, plans, samples
 from campaigns.definitions import campaign as definitions
 from campaigns.definitions import edits
 from campaigns.plans import Plan
@@ -110,14 +109,20 @@ def tests(name: str) -> str:
         draft = drafts.of(conn, plan)
         sent = samples.some(conn, plan)
         person = customers.get_many(conn, [chosen]).get(chosen) if chosen else None
-    saying = [found.step for found in edits.walk(draft.definition) if found.step.get("words")]
+    saying = [
+        found.step for found in edits.walk(draft.definition) if found.step.get("words") or found.step.get("template")
+    ]
+    known = {one["id"]: one for one in saying}
     step = request.args.get("step", "")
-    known = [one["id"] for one in saying]
+    step = step if step in known else next(iter(known), "")
     return render_template(
         "console/campaigns/tests.html",
         plan=plan,
         saying=[(one["id"], journey_words.plain(journey_words.step(one)[1])) for one in saying],
-        step=step if step in known else next(iter(known), ""),
+        step=step,
+        channels=trials.channels(known[step]) if step else (),
+        shown_by=known[step].get("channel", trials.EMAIL) if step else "",
+        channel_word=journey_words.channel,
         sent=sent,
         person=person,
         person_name=customer_pages.name(person) if person else "",
@@ -127,40 +132,25 @@ def tests(name: str) -> str:
     )
 
 
-@bp.get("/tests/preview")
-@security.require_role(*roles.READ)
-def preview(name: str) -> Response:
-    """A message of the draft as it would look; nothing is kept, counted or sent."""
-    try:
-        _, shown = _shown(name, request.args.get("step", ""), request.args.get("customer", type=int))
-    except (WordingError, Conflict, Invalid) as refused:
-        said = i18n.gettext("This mail cannot be written:")
-        return mails.answer(f"<p>{escape(said)} {escape(str(refused))}</p>", clickable=False)
-    return mails.answer(shown.html, clickable=False)
-
-
 @bp.post("/tests")
 @security.require_role(*roles.CHANGE)
 def test(name: str) -> BaseResponse:
     """Sends a message of the draft to whoever is signed in."""
-    parts, step = current_parts(), request.form.get("step", "")
-    customer = request.form.get("customer", type=int)
+    form = request.form
+    customer = form.get("customer", type=int)
+    asked = trials.Asked(
+        step=form.get("step", ""),
+        customer=customer,
+        channel=form.get("channel", trials.EMAIL),
+        locale="" if customer else form.get("in", i18n.locale()),
+        phone=form.get("phone", ""),
+    )
     try:
-        plan, shown = _shown(name, step, customer)
+        sent = trials.send(name, asked, to=_address())
     except (WordingError, Invalid) as refused:
         raise Conflict("unwritten", str(refused)) from None
-    sent = samples.send(
-        parts.db,
-        parts.email,
-        plan,
-        shown,
-        step=step,
-        to=_address(),
-        sender=parts.config.email_from,
-        now=datetime.now(UTC),
-    )
     flash(i18n.gettext("Sent to %(address)s.", address=sent.sent_to))
-    return redirect(url_for(".tests", name=name, step=step, customer=customer), code=303)
+    return redirect(url_for(".tests", name=name, step=asked.step, customer=customer), code=303)
 
 
 @bp.get("/tests/<uuid:sample_id>")
@@ -170,26 +160,6 @@ def sample(name: str, sample_id: UUID) -> Response:
     with current_parts().db.begin() as conn:
         found = samples.get(conn, plans.get(conn, name), sample_id)
     return mails.answer(found.html, clickable=False)
-
-
-def _shown(name: str, step: str, customer: int | None) -> tuple[Plan, previews.Preview]:
-    parts = current_parts()
-    with parts.db.begin() as conn:
-        plan = plans.get(conn, name)
-        draft = drafts.of(conn, plan)
-        written = replace(plan, definition=definitions.parse(draft.definition))
-        shown = previews.render(
-            conn,
-            written,
-            customer,
-            step=step or None,
-            recommender=parts.recommender,
-            links=parts.links,
-            sender=parts.config.email_from,
-            locale=None if customer else i18n.locale(),
-            now=datetime.now(UTC),
-        )
-    return plan, shown
 
 
 def _address() -> str:

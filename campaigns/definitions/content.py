@@ -40,14 +40,19 @@ class Words(Shape):
     """One language's version of a message, with merge fields. An SMS is its intro, a notification heading and intro.
 
     `blocks` are what an e-mail shows, in order; without them, heading, intro and whatever the message is about.
+    `preheader` is what mail readers show beside the subject; without one, the first words.
     """
 
     subject: Subject = ""
+    preheader: Subject = ""
     heading: Text = ""
     intro: Text = ""
     button: Line | None = None
     blocks: Blocks = ()
 
+
+TEXTS = ("subject", "preheader", "heading", "intro")
+"""The texts of a version that may hold merge fields, besides its blocks."""
 
 Versions = Annotated[Mapping[Locale, Words], Field(min_length=1)]
 
@@ -90,6 +95,6 @@ def texts(versions: Mapping[Locale, Words], *, place: str) -> Collection[tuple[s
     """Every text with merge fields, with its place."""
     found = []
     for locale, words in versions.items():
-        found += [(f"{place}/{locale}/{name}", getattr(words, name)) for name in ("subject", "heading", "intro")]
+        found += [(f"{place}/{locale}/{name}", getattr(words, name)) for name in TEXTS]
         found += [(f"{place}/{locale}/blocks/{where}", text) for where, text in blocks.texts(words.blocks)]
     return found

@@ -9,7 +9,19 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import parts
-from campaigns import code_pool, drafts, dry_runs, figures, files, launching, offer_figures, offers, plans, policy
+from campaigns import (
+    code_pool,
+    connections,
+    drafts,
+    dry_runs,
+    figures,
+    files,
+    launching,
+    offer_figures,
+    offers,
+    plans,
+    policy,
+)
 from campaigns.definitions import edits
 from campaigns.definitions import offers as offer_definitions
 from foundation.errors import Conflict
@@ -213,12 +225,35 @@ def test_a_dry_run_and_the_list_before_launching_say_what_the_pool_lacks(
 def test_a_message_is_sent_to_oneself_alone(ines: FlaskClient, day: Day) -> None:
     page = f"/console/campaigns/{NAME}/tests"
     assert "ines@aubier.example" in ines.get(page).text
-    assert "panier" in ines.get(f"{page}/preview?step=reminder&customer={day.camille}").text
     assert post(ines, page, {"step": "reminder", "customer": str(day.camille)}).status_code == 303
     listed = ines.get(page).text
     kept = re.search(rf"{page}/([0-9a-f-]{{36}})", listed)
     assert kept and ines.get(f"{page}/{kept[1]}").status_code == 200
     assert "Test sent to ines@aubier.example" in ines.get(PAGE).text
+
+
+@pytest.mark.parametrize(("channel", "sent"), [("sms", "+33612345678"), ("best", "+33612345678"), ("push", "")])
+def test_a_message_of_any_channel_is_sent_to_oneself_alone(
+    ines: FlaskClient, day: Day, channel: str, sent: str, installation: parts.Parts
+) -> None:
+    with installation.db.begin() as conn:
+        keys = installation.config.secret_keys
+        connections.connect(conn, "sms", connections.OUTBOX, keys=keys, origin="console", now=NOW)
+    installation.channels.look()
+    _act(ines, "write", 0, step="reminder", channel=channel)
+    page = f"/console/campaigns/{NAME}/tests"
+    shown = ines.get(page).text
+    assert ("Your number" in shown) == bool(sent)
+    told = {"step": "reminder", "channel": "push" if channel == "push" else "sms"}
+    wrong = post(ines, page, told | {"phone": "06"})
+    assert wrong.status_code == 409 and ("begins with +" in wrong.text or "no device takes" in wrong.text)
+    if sent:
+        assert post(ines, page, told | {"phone": "+33 6 12 34 56 78"}).status_code == 303
+        listed = ines.get(page).text
+        assert sent in listed
+        kept = re.search(rf"{page}/([0-9a-f-]{{36}})", listed)
+        assert kept and "STOP" in ines.get(f"{page}/{kept[1]}").text
+    assert post(ines, page, told | {"channel": "email"}).status_code == (303 if channel == "best" else 409)
 
 
 def test_figures_stand_at_each_step_and_on_the_list(ines: FlaskClient, day: Day, installation: parts.Parts) -> None:

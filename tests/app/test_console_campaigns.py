@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from app import parts
 from app.console import forms
 from campaigns import enrolments, files, plans, tables
+from campaigns.definitions import campaign as definitions
 from foundation.errors import Fault
 from tests.app import console_world
 from tests.app.console_world import CAMPAIGN, Day, post
@@ -25,16 +26,11 @@ def day(installation: parts.Parts) -> Day:
     return console_world.live(installation)
 
 
-def _settings(**changes: str) -> dict[str, str]:
-    step = "/steps/0"
-    said = {
-        f"{step}/words/{locale}/{part}": f"{part} of {{{{ shop.name }}}}"
-        for locale in ("en", "fr")
-        for part in forms.WORDS
-    }
-    numbers = {"/entry/delay": "30m", f"{step}/expires": "24 h", "/holdout_percent": "12,5", f"{step}/products": "2"}
-    given = {name.replace("__", "/"): value for name, value in changes.items()}
-    return {"/title": "Relaunch", **said, **numbers, f"{step}/offer": ""} | given
+def _change(installation: parts.Parts, **changes: object) -> None:
+    """Another version of the campaign."""
+    with installation.db.begin() as conn:
+        before = definitions.dump(plans.get(conn, CAMPAIGN).definition)
+        plans.update(conn, CAMPAIGN, definition={**before, **changes}, now=console_world.NOW)
 
 
 def test_a_missed_moment_is_asked_about_and_run_or_left(ines: FlaskClient, day: Day, installation: parts.Parts) -> None:
@@ -61,45 +57,15 @@ def test_a_missed_moment_is_asked_about_and_run_or_left(ines: FlaskClient, day: 
     assert runs == ["left", "done"]
 
 
-def test_settings_are_kept(ines: FlaskClient, day: Day, installation: parts.Parts) -> None:
-    answer = post(ines, f"/console/campaigns/{CAMPAIGN}", _settings())
-    assert answer.status_code == 303
-    with installation.db.begin() as conn:
-        kept = plans.get(conn, CAMPAIGN).definition
-    assert (kept.entry.delay, kept.holdout_percent, kept.steps[0].offer) == ("30m", 12.5, None)
-    assert kept.steps[0].expires == "24h" and kept.steps[0].products == 2
-    assert "Saved." in ines.get(f"/console/campaigns/{CAMPAIGN}").text
-
-
-WRONG = {
-    "/entry/delay": "soon",
-    "/holdout_percent": "90",
-    "/steps/0/words/en/subject": "{{ customer.password }}",
-    "/steps/0/offer": "NONE",
-}
-
-
-def test_each_fault_stands_beside_its_field_and_nothing_changes(
-    ines: FlaskClient, day: Day, installation: parts.Parts
-) -> None:
-    answer = post(ines, f"/console/campaigns/{CAMPAIGN}", _settings() | WRONG)
-    assert answer.status_code == 422
-    for name in ("/entry/delay", "/holdout_percent"):
-        assert f'id="{name}-fault"' in answer.text, name
-    assert 'value="soon"' in answer.text and "customer.password" in answer.text
-    answer = post(ines, f"/console/campaigns/{CAMPAIGN}", _settings() | dict(list(WRONG.items())[2:3]))
-    assert 'id="/steps/0/words/en/subject-fault"' in answer.text
-    with installation.db.begin() as conn:
-        assert plans.get(conn, CAMPAIGN).definition.entry.delay == "60m"
-
-
 def test_faults_are_said_in_the_readers_language(ines: FlaskClient, day: Day) -> None:
-    ines.set_cookie("locale", "fr")
     post(ines, "/console/preferences", {"locale": "fr"})
-    page = post(ines, f"/console/campaigns/{CAMPAIGN}", _settings() | WRONG).text
-    assert "Cette valeur doit être une durée telle que 30m, 20h, 3d ou 2w." in page
-    words = {"/steps/0/words/fr/subject": "{{ nope }}"}
-    page = post(ines, f"/console/campaigns/{CAMPAIGN}", _settings() | words).text
+    edit = f"/console/campaigns/{CAMPAIGN}/edit"
+    post(ines, f"{edit}/write", {"revision": "0", "step": "entry", "delay.n": "soon", "delay.unit": "h"}, on=edit)
+    assert "Cette valeur doit être une durée telle que 30m, 20h, 3d ou 2w." in ines.get(f"{edit}?step=entry").text
+    post(ines, f"{edit}/write", {"revision": "1", "step": "entry", "delay.n": "2", "delay.unit": "h"}, on=edit)
+    said = {"revision": "2", "in": "fr", "part": "words", "fr.subject": "{{ nope }}"}
+    post(ines, f"{edit}/message/cart_1/write", said, on=edit)
+    page = ines.get(f"{edit}/message/cart_1?in=fr").text
     assert "emploie nope, qui n’est pas un champ" in page
     assert "must be" not in page and "which is not" not in page
 
@@ -126,9 +92,11 @@ def test_a_ready_made_campaign_becomes_a_draft(ines: FlaskClient, day: Day, inst
     assert ines.get("/console/campaigns/basket-relaunch?step=reviews").status_code == 200
 
 
-def test_a_mail_that_cannot_be_written_says_so_in_its_place(ines: FlaskClient, day: Day) -> None:
-    unsaid = {f"/steps/0/words/{locale}/subject": "{{ customer.last_name }}" for locale in ("en", "fr")}
-    post(ines, f"/console/campaigns/{CAMPAIGN}", _settings() | unsaid)
+def test_a_mail_that_cannot_be_written_says_so_in_its_place(
+    ines: FlaskClient, day: Day, installation: parts.Parts
+) -> None:
+    unsaid = {"subject": "{{ customer.last_name }}", "heading": "H", "intro": "I"}
+    _change(installation, steps=[{"type": "send", "id": "m", "words": {"en": unsaid}}])
     assert "cannot be written" in ines.get(f"/console/campaigns/{CAMPAIGN}/preview?in=en").text
 
 
@@ -148,7 +116,7 @@ def test_what_stands_around_a_campaign_is_said_in_both_languages(ines: FlaskClie
 def test_people_under_way_are_moved_after_seeing_what_it_does(
     ines: FlaskClient, day: Day, installation: parts.Parts
 ) -> None:
-    post(ines, f"/console/campaigns/{CAMPAIGN}", _settings())
+    _change(installation, title="Another")
     page = ines.get(f"/console/campaigns/{CAMPAIGN}/move")
     assert "the end" in page.text
     assert post(ines, f"/console/campaigns/{CAMPAIGN}/move").status_code == 303

@@ -1,42 +1,11 @@
-// The journey builder in the browser: opening steps, the menu of steps, keys, dragging, and keeping what was typed when
-// the session or the connection is gone. Every act is a form of the page; this only sends them sooner.
+// The journey builder in the browser: opening steps, the menu of steps, keys and dragging; draft.js keeps what it does.
 "use strict";
 
-const builder = document.querySelector("[data-builder]");
-const base = builder.dataset.builder;
-const may = Boolean(builder.dataset.may);
-const LOST = `relance-lost:${builder.dataset.campaign}`;
 const LOOK_EVERY = 30000;
 
-const flow = () => document.getElementById("flow");
 const adder = document.getElementById("adder");
 const stops = () => [...document.querySelectorAll("[data-stop]")];
-const revision = () => flow().dataset.revision;
 const stepOf = (element) => element?.closest("[data-step]")?.dataset.step;
-
-// One act after the other: each is sent with the revision the one before it made, so quick hands lose nothing.
-let sent = Promise.resolve();
-
-function send(path, values) {
-  const post = () => {
-    const token = document.querySelector("#fields [name=csrf_token]").value;
-    return htmx.ajax("POST", `${base}/${path}`, {
-      target: "#flow",
-      swap: "outerHTML",
-      values: { csrf_token: token, revision: revision(), ...values },
-    });
-  };
-  sent = sent.then(post, post);
-  return sent;
-}
-
-function say(text) {
-  const toast = document.getElementById("jb-toast");
-  toast.textContent = text;
-  toast.hidden = false;
-  clearTimeout(say.timer);
-  say.timer = setTimeout(() => (toast.hidden = true), 6000);
-}
 
 // ------------------------------------------------------------------------------------------ opening a step
 async function open(query) {
@@ -94,7 +63,7 @@ function put() {
   const plus = document.querySelector(".add[aria-expanded]");
   if (plus) plus.removeAttribute("aria-expanded");
   adder.hidden = true;
-  builder.after(adder);
+  desk.after(adder);
   return plus;
 }
 
@@ -148,7 +117,7 @@ function act(event, stop) {
   if (!may) return false;
   const key = event.key.toLowerCase();
   if (key === "a") return choose(behind(stop)), true;
-  if (key === "c" && step) return (copied = step), say(document.getElementById("jb-toast").dataset.copied), true;
+  if (key === "c" && step) return (copied = step), say(quote("copied")), true;
   if (key === "v" && copied) return send("copy", { step: copied, at: step ? `after:${step}` : "head::" }), true;
   if (key === "delete" && step) return send("remove", { step }), true;
   return false;
@@ -205,74 +174,7 @@ document.addEventListener("dragend", () => {
   for (const one of document.querySelectorAll(".is-dragged, .is-target")) one.classList.remove("is-dragged", "is-target");
 });
 
-// --------------------------------------------------------------------------------- what comes back from the server
-document.addEventListener("htmx:beforeSwap", (event) => {
-  if (event.detail.xhr.status === 409) event.detail.shouldSwap = true;
-});
-
-document.addEventListener("htmx:afterSettle", () => {
-  for (const field of document.querySelectorAll("form input[name=revision]")) {
-    if (!field.closest("#conflict")) field.value = revision();
-  }
-  const faults = document.querySelectorAll("#field-faults li");
-  for (const field of document.querySelectorAll("#fields [data-field]")) show(field, "");
-  for (const fault of faults) {
-    const field = place(fault.dataset.for);
-    if (field) show(field, fault.textContent);
-  }
-  mark(document.querySelector("#fields [name=step]").value || "-");
-});
-
-function place(name) {
-  for (let path = name; path; path = path.slice(0, Math.max(0, path.lastIndexOf(".")))) {
-    const field = document.querySelector(`#fields [data-field="${CSS.escape(path)}"]`);
-    if (field) return field;
-  }
-  return null;
-}
-
-function show(field, text) {
-  const said = field.querySelector(":scope > .fault");
-  if (!said) return;
-  field.classList.toggle("has-fault", Boolean(text));
-  said.hidden = !text;
-  said.querySelector("span").textContent = text;
-  const input = field.querySelector("[id^=f-]:is(input, select, textarea)");
-  if (input) text ? input.setAttribute("aria-invalid", "true") : input.removeAttribute("aria-invalid");
-}
-
-// ----------------------------------------------------------------- when the session or the connection is gone
-function keep(detail) {
-  const { path, verb } = detail.requestConfig;
-  if (verb !== "post" || !path.startsWith(base)) return false;
-  const given = detail.requestConfig.formData;
-  const values = Object.fromEntries([...given].filter(([name]) => name !== "csrf_token"));
-  sessionStorage.setItem(LOST, JSON.stringify({ path: path.slice(base.length + 1), values }));
-  return true;
-}
-
-document.addEventListener("htmx:beforeOnLoad", (event) => {
-  if (event.detail.xhr.status !== 401) return;
-  if (!keep(event.detail)) return;
-  event.preventDefault();
-  document.getElementById("signed-out").showModal();
-});
-
-document.addEventListener("htmx:sendError", (event) => {
-  if (keep(event.detail)) say(document.getElementById("jb-toast").dataset.lost);
-});
-
-function again() {
-  const lost = sessionStorage.getItem(LOST);
-  if (!lost || !may) return;
-  sessionStorage.removeItem(LOST);
-  const { path, values } = JSON.parse(lost);
-  send(path, values).then(() => say(document.getElementById("jb-toast").dataset.back));
-}
-
-addEventListener("online", again);
-addEventListener("load", again);
-setInterval(() => navigator.onLine && sessionStorage.getItem(LOST) && !document.querySelector("dialog[open]") && again(), 5000);
+document.addEventListener("htmx:afterSettle", () => mark(document.querySelector("#fields [name=step]").value || "-"));
 
 // Figures come by themselves; whoever edits or drags is left in peace.
 setInterval(() => {
