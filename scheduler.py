@@ -42,6 +42,7 @@ from campaigns import (
 from campaigns.audiences import conversions as ad_orders
 from campaigns.audiences import syncing
 from campaigns.evidence import winners
+from campaigns.insights import due
 from campaigns.sending import Sending
 from foundation import jobs, logs
 from foundation.config import Config
@@ -96,6 +97,7 @@ def timetable(parts: Parts) -> list[Job]:
         Job("slates", every(60), lambda now: results.meet(db, now=now)),
         Job("rehearse", every(2), lambda now: dry_runs.run_due(db, now=now)),
         Job("figures", every(30), lambda now: figures.refresh(db, now=now)),
+        Job("insights", every(30), lambda now: due.refresh(db, now=now)),
         Job("pressure", every(1800), lambda now: figures.press(db, now=now)),
         Job("train", nightly(hour=3, minute=10), lambda now: apart("train")),
         Job("train-asked", every(3), lambda now: train_if_asked(parts)),

@@ -1,6 +1,6 @@
 """How money, numbers, shares and times are shown in templates: in the reader's language and on the reader's clock."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from flask import Flask
@@ -21,12 +21,24 @@ def register(app: Flask) -> None:
         ago=ago,
         capital=capital,
         typeset=typeset,
+        short_money=short_money,
+        day_name=day_name,
     )
 
 
 def money(minor: int | None, currency: str | None = None) -> str:
     """Minor units as an amount: `123450` → `1 234,50 €`."""
     return format.money(minor or 0, currency, i18n.locale())
+
+
+def short_money(minor: float, currency: str | None = None) -> str:
+    """Minor units where there is little room: whole units, thousands as `k`."""
+    return format.short_money(round(minor), currency, i18n.locale())
+
+
+def day_name(value: date) -> str:
+    """A day of the calendar, which is the same on every clock."""
+    return format.date(value, i18n.locale())
 
 
 def number(value: float | None, digits: int = 0) -> str:

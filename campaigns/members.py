@@ -39,6 +39,14 @@ def sizes_since(conn: sa.Connection, segment_id: int, *, since: date) -> list[tu
     return [(row.day, row.size) for row in conn.execute(query.order_by(sizes.c.day))]
 
 
+def shared(conn: sa.Connection, one: int, other: int) -> int:
+    """How many customers are in both segments."""
+    theirs = members.alias("theirs")
+    both = sa.and_(theirs.c.customer_id == members.c.customer_id, theirs.c.segment_id == other)
+    query = sa.select(sa.func.count()).select_from(members.join(theirs, both)).where(members.c.segment_id == one)
+    return conn.scalar(query) or 0
+
+
 def grown(conn: sa.Connection, *, since: date) -> dict[int, int]:
     """By how many each segment grew since a day, by its id; those without a size of then are missing."""
     first = sa.select(sa.func.min(sizes.c.day)).where(sizes.c.segment_id == kept.c.id, sizes.c.day >= since)

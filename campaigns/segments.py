@@ -141,6 +141,20 @@ def used_by(conn: sa.Connection, name: str) -> list[str]:
     return list(conn.scalars(sa.text(_USED_BY), {"name": name}))
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Something that names a segment: another segment, a campaign, or an audience of an ad platform."""
+
+    kind: str
+    name: str
+    title: str
+
+
+def uses(conn: sa.Connection, name: str) -> list[Use]:
+    """What names a segment, as it stands now; a campaign that is over or cancelled no longer does."""
+    return [Use(row.kind, row.name, row.title) for row in conn.execute(sa.text(_USES), {"name": name})]
+
+
 _NAMING = (
     """'$.** ? (@.type == "segment" && @.name == $n || @.segment == $n)', """
     "jsonb_build_object('n', CAST(:name AS text))"
@@ -150,6 +164,17 @@ SELECT title FROM segments WHERE name <> :name AND jsonb_path_exists(rule, {_NAM
 UNION ALL
 SELECT name FROM campaigns JOIN campaign_versions ON campaign_id = id AND campaign_versions.version = campaigns.version
 WHERE state <> 'cancelled' AND jsonb_path_exists(definition, {_NAMING})
+"""
+
+
+_USES = f"""
+SELECT 'segment' AS kind, name, title FROM segments
+WHERE name <> :name AND jsonb_path_exists(rule, {_NAMING})
+UNION ALL
+SELECT 'campaign', name, coalesce(nullif(definition ->> 'title', ''), name)
+FROM campaigns JOIN campaign_versions ON campaign_id = id AND campaign_versions.version = campaigns.version
+WHERE state NOT IN ('cancelled', 'done') AND jsonb_path_exists(definition, {_NAMING})
+ORDER BY 1, 3
 """
 
 

@@ -509,6 +509,15 @@ campaign_figures = sa.Table(
     comment="What lists and journeys show of a campaign, counted by a job and not by whoever looks",
 )
 
+insights = sa.Table(
+    "insights",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("figures", Json, nullable=False, comment="see campaigns/insights"),
+    sa.Column("at", Time, nullable=False),
+    comment="What is told of the whole house, counted by a job and not by whoever looks",
+)
+
 campaign_dry_runs = sa.Table(
     "campaign_dry_runs",
     metadata,

@@ -39,15 +39,21 @@ def page(
     *,
     before: Position | None = None,
     kinds: Collection[str] = (),
+    names: Collection[str] = (),
     limit: int = 50,
 ) -> list[Moment]:
-    """What happened, newest first. The same moment is ordered by kind and id, so no page repeats or leaves out."""
+    """What happened, newest first, of these kinds, of events those of these names alone. The same moment is ordered by
+    kind and id, so no page repeats or leaves out."""
     found = [
-        _some(conn, kind, select(customer_id), before=before, limit=limit)
+        _some(conn, kind, _only(select(customer_id), kind, names), before=before, limit=limit)
         for kind, select in _KINDS.items()
         if not kinds or kind in kinds
     ]
     return list(islice(heapq.merge(*found, key=lambda moment: moment.place, reverse=True), limit))
+
+
+def _only(select: Select, kind: str, names: Collection[str]) -> Select:
+    return select.where(events.c.name.in_(names)) if names and kind == "event" else select
 
 
 def _some(conn: sa.Connection, kind: str, select: Select, *, before: Position | None, limit: int) -> list[Moment]:

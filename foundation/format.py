@@ -29,6 +29,7 @@ _DATES = {
     "full": "EEEE d MMMM y",
     "weekday": "EEEE",
     "weekday_long": "EEEE d MMMM",
+    "weekday_day": "EEE d MMM",
 }
 
 
@@ -40,6 +41,18 @@ def money(minor: int, currency: str | None, locale: str) -> str:
     amount = Decimal(abs(minor)).scaleb(-exponent)
     text = numbers.format_currency(amount, code, locale=_locale(locale))
     return _signed(_spaced(text, locale), negative=minor < 0)
+
+
+def short_money(minor: int, currency: str | None, locale: str) -> str:
+    """`12345678, EUR` → `123 k€` or `€123k`: for the axis of a chart."""
+    code = currency or "EUR"
+    amount = abs(minor) / 10 ** numbers.get_currency_precision(code)
+    sign = numbers.get_currency_symbol(code, locale=_locale(locale))
+    thousands = amount >= 10_000
+    text = number(round(amount / 1000) if thousands else round(amount), locale)
+    unit = "k" if thousands else ""
+    said = f"{text}{NARROW}{unit}{sign}" if locale.startswith("fr") else f"{sign}{text}{unit}"
+    return _signed(said, negative=minor < 0)
 
 
 @lru_cache(maxsize=16_384)
@@ -60,7 +73,7 @@ def percent(share: float | Decimal, locale: str, *, digits: int = 1) -> str:
 def date(value: Date | datetime, locale: str, *, style: str = "short", zone: tzinfo | None = None) -> str:
     """A day: short `21 nov.`, medium `21 nov. 2026`, long `21 novembre 2026`, full `samedi 21 novembre 2026`.
 
-    `weekday` is `samedi`; `weekday_long` is `samedi 21 novembre`.
+    `weekday` is `samedi`; `weekday_long` is `samedi 21 novembre`, `weekday_day` `sam. 21 nov.`.
     """
     return _day(value.astimezone(zone).date() if isinstance(value, datetime) else value, locale, style)
 

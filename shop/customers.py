@@ -361,43 +361,6 @@ def record(conn: sa.Connection, customer_id: int) -> Record:
     return Record(get_many(conn, [now])[now], database.read(conn, held, Identity), merging.of_customer(conn, now))
 
 
-def search(conn: sa.Connection, text: str, *, limit: int, after: int | None = None) -> Sequence[Customer]:
-    """Customers whose id, address, phone or name (first, last, or both) begins with `text`, newest first, from below
-    id `after`."""
-    query = sa.select(customers).where(customers.c.merged_into.is_(None))
-    if after is not None:
-        query = query.where(customers.c.id < after)
-    word = text.replace("\0", "").strip().lower()
-    if word:
-        prefix = _prefix(word)
-        held = sa.select(identities.c.customer_id).where(identities.c.value == text.strip())
-        query = query.where(
-            sa.or_(
-                sa.func.lower(customers.c.email).like(prefix),
-                sa.func.lower(customers.c.last_name).like(prefix),
-                sa.func.lower(customers.c.first_name).like(prefix),
-                *_full_name(word),
-                customers.c.user_id == text.strip(),
-                customers.c.id.in_(held),
-            )
-        )
-    return database.read(conn, query.order_by(customers.c.id.desc()).limit(limit), Customer)
-
-
-def _full_name(word: str) -> list[sa.ColumnElement[bool]]:
-    """`paul leroy` or `leroy paul`, the second of them perhaps not yet typed to its end."""
-    one, _, other = word.partition(" ")
-    if not other.strip():
-        return []
-    first, last = sa.func.lower(customers.c.first_name), sa.func.lower(customers.c.last_name)
-    begun = _prefix(other.strip())
-    return [(first == one) & last.like(begun), (last == one) & first.like(begun)]
-
-
-def _prefix(word: str) -> str:
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-
-
 @dataclass(frozen=True, slots=True)
 class Hub:
     """A handle too many customers gave, so that it says nothing of who is meant."""

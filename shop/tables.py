@@ -40,6 +40,14 @@ sources = sa.Table(
 )
 
 # ---------------------------------------------------------------------------------------------------- who
+_ACCENTS, _PLAIN = "àâäáãåçéèêëíìîïñóòôöõøúùûüýÿ", "aaaaaaceeeeiiiinoooooouuuuyy"
+_BOTH = "lower(coalesce({}, '') || ' ' || coalesce({}, ''))"
+_NAME = f"replace(replace(translate({_BOTH}, '{{}}', '{{}}'), 'œ', 'oe'), 'æ', 'ae')"
+BY_FAMILY_NAME = f'({_NAME.format("last_name", "first_name", _ACCENTS, _PLAIN)} COLLATE "C")'
+"""`leroy paul`, without capitals and accents: what a search by name walks along."""
+BY_GIVEN_NAME = f'({_NAME.format("first_name", "last_name", _ACCENTS, _PLAIN)} COLLATE "C")'
+NAMED = "merged_into IS NULL AND (last_name IS NOT NULL OR first_name IS NOT NULL)"
+
 customers = sa.Table(
     "customers",
     metadata,
@@ -57,8 +65,8 @@ customers = sa.Table(
     sa.Column("created_at", Time, nullable=False),
     sa.Column("updated_at", Time, nullable=False),
     sa.Index("customers_user_id_key", "user_id", unique=True, postgresql_where=sa.text("user_id IS NOT NULL")),
-    sa.Index("customers_email_idx", sa.text("lower(email) text_pattern_ops")),
-    sa.Index("customers_name_idx", sa.text("lower(last_name) text_pattern_ops")),
+    sa.Index("customers_family_name_idx", sa.text(BY_FAMILY_NAME), "id", postgresql_where=sa.text(NAMED)),
+    sa.Index("customers_given_name_idx", sa.text(BY_GIVEN_NAME), "id", postgresql_where=sa.text(NAMED)),
     sa.Index("customers_merged_into_idx", "merged_into", postgresql_where=sa.text("merged_into IS NOT NULL")),
 )
 
@@ -72,6 +80,12 @@ identities = sa.Table(
     sa.Column("first_seen_at", Time, nullable=False),
     sa.Column("quarantined_at", Time, comment="claimed by too many people to say who is meant"),
     sa.Index("identities_customer_id_idx", "customer_id"),
+    sa.Index(
+        "identities_value_idx",
+        sa.text('value COLLATE "C"'),
+        "customer_id",
+        postgresql_where=sa.text("kind IN ('user_id', 'email', 'phone', 'card')"),
+    ),
     comment="One handle of one customer",
 )
 

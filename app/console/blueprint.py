@@ -26,6 +26,7 @@ from app.console import (
     goods,
     health,
     imports,
+    insights,
     launches,
     mailbox,
     messages,
@@ -44,6 +45,7 @@ from app.console import (
     session,
     settings,
     sources,
+    store,
     styleguide,
     team,
     webhooks,
@@ -53,6 +55,7 @@ from foundation.errors import Conflict, Invalid, NotFound
 log = logging.getLogger(__name__)
 
 ROOMS = (
+    *(insights, store),
     *(audiences, webhooks),
     *(session, overview, customers, segments, campaigns, messages, mailbox, sources, promotions, health),
     *(channels, onsite, imports, goods, first_steps),

@@ -269,7 +269,7 @@ def _days(
             if left := counted.get(day.at.isoformat(), 0):
                 days[number].left.append((plan, left))
             elif day.at > today and plan.state == "sending" and plan.definition.entry.type != "schedule":
-                days[number].expected += _usual(counted, today)
+                days[number].expected += usual(counted, today)
     until = datetime(end.year, end.month, 1, tzinfo=ZoneInfo(zone))
     for moment in upcoming.moments(found, zone=zone, now=now, until=until):
         local = moment.at.date()
@@ -278,7 +278,7 @@ def _days(
     return days
 
 
-def _usual(counted: Mapping[str, int], today: date) -> int:
+def usual(counted: Mapping[str, int], today: date) -> int:
     """Messages of a usual day: the mean of the last seven."""
     return round(sum(counted.get((today - timedelta(days=back)).isoformat(), 0) for back in range(1, 8)) / 7)
 

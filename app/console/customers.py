@@ -1,5 +1,7 @@
 """Customers: found as one types, and for each the whole line of what happened to them and why."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,18 +13,28 @@ from flask import Blueprint, Response, flash, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import filters, i18n, security
-from app.console import paging, predictions, report_words, roles, words
+from app.console import journeys, maps, paging, predictions, report_words, roles, words
 from app.parts import current_parts
-from campaigns import code_book, crediting, ledger, plans, policy, segments, timeline
+from campaigns import code_book, crediting, drafts, dry_runs, ledger, plans, policy, segments, timeline
+from campaigns.definitions import campaign as definitions
 from recommender import serving
 from recommender.predictions import expected
-from shop import baskets, carts, catalogue, consent, customers, orders, privacy
+from shop import baskets, carts, catalogue, consent, customers, finding, orders, privacy, stores
 from shop.vocabulary import CHANNELS, Name
 
 bp = Blueprint("customers", __name__, url_prefix="/customers")
 
-TABS = {"messages": ("message",), "events": ("event",), "codes": ("code",), "consents": ("consent",)}
+TABS = {
+    "messages": ("message",),
+    "orders": ("event", "code"),
+    "events": ("event",),
+    "codes": ("code",),
+    "consents": ("consent", "merge"),
+}
+BOUGHT = (Name.ORDER_COMPLETED, Name.ORDER_UPDATED, Name.ORDER_REFUNDED, Name.ORDER_CANCELLED)
 PAGE = 30
+REHEARSED = 30
+"""Days replayed to say what one person would get."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +46,21 @@ class Day:
 
 
 @bp.get("")
-@security.require_role(*roles.EVERYONE)
+@security.require_role(*roles.READ)
 def index() -> str:
-    """The list, narrowed as one types; htmx asks for the rows alone."""
-    text, key = request.args.get("q", "").strip(), paging.after(1)
-    after = int(key[0]) if key and key[0].isdecimal() else None
+    """Everyone, narrowed as one types; nothing is counted. htmx asks for the rows alone."""
+    text, key = request.args.get("q", "").strip(), paging.after(3)
+    after = (int(key[0]), key[1], int(key[2])) if key and key[0].isdecimal() and key[2].isdecimal() else None
     with current_parts().db.begin() as conn:
-        found = customers.search(conn, text, limit=paging.SIZE, after=after)
-        figures = customers.profiles_of(conn, [customer.id for customer in found])
-        known = customers.count(conn) if not text else None
-    page = "rows" if request.headers.get("HX-Target") == "found" else "index"
+        page = finding.search(conn, text, limit=paging.SIZE, after=after)
+        figures = customers.profiles_of(conn, [customer.id for customer in page.customers])
     return render_template(
-        f"console/customers/{page}.html", found=found, figures=figures, known=known, text=text, paging=paging
+        f"console/customers/{'rows' if request.headers.get('HX-Target') == 'found' else 'index'}.html",
+        found=page.customers,
+        figures=figures,
+        text=text,
+        older=paging.here(after=paging.cursor(*page.after)) if page.after else "",
+        newest=paging.newest(),
     )
 
 
@@ -55,7 +70,7 @@ def hits() -> str:
     """A few customers for a picker, as one types."""
     text = request.args.get("who", "").strip()
     with current_parts().db.begin() as conn:
-        found = customers.search(conn, text, limit=8) if text else []
+        found = finding.search(conn, text, limit=8).customers if text else []
     return render_template("console/customers/hits.html", found=found, href=_picked)
 
 
@@ -66,7 +81,7 @@ def _picked(customer_id: int) -> str:
 
 
 @bp.get("/<int:customer_id>")
-@security.require_role(*roles.EVERYONE)
+@security.require_role(*roles.READ)
 def show(customer_id: int) -> str | BaseResponse:
     """One person: who they are, what they said yes to, what they have in hand, and everything that happened."""
     now, parts = datetime.now(UTC), current_parts()
@@ -92,12 +107,31 @@ def show(customer_id: int) -> str | BaseResponse:
 
 
 @bp.get("/<int:customer_id>/timeline")
-@security.require_role(*roles.EVERYONE)
+@security.require_role(*roles.READ)
 def older(customer_id: int) -> str:
     """The next stretch of the line of time, put where its button was."""
     with current_parts().db.begin() as conn:
         moments = _moments(conn, customer_id)
     return render_template("console/customers/days.html", words=words, **moments)
+
+
+@bp.post("/<int:customer_id>/rehearse")
+@security.require_role(*roles.READ)
+def rehearse(customer_id: int) -> BaseResponse:
+    """What a campaign, as it is written now, would have said to this person; a job works it out."""
+    user, name_ = security.current_user(), request.form.get("campaign", "")
+    with current_parts().db.begin() as conn:
+        plan = plans.get(conn, name_)
+        number = dry_runs.ask(
+            conn,
+            plan,
+            definitions.parse(drafts.of(conn, plan).definition),
+            days=REHEARSED,
+            customer_id=customers.record(conn, customer_id).customer.id,
+            by=user.email if user else "",
+            now=datetime.now(UTC),
+        )
+    return redirect(url_for("console.rehearsals.show", name=name_, run=number), code=303)
 
 
 @bp.get("/<int:customer_id>/export")
@@ -156,22 +190,49 @@ def _facts(conn: sa.Connection, customer_id: int) -> dict[str, Any]:
         "expected": expected.of_customers(conn, [customer_id]).get(customer_id),
         "unexpected": predictions.unexpected(conn, customer_id),
         "messages": len(ledger.page(conn, customer_id=customer_id, limit=100)),
+        "plans": [plan for plan in plans.every(conn) if plan.state in ("draft", "sending", "paused")],
+        **_where(conn, customer_id, bought),
     }
+
+
+def _where(conn: sa.Connection, customer_id: int, bought: Sequence[orders.Order]) -> dict[str, Any]:
+    """The shops she bought in, and a map of them around where she lives, if both are known."""
+    known = customers.get_many(conn, [customer_id])[customer_id]
+    visited = Counter(order.store_id for order in bought if order.store_id)
+    every = stores.list_all(conn)
+    shops = [(shop, visited[shop.store_id]) for shop in every if shop.store_id in visited]
+    return {"shops": sorted(shops, key=lambda one: -one[1]), "map": _map(known, every, visited)}
+
+
+def _map(known: customers.Customer, every: Sequence[stores.Store], visited: Counter[str]) -> maps.Map | None:
+    spots = [
+        maps.Spot(shop.name or shop.store_id, shop.latitude, shop.longitude, visited[shop.store_id])
+        for shop in every
+        if shop.latitude is not None and shop.longitude is not None
+    ]
+    return maps.draw(maps.home(known.traits), spots)
 
 
 def _moments(conn: sa.Connection, customer_id: int) -> dict[str, Any]:
     tab = request.args.get("tab", "")
     key = paging.after(3)
     before = (at, key[1], key[2]) if key and (at := paging.moment(key[0])) else None
-    found = timeline.page(conn, customer_id, before=before, kinds=TABS.get(tab, ()), limit=PAGE)
+    names = BOUGHT if tab == "orders" else ()
+    found = timeline.page(conn, customer_id, before=before, kinds=TABS.get(tab, ()), names=names, limit=PAGE)
     full = len(found) == PAGE
     return {
         "days": _by_day(found),
         "credits": _credits(conn, found),
+        "entries": _entries(conn) if any(one.kind == "message" for one in found) else {},
         "tab": tab if tab in TABS else "",
         "next": paging.cursor(found[-1].at.isoformat(), *found[-1].place[1:]) if full else "",
         "customer_id": customer_id,
     }
+
+
+def _entries(conn: sa.Connection) -> dict[str, str]:
+    """How customers come into each campaign, in a sentence."""
+    return {plan.name: journeys.entry(plan.definition.entry) for plan in plans.every(conn)}
 
 
 def _credits(conn: sa.Connection, moments: list[timeline.Moment]) -> dict[str, str]:

@@ -40,6 +40,7 @@ NAVIGATION = (
     (
         ("overview.index", "house", N_("Home")),
         ("customers.index", "users", N_("Customers")),
+        ("store.index", "store", N_("At the counter")),
         ("segments.index", "blend", N_("Segments")),
         ("campaigns.index", "route", N_("Campaigns")),
         ("messages.index", "mail", N_("Messages")),
@@ -60,6 +61,7 @@ NAVIGATION = (
     ),
 )
 INSIDE = {
+    "reports": ("insights",),
     "model": ("placements", "rules"),
     "campaigns": ("builder", "editor", "looks", "launches", "campaign_list", "rehearsals"),
     "settings": ("team", "changes", "backups", "domain"),
@@ -67,7 +69,7 @@ INSIDE = {
 }
 """Rooms that are entered by another's entry."""
 
-FOR_STORES = ("customers.index", "promotions.index")
+FOR_STORES = ("store.index", "promotions.index")
 
 
 def context() -> dict[str, Any]:

@@ -17,7 +17,7 @@ from foundation.errors import Invalid
 from recommender import merchandising, placements, rules, serving
 from recommender.rules import Rule
 from recommender.slate import SlateItem
-from shop import catalogue, customers
+from shop import catalogue, finding
 
 bp = Blueprint("rules", __name__, url_prefix="/rules")
 
@@ -227,7 +227,7 @@ def _tried(conn: sa.Connection, rule_id: int | None, rule: Rule) -> Tried:
     placement = placements.known(merchandising.every_placement(conn), request.form.get("try_at") or "home")
     placement = replace(placement, explore=0.0)  # by lot, it would change more than the rule does
     text = request.form.get("who", "").strip()
-    person = next(iter(customers.search(conn, text, limit=1)), None) if text else None
+    person = next(iter(finding.search(conn, text, limit=1).customers), None) if text else None
     asked = serving.Request(placement.name, customer_id=person.id if person else None, n=SHOWN, locale=i18n.locale())
     slates = [
         current_parts().recommender.preview(conn, asked, rules=tried, placement=placement, now=datetime.now(UTC)).items

@@ -395,6 +395,17 @@ MONEY = frozenset(
 """Kinds of rule, with what they measure, whose value is an amount."""
 
 
+ASKS = {
+    ("trait", "value"): "trait",
+    ("event", "property"): "property",
+    **{(kind.type, field.name): field.name for kind in KINDS for field in kind.fields if field.kind == "list"},
+    ("message", "campaign"): "campaign",
+    ("code", "offer"): "offer",
+    ("distance", "store"): "stores",
+}
+"""What the shop's own data can offer for a field, by kind of rule and field."""
+
+
 def is_money(rule: Mapping[str, Any]) -> bool:
     """Whether the value of a rule is an amount."""
     return (rule.get("type"), rule.get("measure") or rule.get("name")) in MONEY

@@ -13,12 +13,13 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import i18n, security
-from app.console import charts, roles, segment_fields, segment_forms, segment_words, sentences, words
 from app.console import customers as customer_pages
+from app.console import roles, segment_fields, segment_forms, segment_words, sentences, time_charts, venn, words
 from app.parts import current_parts
-from campaigns import members, segment_explain, segment_lists, segment_preview, segments
+from campaigns import known_values, members, segment_explain, segment_lists, segment_preview, segments
 from campaigns.definitions import conditions
 from campaigns.definitions.conditions import Condition
+from campaigns.insights import house
 from foundation.errors import Fault, Invalid
 from shop import customers
 
@@ -50,7 +51,7 @@ def index() -> str:
     with current_parts().db.begin() as conn:
         kept = segments.every(conn)
         grown = members.grown(conn, since=_month_ago())
-        total = customers.count(conn)
+        total = house.customers_known(conn)
     return render_template("console/segments/index.html", kept=kept, grown=grown, total=total)
 
 
@@ -69,7 +70,7 @@ def show(name: str) -> str:
         kept = segments.get(conn, name)
         shown = members.some(conn, kept.id, limit=segment_preview.SHOWN)
         people = tuple(customers.get_many(conn, shown).values())
-        total = customers.count(conn)
+        total = house.customers_known(conn)
     rule = conditions.dump(kept.rule) if kept.rule else dict(segment_forms.EMPTY)
     counted = segment_preview.Counted(kept.size, True, tuple(shown), None) if kept.size is not None else None
     return _editor(Draft(kept.name, kept.title, _grouped(rule), {}, counted, {}, people, total), kept)
@@ -98,6 +99,53 @@ def save() -> BaseResponse | tuple[str, int]:
         return _editor(_with_faults(written, error.faults), None), 422
     flash(i18n.gettext("Saved. Its members are found within seconds."))
     return redirect(url_for(".show", name=written.name), code=303)
+
+
+@bp.get("/values")
+@security.require_role(*roles.READ)
+def values() -> str:
+    """What could stand in a field, from the shop's own data, as options; of a list, after what it holds already."""
+    typed = next((text for key, text in request.args.items() if key.startswith(segment_forms.ROOT)), "")[:200]
+    kept, _, begun = typed.rpartition(",") if request.args.get("of") in LISTS else ("", "", typed)
+    with current_parts().db.begin() as conn:
+        found = _offered(conn, request.args.get("of", ""), request.args.get("name", ""), begun.strip())
+    before = f"{kept.strip()}, " if kept.strip() else ""
+    return render_template("console/segments/values.html", found=[(before + value, said) for value, said in found])
+
+
+LISTS = ("categories", "brands", "products", "stores")
+
+
+def _offered(conn: sa.Connection, of: str, name: str, begun: str) -> list[tuple[str, str]]:
+    """Values with what is said beside each."""
+    match of:
+        case "stores":
+            return known_values.shops(conn)
+        case "categories" | "brands" | "products":
+            found = known_values.goods(conn, of, begun)
+        case "trait":
+            found = known_values.trait_values(conn, name, begun)
+        case "property":
+            found = known_values.properties(conn, name)
+        case "campaign":
+            found = known_values.campaign_names(conn)
+        case "offer":
+            found = known_values.offer_names(conn)
+        case _:
+            found = []
+    return [(value, "") for value in found]
+
+
+@bp.get("/<name>/overlap")
+@security.require_role(*roles.READ)
+def overlap(name: str) -> str:
+    """This segment and another as two circles; counted when somebody asks."""
+    with current_parts().db.begin() as conn:
+        one = segments.get(conn, name)
+        other = segments.find(conn, request.args.get("with", ""))
+        both = members.shared(conn, one.id, other.id) if other else 0
+    drawn = venn.draw(one.size or 0, other.size or 0, both) if other else None
+    return render_template("console/segments/overlap.html", one=one, other=other, both=both, venn=drawn)
 
 
 @bp.post("/lists")
@@ -161,7 +209,7 @@ def _counted(draft: Draft) -> Draft:
         rule = conditions.parse(draft.rule)
         with db.begin() as conn:
             faults = segments.check(conn, rule, name=draft.name or None)
-            total = customers.count(conn)
+            total = house.customers_known(conn)
     except Invalid as error:
         return _with_faults(draft, error.faults)
     if faults:
@@ -196,6 +244,7 @@ def _editor(draft: Draft, kept: segments.Segment | None) -> str:
     chosen = request.args.get("customer", type=int)
     with current_parts().db.begin() as conn:
         asides = {"why": _why(conn, kept, chosen), **_about(conn, kept)}
+        asides |= {"known_traits": known_values.traits(conn), "known_events": known_values.event_names(conn)}
     return render_template("console/segments/edit.html", kept=kept, **_context(draft), **asides)
 
 
@@ -206,6 +255,7 @@ def _context(draft: Draft) -> dict[str, Any]:
         "draft": draft,
         "kinds": segment_fields.KINDS,
         "names": names,
+        "asks": segment_fields.ASKS,
         "forms": segment_forms,
         "fields": segment_fields,
         "said": segment_words,
@@ -216,10 +266,15 @@ def _context(draft: Draft) -> dict[str, Any]:
 def _about(conn: sa.Connection, kept: segments.Segment | None) -> dict[str, Any]:
     """What is told of a segment that is kept: its sizes of thirty days, and who uses it."""
     if kept is None:
-        return {"sizes": [], "spark": "", "used_by": []}
+        return {"sizes": [], "grown": None, "used_by": [], "others": []}
     sizes = members.sizes_since(conn, kept.id, since=_month_ago())
-    points = charts.spark([size for _, size in sizes], width=350, height=96) if len(sizes) > 1 else ""
-    return {"sizes": sizes, "spark": points, "used_by": segments.used_by(conn, kept.name)}
+    line = time_charts.Series(i18n.gettext("Customers"), "c1", [size for _, size in sizes])
+    return {
+        "sizes": sizes,
+        "grown": time_charts.draw([day for day, _ in sizes], [line]),
+        "used_by": segments.uses(conn, kept.name),
+        "others": [one for one in segments.every(conn) if one.id != kept.id and one.size],
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from app.demo import baskets, checkout, pages, sales
 from app.demo.baskets import Basket
 from campaigns import code_book, codes
 from foundation.errors import Conflict
-from shop import consent, customers, stores
+from shop import consent, customers, finding, stores
 from shop.baskets import Cart
 from shop.customers import Customer
 from shop.tables import order_lines, orders
@@ -63,7 +63,7 @@ def till() -> str:
         code, holder = _code(conn, request.args.get("code") or asked)
         standing = _standing(conn, _customer_id(request.args.get("customer")) or holder, now=now)
         receipt = _receipt(conn, standing, code or (asked if _looks_like_code(asked) else None), now=now)
-        found = [] if standing or receipt.code or not asked else customers.search(conn, asked, limit=MOST_FOUND)
+        found = [] if standing or receipt.code or not asked else finding.search(conn, asked, limit=MOST_FOUND).customers
         show = _to_show(conn, standing, now=now)
         here = _here(conn, receipt)
     return render_template(

@@ -26,6 +26,11 @@ PAGES = (
     "/console/messages",
     "/console/mailbox",
     "/console/mailbox/list",
+    "/console/store",
+    "/console/insights/channels",
+    "/console/insights/paths",
+    "/console/insights/retention",
+    "/console/insights/stages",
     "/console/sources",
     "/console/sources/rates",
     "/console/model",
@@ -75,12 +80,16 @@ def test_every_view_names_its_role(web: Flask) -> None:
     assert [name for name, view in console.items() if not hasattr(view, "roles")] == []
 
 
-def test_a_shop_assistant_sees_customers_and_codes_only(enter: Callable[[str], FlaskClient], day: Day) -> None:
+def test_a_shop_assistant_sees_the_counter_and_codes_and_no_list_of_customers(
+    enter: Callable[[str], FlaskClient], day: Day
+) -> None:
     assistant = enter("store")
-    assert assistant.get("/console/").headers["Location"] == "/console/customers"
-    assert assistant.get(f"/console/customers/{day.camille}").status_code == 200
+    assert assistant.get("/console/").headers["Location"] == "/console/store"
     assert assistant.get("/console/promotions").status_code == 200
-    assert assistant.get("/console/campaigns").status_code == 403
+    for path in ("customers", "customers?q=a", f"customers/{day.camille}", "customers/hits?who=a", "campaigns", "live"):
+        assert assistant.get(f"/console/{path}").status_code == 403, path
+    page = assistant.get("/console/store").text
+    assert "/console/customers" not in page
 
 
 def test_an_analyst_reads_and_changes_nothing(enter: Callable[[str], FlaskClient], day: Day) -> None:

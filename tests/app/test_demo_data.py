@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from app.demo import invented, purchases
 from foundation.database import Database
-from shop import catalogue, consent, customers, imports, stores
+from shop import catalogue, consent, finding, imports, stores
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 
@@ -47,7 +47,7 @@ def test_everything_but_the_orders_is_imported_without_a_refusal(db: Database, f
         )
         assert banana.url == f"http://shop.example/demo/product/{banana.product_id}"
         assert len(stores.list_all(conn)) == 457
-        people = customers.search(conn, "", limit=3000)
+        people = finding.search(conn, "", limit=3000).customers
         said = consent.states(conn, [person.id for person in people], channel="email")
         granted = sum(state == consent.State.GRANTED for state in said.values())
     assert len(people) == 2469

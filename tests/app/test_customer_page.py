@@ -1,0 +1,60 @@
+"""One customer: where she is, what a campaign would say to her, her orders alone; nothing of hers is carried out."""
+
+from html import unescape
+
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+
+from app import parts
+from app.console import maps
+from shop import stores
+from tests.app import console_world
+from tests.app.console_world import CAMPAIGN, NOW, post
+
+LYON, PARIS = (45.764, 4.836), (48.857, 2.352)
+
+
+def test_where_she_lives_and_buys_is_drawn_without_any_other_host(ines: FlaskClient, installation: parts.Parts) -> None:
+    day = console_world.live(installation)
+    with installation.db.begin() as conn:
+        places = [("lyon", "Lyon <i>", LYON), ("paris", "Paris", PARIS)]
+        rows = [{"store_id": id_, "name": name, "latitude": at[0], "longitude": at[1]} for id_, name, at in places]
+        stores.put(conn, rows, now=NOW)
+        hers = """UPDATE customers SET traits = traits || '{"latitude": 45.7, "longitude": 4.8}' WHERE id = :id"""
+        conn.execute(sa.text(hers), {"id": day.camille})
+        conn.execute(sa.text("UPDATE orders SET store_id = 'paris' WHERE customer_id = :id"), {"id": day.camille})
+    raw = ines.get(f"/console/customers/{day.camille}").text
+    page = unescape(raw)
+    assert "Nearest shop: Lyon <i>, 7.6 km away" in page and "Lyon <i>" not in raw
+    assert 'class="map-hers"' in page and "1 of her last orders" in page
+
+
+def test_a_place_nobody_knows_is_no_map() -> None:
+    assert maps.draw(None, [maps.Spot("Lyon", *LYON)]) is None
+    assert maps.home({"latitude": "45", "longitude": 4}) is None
+    assert maps.home({"address": {"latitude": 45, "longitude": 4}}) == (45.0, 4.0)
+    assert maps.home({"latitude": 450, "longitude": 4}) is None
+
+
+def test_distances_are_those_of_the_great_circle() -> None:
+    assert 391 < maps.distance(LYON, PARIS) < 393
+
+
+def test_what_a_campaign_would_say_to_her_is_asked_of_a_job(ines: FlaskClient, installation: parts.Parts) -> None:
+    day = console_world.live(installation)
+    page = f"/console/customers/{day.paul}"
+    assert "What would Paul Delmas get?" in unescape(ines.get(page).text)
+    asked = post(ines, f"{page}/rehearse", {"campaign": CAMPAIGN}, on=page)
+    assert asked.status_code == 303 and f"/campaigns/{CAMPAIGN}/dry-run?run=" in asked.headers["Location"]
+    with installation.db.begin() as conn:
+        runs = conn.execute(sa.text("SELECT customer_id, state FROM campaign_dry_runs")).all()
+    assert [tuple(row) for row in runs] == [(day.paul, "asked")]
+    assert post(ines, f"{page}/rehearse", {"campaign": "nothing"}, on=page).status_code == 404
+
+
+def test_orders_and_returns_can_be_read_alone(ines: FlaskClient, installation: parts.Parts) -> None:
+    day = console_world.live(installation)
+    page = unescape(ines.get(f"/console/customers/{day.camille}?tab=orders").text)
+    assert "Order W-1" in page and "Clicked" not in page.split('class="timeline"')[1].split("</ol>")[0]
+    messages = unescape(ines.get(f"/console/customers/{day.camille}?tab=messages").text)
+    assert "Why this person" in messages and "planned on" in messages

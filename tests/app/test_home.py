@@ -1,0 +1,126 @@
+"""The first page: what needs attention before all else, and figures that a job counted and nobody who looks."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from html import unescape
+
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+
+from app import parts
+from app.console import time_charts
+from campaigns import plans, tables
+from campaigns.insights import due, house, kept
+from foundation.intervals import Interval
+from tests.app import console_world
+from tests.app.console_world import CAMPAIGN, NOW
+
+
+def _home(client: FlaskClient) -> str:
+    return unescape(client.get("/console/").text)
+
+
+def test_an_empty_shop_is_told_so(ines: FlaskClient) -> None:
+    page = _home(ines)
+    assert "it will stand here within minutes" in page
+    assert "No message has been planned yet." in page
+    assert "Nothing leaves by itself" in page
+
+
+def test_what_is_grave_stands_first(ines: FlaskClient, installation: parts.Parts) -> None:
+    console_world.live(installation)
+    shut = {"provider": "smtp", "breaker": "open", "reason": "<b>refused</b>", "opened_at": NOW}
+    with installation.db.begin() as conn:
+        conn.execute(sa.insert(tables.provider_gates).values(shut))
+        plans.pause(conn, CAMPAIGN, now=NOW)
+    page = _home(ines)
+    titles = ["smtp is not spoken to for now", "is paused", "event was refused"]
+    assert [page.index(title) for title in titles] == sorted(page.index(title) for title in titles)
+    assert "<b>refused</b>" not in ines.get("/console/").text
+
+
+def test_a_pool_that_runs_out_asks_for_codes(ines: FlaskClient, installation: parts.Parts) -> None:
+    offer = {
+        "name": "noel",
+        "terms": {"name": "noel", "kind": "percentage", "value": 1000, "codes": "pool", "alert_below": 50},
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    with installation.db.begin() as conn:
+        known = {column.name for column in tables.offers.c}
+        conn.execute(sa.insert(tables.offers).values({key: value for key, value in offer.items() if key in known}))
+    page = _home(ines)
+    assert "The pool of “noel” is empty" in page and 'href="/console/promotions/noel"' in page
+
+
+def test_a_source_that_fell_silent_is_named(ines: FlaskClient, installation: parts.Parts) -> None:
+    with installation.db.begin() as conn:
+        silent = {
+            "name": "Till <Lyon>",
+            "channel": "store",
+            "created_at": NOW,
+            "last_event_at": NOW - timedelta(hours=5),
+        }
+        conn.execute(sa.text("INSERT INTO sources (name, channel, created_at, last_event_at)"
+                             " VALUES (:name, :channel, :created_at, :last_event_at)"), silent)  # fmt: skip
+    raw = ines.get("/console/").text
+    assert "Till &lt;Lyon&gt;” is silent" in raw and "Till <Lyon>" not in raw
+
+
+def test_figures_are_those_the_job_counted(ines: FlaskClient, installation: parts.Parts) -> None:
+    console_world.live(installation)
+    due.refresh(installation.db, now=NOW + timedelta(seconds=1))
+    page = _home(ines)
+    assert "The last click credits the campaigns with" in page and "not conclusive yet" in page
+    assert "All day" in page and "Basket relaunch" in page
+    with installation.db.begin() as conn:
+        known = house.read(conn)
+        assert known and known.total.accepted == 1 and known.orders == 1 and known.customers == 2
+
+
+def test_a_second_look_within_minutes_counts_nothing(installation: parts.Parts) -> None:
+    assert due.refresh(installation.db, now=NOW) == "house, channels counted"
+    assert due.refresh(installation.db, now=NOW + timedelta(minutes=1)) is None
+    assert due.refresh(installation.db, now=NOW + timedelta(minutes=6)) == "house counted"
+
+
+def test_what_holdouts_prove_is_drawn_with_its_interval(ines: FlaskClient, installation: parts.Parts) -> None:
+    due.refresh(installation.db, now=NOW)
+    with installation.db.begin() as conn:
+        found = kept.read(conn, "house")
+        assert found
+        figures = found[0] | {
+            "currency": "EUR",
+            "attributed": 900_000,
+            "orders": 90,
+            "caused": [100_000, 300_000, 500_000],
+            "told": 1,
+            "sums": {"email": {"accepted": 10, "not_sent": 0, "failed": 0, "uncertain": 0, "waiting": 0}},
+            "days": {
+                "2026-11-19": {"attributed": 100_000, "caused": None},
+                "2026-11-20": {"attributed": 500_000, "caused": [50_000, 200_000, 350_000]},
+            },
+        }
+        kept.keep(conn, "house", figures, now=NOW)
+    page = _home(ines)
+    assert "from €1,000.00 to €5,000.00, at 95%" in page
+    assert 'data-png="chart-earned"' in page and 'class="area c1"' in page
+    csv = ines.get("/console/insights/earned.csv").text.splitlines()
+    assert csv[1].startswith("2026-11-19,1000.0") and csv[2] == "2026-11-20,5000.0,2000.0,500.0,3500.0"
+
+
+def test_widths_are_added_whatever_the_overlap() -> None:
+    total = house.added([Interval(1, 2, 3), Interval(-4, 0, 4)])
+    assert total == Interval(-3, 2, 7) and house.added([]) is None
+
+
+def test_labels_at_the_ends_of_lines_never_cover_each_other() -> None:
+    days = [datetime(2026, 11, day, tzinfo=UTC).date() for day in (1, 2, 3)]
+    series = [time_charts.Series(name, "c1", [0, 1, value]) for name, value in (("one", 100), ("two", 99))]
+    drawn = time_charts.draw(days, series)
+    assert drawn and abs(drawn.lines[0].label - drawn.lines[1].label) >= 34
+    assert time_charts.draw(days[:1], series) is None
+
+
+def test_a_shop_assistant_is_led_to_the_counter(enter: Callable[[str], FlaskClient]) -> None:
+    assert enter("store").get("/console/").headers["Location"] == "/console/store"
