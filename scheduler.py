@@ -19,7 +19,7 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from app import pruning
+from app import doctor, pruning
 from app.parts import Parts, build
 from campaigns import (
     audit,
@@ -103,6 +103,7 @@ def timetable(parts: Parts) -> list[Job]:
         Job("train-asked", every(3), lambda now: train_if_asked(parts)),
         Job("prepare", every(600), lambda now: apart("prepare")),
         Job("predict", nightly(hour=3, minute=40), lambda now: apart("predict")),
+        Job("doctor", every(600), lambda now: examined(parts, now=now)),
         Job("prune", nightly(hour=4, minute=20), lambda now: pruning.prune(db, parts.config.var / "imports", now=now)),
     ]
 
@@ -142,6 +143,12 @@ def taken_in(db: Database) -> str | None:
     """A web server takes in what it receives; here, what one had received when it was ended."""
     events = inbox.drain(db)
     return f"{events} events" if events else None
+
+
+def examined(parts: Parts, *, now: datetime) -> str | None:
+    """What the doctor finds red, as the list before a launch reads it."""
+    red = [finding.subject for finding in doctor.look(parts, now=now) if not finding.good]
+    return f"red: {', '.join(red)}" if red else None
 
 
 def train_if_asked(parts: Parts) -> str | None:

@@ -242,7 +242,7 @@ def erase_customer(customer: str, yes: bool) -> None:
 @telling.told
 def check() -> None:
     """Check settings, database, scheduler, channel, keys and the sender's DNS: a line each; exit 1 if any is red."""
-    findings = [*doctor.examine(current_parts(), now=_now()), *doctor.published(current_parts().config)]
+    findings = doctor.look(current_parts(), now=_now())
     for finding in findings:
         mark, colour = ("ok  ", "green") if finding.good else ("FAIL", "red")
         click.echo(f"{click.style(mark, fg=colour)}  {finding.subject:<14} {finding.detail}")

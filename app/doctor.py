@@ -9,12 +9,22 @@ import sqlalchemy as sa
 
 from app import sending_domain, tables
 from app.parts import Parts
-from campaigns import audit, holding, offer_figures
+from campaigns import audit, findings, holding, offer_figures
 from campaigns.channels import dkim_signing, mime, smtp
 from foundation import jobs
 from foundation.config import Config
 
-Finding = sending_domain.Finding
+Finding = findings.Finding
+
+
+def look(parts: Parts, *, now: datetime) -> list[Finding]:
+    """Everything, the DNS too; kept for whoever launches a campaign. Asks name servers, so no transaction is open."""
+    found = [*examine(parts, now=now), *published(parts.config)]
+    if any(one.subject == "database" and not one.good for one in found):
+        return found
+    with parts.db.begin() as conn:
+        findings.keep(conn, found, now=now)
+    return found
 
 
 def examine(parts: Parts, *, now: datetime) -> list[Finding]:

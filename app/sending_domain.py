@@ -13,18 +13,11 @@ import dns.exception
 import dns.resolver
 import dns.reversename
 
+from campaigns.findings import Finding
+
 MOST_LOOKUPS = 10
 """Of one SPF record (RFC 7208, 4.6.4); with one more, receivers take it for broken."""
 SENDGRID_SELECTORS = ("s1", "s2")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing examined, whether it is as it must be, and what was found."""
-
-    subject: str
-    good: bool
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,19 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from campaigns import connections, drafts, dry_runs, notes, offer_forecast, offers, plans, policy, sms_text, tables
+from campaigns import (
+    connections,
+    drafts,
+    dry_runs,
+    findings,
+    notes,
+    offer_forecast,
+    offers,
+    plans,
+    policy,
+    sms_text,
+    tables,
+)
 from campaigns.definitions import content, edits, shapes, steps
 from campaigns.drafts import Draft
 from campaigns.dry_runs import DryRun
@@ -71,6 +83,7 @@ def readiness(conn: sa.Connection, plan: Plan, draft: Draft, *, sender: str, now
         *_weights(draft.definition, rules),
         *_offers(conn, draft.definition, mine, now=now),
         *_rules(draft.definition, rules),
+        *_found(conn, draft.definition, mine, now=now),
         _tried(mine),
         _tested(conn, plan.id),
         *_approval(mine, approval, rules),
@@ -89,11 +102,9 @@ def launch(
     if revision is not None and draft.revision != revision:
         raise drafts.Stale(draft)
     said = draft if revision is not None else _published(plan)
-    prevents = [
-        check.word for check in readiness(conn, plan, said, sender=sender, now=now).checks if check.state == "bad"
-    ]
-    if "faults" not in prevents and prevents:
-        raise Conflict("not_ready", f"{plan.name} cannot be launched yet: {', '.join(prevents)}")
+    bad = [check for check in readiness(conn, plan, said, sender=sender, now=now).checks if check.state == "bad"]
+    if bad and all(check.word != "faults" for check in bad):
+        raise Conflict("not_ready", f"{plan.name} cannot be launched yet: {', '.join(map(_why, bad))}")
     if revision is not None:
         plan = drafts.publish(conn, plan, revision=revision, now=now)
     if plan.state == "sending":
@@ -107,6 +118,12 @@ def approve_published(conn: sa.Connection, plan: Plan, *, by: str, now: datetime
     definition = _published(plan).definition
     ask(conn, plan, definition, by="flask campaign launch", now=now)
     approve(conn, plan, definition, by=by, now=now)
+
+
+def _why(check: Check) -> str:
+    """What prevents a launch; of what the doctor found, what to do."""
+    found = f"{check.values['subject']} ({check.values['found']})" if "found" in check.values else ""
+    return f"{check.word} {found}".rstrip()
 
 
 def _published(plan: Plan) -> Draft:
@@ -247,6 +264,21 @@ def _approval(run: DryRun | None, approval: Approval | None, rules: Policy) -> I
         values |= {"n": run.most_in_a_day, "by": approval.approved_by if approval else None}
         state = "ok" if approval and approval.approved_by else "bad"
         yield Check("approved" if state == "ok" else "approval_asked" if approval else "approval", state, values)
+
+
+def _found(conn: sa.Connection, definition: Mapping[str, Any], run: DryRun | None, *, now: datetime) -> Iterator[Check]:
+    """What the doctor found red: a bulk sender's launch waits until it is mended, a small one is warned."""
+    if not any(step.get("channel", "email") in ("email", "best") for _, step in _sends(definition)):
+        return
+    a_day = run.most_in_a_day if run and run.outcome is not None else None
+    for one in findings.harmful(conn, now=now):
+        told = {"subject": one.subject, "found": one.detail, "above": findings.BULK, "n": a_day or 0}
+        if a_day is None:
+            yield Check("red_unsized", "bad", told)
+        elif a_day > findings.BULK:
+            yield Check("red", "bad", told)
+        else:
+            yield Check("red_small", "warn", told)
 
 
 # ------------------------------------------------------------------------------------------------ approval

@@ -61,3 +61,13 @@ warm_days = sa.Table(
     sa.Column("sent", sa.Integer, nullable=False, server_default="0"),
     comment="How many mails a new sender may give to each group of mailbox hosts, and gave",
 )
+
+doctor_findings = sa.Table(
+    "doctor_findings",
+    metadata,
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("good", sa.Boolean, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("found_at", Time, nullable=False),
+    comment="What was last found of the installation and its sending domain",
+)

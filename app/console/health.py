@@ -6,30 +6,12 @@ from datetime import UTC, datetime
 from flask import Blueprint, render_template
 
 from app import doctor, i18n, security
-from app.console import roles, sentences, words
-from app.i18n import N_
+from app.console import finding_words, roles, sentences, words
 from app.parts import current_parts
-from campaigns import ledger
+from campaigns import findings, ledger
 from foundation import jobs
 
 bp = Blueprint("health", __name__, url_prefix="/health")
-
-SAID = {
-    "settings": (N_("The settings are sound"), N_("A setting is wrong")),
-    "database": (N_("The database answers"), N_("The database does not answer")),
-    "fsync": (N_("What is written reaches the disk"), N_("What is written may not reach the disk: nothing is sent")),
-    "synchronous_commit": (
-        N_("A commit is on disk before it is answered"),
-        N_("A commit may be lost in a crash: nothing is sent"),
-    ),
-    "scheduler": (N_("The scheduler is alive"), N_("The scheduler is silent: nothing is planned or sent")),
-    "recommender": (N_("The model that was published serves"), N_("The model that was published is damaged")),
-    "write keys": (N_("Sources have a key to send events with"), N_("No source can send events: there is no key")),
-    "e-mail": (N_("E-mail has a channel"), N_("E-mail has no channel")),
-    "sending": (N_("Nothing holds sending back"), N_("Everything is held: nothing is sent")),
-    "ledger": (N_("The ledger adds up"), N_("The ledger of a campaign does not add up")),
-    "sending domain": (N_("Mail comes from a name of the shop"), N_("Mail comes from a name nobody knows")),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +28,15 @@ class Check:
 def index() -> str:
     """One sentence, the checks, every job's last run."""
     now, parts = datetime.now(UTC), current_parts()
-    findings = doctor.examine(parts, now=now)
-    checks = [Check(one.good, _said(one), sentences.said(one.detail)) for one in findings]
+    found = doctor.examine(parts, now=now)
     with parts.db.begin() as conn:
+        asked = findings.last(conn, now=now)
         runs = jobs.last_runs(conn)
         closed = ledger.shut_gates(conn)
+    found += [one for one in asked if one.subject not in {mine.subject for mine in found}]
+    checks = [
+        Check(one.good, finding_words.said(one.subject, good=one.good), sentences.said(one.detail)) for one in found
+    ]
     failing = [run for run in runs if run.failed]
     config = parts.config
     settings = {
@@ -71,8 +57,3 @@ def index() -> str:
         words=words,
         now=now,
     )
-
-
-def _said(finding: doctor.Finding) -> str:
-    well, ill = SAID.get(finding.subject, (finding.subject, finding.subject))
-    return i18n.gettext(well if finding.good else ill)

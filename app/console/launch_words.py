@@ -1,9 +1,10 @@
 """What the list before launching says, and what was done to a draft, in the reader's language."""
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time
 
 from app import filters, i18n
-from app.console import journey_words
+from app.console import finding_words, journey_words
 from app.i18n import N_
 from campaigns.drafts import Draft
 from campaigns.launching import Check
@@ -35,6 +36,9 @@ SAID = {
     "dry_run_pending": N_("The dry run is being made"),
     "tested": N_("Test sent to %(to)s, %(at)s"),
     "tested_none": N_("No test sent to yourself"),
+    "red": N_("%(subject)s: to be mended before %(n)s messages leave in a day (%(above)s at most until then)"),
+    "red_unsized": N_("%(subject)s: to be mended above %(above)s messages in a day; a dry run says how many leave"),
+    "red_small": N_("%(subject)s: to be mended before the shop sends more than %(above)s messages in a day"),
     "size_unknown": N_("More than %(above)s messages in a day need a second yes: make a dry run first, to know"),
     "approval": N_("%(n)s messages in a day: a second person must approve, as for every campaign above %(above)s"),
     "approval_asked": N_("A second person was asked to approve: %(n)s messages in a day"),
@@ -69,17 +73,27 @@ def _shown(name: str, value: object) -> str:
         return format.time(datetime(2000, 1, 1, value.hour, value.minute, tzinfo=UTC), i18n.locale(), zone=UTC)
     if isinstance(value, datetime):
         return filters.moment(value)
-    if name == "expires":
-        return journey_words.lasting(value)
-    if name == "channel":
-        return journey_words.channel(str(value))
-    if name == "locale":
-        return str({"fr": i18n.gettext("French"), "en": i18n.gettext("English")}.get(str(value), value))
+    if name in _NAMED:
+        return str(_NAMED[name](str(value)))
     if name == "price":
         return filters.money(round(float(str(value)) * 100), "EUR")
+    if name == "subject":
+        return finding_words.said(str(value), good=False)
     if name == "percent":
         return f"{value:g}"
     return filters.number(value) if isinstance(value, int | float) else str(value)
+
+
+def _language(code: str) -> str:
+    return str({"fr": i18n.gettext("French"), "en": i18n.gettext("English")}.get(code, code))
+
+
+_NAMED: Mapping[str, Callable[[str], str]] = {
+    "expires": journey_words.lasting,
+    "channel": journey_words.channel,
+    "locale": _language,
+    "subject": lambda subject: finding_words.said(subject, good=False),
+}
 
 
 def edit_said(draft: Draft) -> str:

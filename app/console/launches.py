@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from app import i18n, security
+from app import doctor, i18n, security
 from app.console import customers as customer_pages
 from app.console import journey_words, launch_words, mails, roles, trials, words
 from app.i18n import N_
@@ -182,6 +182,16 @@ def launch(name: str) -> BaseResponse:
         except drafts.Stale as stale:
             raise Conflict("draft_changed", str(launch_words.edit_said(stale.now))) from None
     flash(i18n.gettext("It runs.") if started else i18n.gettext("Version %(n)s is published.", n=plan.version))
+    return redirect(url_for("console.builder.show", name=name), code=303)
+
+
+@bp.post("/edit/examine")
+@security.require_role(*roles.CHANGE)
+def examine(name: str) -> BaseResponse:
+    """Looks again at what the doctor found red, name servers too."""
+    red = [one for one in doctor.look(current_parts(), now=datetime.now(UTC)) if not one.good]
+    said = i18n.ngettext("%(n)s thing is still to be mended.", "%(n)s things are still to be mended.", len(red))
+    flash(said if red else i18n.gettext("Everything is in order."))
     return redirect(url_for("console.builder.show", name=name), code=303)
 
 

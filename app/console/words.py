@@ -169,6 +169,7 @@ JOB = {
     "train-asked": N_("Trains the recommender when someone asks for it"),
     "prepare": N_("Ranks ahead for customers who have left"),
     "predict": N_("Says what is expected of each customer, every night"),
+    "doctor": N_("Looks at the installation and the sending domain, as flask doctor does"),
     "prune": N_("Clears out what is no longer needed, every night"),
 }
 PURPOSES = {
