@@ -4,6 +4,7 @@ What is in doubt is bounded, nothing fails, nothing is sent twice, and everybody
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -136,7 +137,7 @@ def test_a_provider_that_hangs_keeps_its_sender_for_one_call_and_nobody_else(
     stuck = threading.Thread(target=messages.deliver_due, args=(shop, sending), kwargs={"now": due})
     stuck.start()
     while not host.asked:
-        pass
+        time.sleep(0.01)
     messages.deliver_due(shop, served, now=due)
     assert states(shop).count(("accepted", None)) == 24, "the other channel is served meanwhile"
     stuck.join()

@@ -24,18 +24,29 @@ LATER = 5
 """Orders after the last kill: only a report of a later message shows that reports still come."""
 
 
-def ordered(url: str, folder: Path, *, size: int, crew: int = 4, pause: float = 0.5, speed: float = 60.0) -> Murder:
-    """Random murder with reports, until nothing is in doubt any more, or two minutes are over."""
+def ordered(
+    url: str,
+    folder: Path,
+    *,
+    size: int,
+    crew: int = 4,
+    pause: float = 0.5,
+    most: int = 10**9,
+    speed: float = 60.0,
+) -> Murder:
+    """Random murder, at most `most` times, with reports, until nothing is in doubt any more or two minutes are over."""
     db, dice = Database(url), random.Random(1)
     with proofs.provider(folder, Faults(lost_answers=0.02, refused=0.02, broken=0.01), seed=1) as witness:
         setting = workers.setting_for(url, witness.port, folder, lease=2.0, tells=True, speed=speed)
         audience.prepare(db, size, now=setting.now(), purpose="transactional")
-        workers.enrol(setting)
+        workers.start(workers.enrol, setting).join()
         told, began, kills = _Told(witness), time.monotonic(), 0
         staff = [workers.start(workers.for_ever, setting) for _ in range(crew)]
         while workers.unfinished(db):
             time.sleep(pause * dice.uniform(0.5, 1.5))
             told.report(db, setting)
+            if kills >= most:
+                continue
             unlucky = dice.randrange(crew)
             staff[unlucky].kill()
             staff[unlucky].join()

@@ -26,7 +26,7 @@ def freeze(url: str, folder: Path, point: str, *, frozen: int, seed: int = 0) ->
     with proofs.provider(folder, Faults(), seed=seed) as witness:
         setting = workers.setting_for(url, witness.port, folder)
         audience.prepare(db, frozen, now=setting.now())
-        workers.enrol(setting)
+        workers.start(workers.enrol, setting).join()
         held = [workers.start(_until, setting, point) for _ in range(frozen)]
         _wait_for(lambda: all(map(_stopped, held)), "all workers to stop")
         sound = workers.start(workers.for_ever, setting)

@@ -45,7 +45,7 @@ def orders_beside(url: str, folder: Path, *, size: int, orders: int, crew: int =
         with db.begin() as conn:
             plans.create(conn, "receipt", definition=RECEIPT, now=setting.now())
             plans.launch(conn, "receipt", now=setting.now())
-        workers.enrol(setting)
+        workers.start(workers.enrol, setting).join()
         staff = [workers.start(workers.for_ever, setting) for _ in range(crew)]
         staff.append(workers.start(_plan, setting))
         for number in range(orders):

@@ -38,7 +38,7 @@ def test_random_murder_mails_nobody_twice_and_forgets_nobody(db: Database, tmp_p
 
 @pytest.mark.slow
 def test_what_somebody_ordered_arrives_in_the_end_once_each(db: Database, tmp_path: Path) -> None:
-    result = again.ordered(db.url, tmp_path, size=60, crew=2, pause=1.0, speed=200.0)
+    result = again.ordered(db.url, tmp_path, size=60, crew=2, pause=0.6, most=6, speed=200.0)
     assert result.after.sound and result.after.accepts == result.after.audience == 60 + again.LATER, result
 
 
