@@ -64,7 +64,7 @@ def draw(roads: Sequence[Road], *, names: Mapping[str, str], tones: Mapping[str,
     nodes = {
         (column, key): node
         for column, sums in enumerate(columns)
-        for key, node in _stacked(column, sums, unit, names, tones)
+        for key, node in _stacked(column, sums, unit, names=names, tones=tones)
     }
     height = max(node.y + node.height for node in nodes.values()) + 4
     return Flow(list(nodes.values()), list(_ribbons(roads, nodes, unit)), round(height, 1))
@@ -80,7 +80,7 @@ def _sums(roads: Sequence[Road], column: int) -> dict[str, int]:
 
 
 def _stacked(
-    column: int, sums: Mapping[str, int], unit: float, names: Mapping[str, str], tones: Mapping[str, str]
+    column: int, sums: Mapping[str, int], unit: float, *, names: Mapping[str, str], tones: Mapping[str, str]
 ) -> Iterable[tuple[str, Node]]:
     y = 2.0
     for key, number in sums.items():
@@ -105,10 +105,12 @@ def _ribbons(roads: Sequence[Road], nodes: Mapping[tuple[int, str], Node], unit:
         top = left.get((road.part, road.start), start.y)
         foot = right.get((road.part + 1, road.end), end.y)
         left[road.part, road.start], right[road.part + 1, road.end] = top + wide, foot + wide
-        yield Ribbon(start.name, end.name, road.number, _path(start.x + 10, top, end.x, foot, wide), start.tone)
+        yield Ribbon(
+            start.name, end.name, road.number, _path(start.x + 10, top, to_x=end.x, to_y=foot, wide=wide), start.tone
+        )
 
 
-def _path(x: float, y: float, to_x: float, to_y: float, wide: float) -> str:
+def _path(x: float, y: float, *, to_x: float, to_y: float, wide: float) -> str:
     half = (x + to_x) / 2
     return (
         f"M{x:.1f} {y:.1f}C{half:.1f} {y:.1f} {half:.1f} {to_y:.1f} {to_x:.1f} {to_y:.1f}"
