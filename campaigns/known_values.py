@@ -26,7 +26,7 @@ def trait_values(conn: sa.Connection, name: str, begun: str) -> list[str]:
         return _common(conn, sa.select(column.label("value")).where(column.is_not(None)), begun)
     if name in COLUMNS:
         return []
-    value = customers.c.traits[sa.cast(name.split("."), sa.ARRAY(sa.Text))].astext
+    value = sa.func.jsonb_extract_path_text(customers.c.traits, *name.split("."))
     return _common(conn, sa.select(value.label("value")).where(value.is_not(None)), begun)
 
 
