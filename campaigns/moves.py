@@ -155,7 +155,7 @@ def freeze(conn: sa.Connection, frozen: Mapping[UUID, tuple[Claimed, bytes, Mapp
     return {row[0] for row in database.driver(conn).execute(_FREEZE, given).fetchall()}
 
 
-_TURNS = "SELECT pg_advisory_xact_lock(7266, n) FROM unnest(%(turns)s::int[]) AS n"
+_TURNS = "SELECT pg_advisory_xact_lock(7270, n) FROM unnest(%(turns)s::int[]) AS n"
 """Two who freeze for one mailbox at the same moment take turns, in one order everywhere: the second sees the first."""
 
 _TEXTS = ("address", "sender", "subject", "promo_code")
