@@ -19,6 +19,7 @@ from campaigns import given, ledger_tables, tables
 from campaigns.journal import Journal, Line, Refusal
 from campaigns.states import Reason, State
 from foundation import database, jobs
+from shop import consent
 from shop.tables import suppressions
 
 installation, sent_before = ledger_tables.installation, ledger_tables.sent_before
@@ -199,17 +200,12 @@ def _keep(conn: sa.Connection, lines: Sequence[Line]) -> None:
 
 # ------------------------------------------------------------------------------------------------ refusals
 def keep_refusals(conn: sa.Connection, journal: Journal, *, now: datetime) -> int:
-    """Copies to the journal which addresses were refused since the last time; gives how many."""
-    _know(conn)
-    since = conn.scalar(sa.select(installation.c.refusals_at))
-    query = sa.select(suppressions)
-    if since is not None:
-        query = query.where(suppressions.c.since > since - timedelta(minutes=1))
-    found = [Refusal(now, row.channel, bytes(row.address_hash), row.reason) for row in conn.execute(query)]
-    if found:
-        journal.refuse(found, now=now)
-    conn.execute(sa.update(installation).values(refusals_at=now))
-    return len(found)
+    """Copies to the journal which addresses were refused and are not in it yet; gives how many."""
+    number = 0
+    while found := consent.to_keep(conn, limit=CHUNK):
+        journal.refuse([Refusal(now, one.channel, one.address_hash, one.reason) for one in found], now=now)
+        number += len(found)
+    return number
 
 
 def _refuse_again(conn: sa.Connection, refusals: Iterator[Refusal]) -> None:

@@ -24,7 +24,6 @@ installation = sa.Table(
     sa.Column("held_detail", Json),
     sa.Column("released_at", Time),
     sa.Column("released_by", sa.Text),
-    sa.Column("refusals_at", Time, comment="until when refusals are in the journal as well"),
     sa.CheckConstraint("one_row", name="one_row"),
     comment="What this database knows of itself; one row",
 )

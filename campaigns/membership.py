@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from campaigns import own_events, segment_fifths, segment_times, segments, tables
+from campaigns import crowds, own_events, segment_fifths, segment_times, segments, tables
 from campaigns.definitions.conditions import Condition
 from campaigns.own_events import Told
 from campaigns.segment_parts import Scope
@@ -203,6 +203,8 @@ def _move(conn: sa.Connection, segment: Segment, ids: Sequence[int] | None, *, n
         moved += Moved(row.entered, row.left, row.missing, row.surplus, ids_named)
     if moved or ids is None:
         _resized(conn, segment, moved, now=now)
+    if segment.announced and segment.size is not None:
+        crowds.hold(conn, segment.id, entered=moved.entered, left=moved.left, now=now)
     return moved
 
 

@@ -27,5 +27,12 @@ def locked(conn: sa.Connection) -> Policy:
 
 def save(conn: sa.Connection, policy: Policy, *, now: datetime) -> None:
     """Puts a policy in force at once, for messages not yet sent."""
-    row = {"one_row": True, "values": rules.dump(policy), "updated_at": now}
+    row: dict[str, object] = {"one_row": True, "values": rules.dump(policy), "updated_at": now}
+    if policy.holdout_percent != load(conn).holdout_percent:
+        row["holdout_since"] = now
     database.upsert(conn, tables.policy, [row], key=["one_row"])
+
+
+def holdout_since(conn: sa.Connection) -> datetime | None:
+    """When the share left alone by all campaigns became what it is; None if it always was."""
+    return conn.scalar(sa.select(tables.policy.c.holdout_since))

@@ -24,7 +24,7 @@ promo_redemptions = sa.Table(
     sa.Column("basket", sa.BigInteger, nullable=False, comment="what it was taken off, minor units"),
     sa.Column("at", Time, nullable=False),
     sa.Column("asked", sa.Boolean, nullable=False, comment="else the order told us afterwards"),
-    sa.Column("undone_at", Time, comment="when its order was cancelled"),
+    sa.Column("undone_at", Time, comment="when its order was cancelled or returned whole"),
     sa.Column("leaked", sa.Boolean, nullable=False, server_default=sa.text("false"), comment="used by somebody else"),
     sa.Column("alone", sa.Boolean, nullable=False, server_default=sa.text("false"), comment="no other on the order"),
     sa.Column("once_for", sa.BigInteger, comment="the customer who may use no other code of the offer"),

@@ -22,6 +22,7 @@ policy = sa.Table(
     sa.Column("one_row", sa.Boolean, primary_key=True, server_default=sa.text("true")),
     sa.Column("values", Json, nullable=False, comment="caps, quiet hours, sender, attribution window"),
     sa.Column("updated_at", Time, nullable=False),
+    sa.Column("holdout_since", Time, comment="when the share left alone by all campaigns last changed"),
     sa.CheckConstraint("one_row", name="one_row"),
     comment="What the merchant decided; one row",
 )
@@ -438,6 +439,21 @@ segment_moves = sa.Table(
     sa.Index("segment_moves_untold_idx", "id", postgresql_where=sa.text("untold")),
     sa.Index("segment_moves_at_idx", "at", postgresql_using="brin"),
     comment="Who entered and left which segment; those of its first filling are not kept",
+)
+
+segment_crowds = sa.Table(
+    "segment_crowds",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("segment_id", sa.BigInteger, sa.ForeignKey("segments.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("at", Time, nullable=False),
+    sa.Column("entered", sa.Boolean, nullable=False, comment="else left"),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, comment="held told left"),
+    sa.Column("decided_at", Time),
+    sa.UniqueConstraint("segment_id", "at", "entered"),
+    sa.Index("segment_crowds_held_idx", "id", postgresql_where=sa.text("state = 'held'")),
+    comment="Very many who moved at one moment: campaigns are told once somebody said so",
 )
 
 segment_sizes = sa.Table(

@@ -288,10 +288,32 @@ def suppress_many(conn: sa.Connection, addresses: Sequence[tuple[str, str]], *, 
     final = (insert.excluded.reason != SOFT) & (insert.excluded.reason != "unsubscribed")
     stronger = (suppressions.c.reason == SOFT) & (insert.excluded.reason != SOFT)
     stronger |= (suppressions.c.reason == "unsubscribed") & final
-    replaced = {name: insert.excluded[name] for name in ("reason", "since")}
+    replaced: dict[str, Any] = {name: insert.excluded[name] for name in ("reason", "since")}
+    replaced["kept"] = False
     conn.execute(
         insert.on_conflict_do_update(index_elements=["channel", "address_hash"], set_=replaced, where=stronger), rows
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An address that must not be used, and why."""
+
+    channel: str
+    address_hash: bytes
+    reason: str
+
+
+def to_keep(conn: sa.Connection, *, limit: int) -> list[Refused]:
+    """Some of the addresses not to be used that are not yet kept outside the database as well. The caller keeps them
+    before this transaction ends: they are marked in it."""
+    table = suppressions
+    some = sa.select(table.c.channel, table.c.address_hash).where(~table.c.kept).limit(limit)
+    locked = some.with_for_update(skip_locked=True).subquery()
+    mine = (table.c.channel == locked.c.channel) & (table.c.address_hash == locked.c.address_hash)
+    marked = sa.update(table).where(mine).values(kept=True)
+    found = conn.execute(marked.returning(table.c.channel, table.c.address_hash, table.c.reason))
+    return [Refused(row.channel, bytes(row.address_hash), row.reason) for row in found]
 
 
 def suppressed(conn: sa.Connection, channel: str, hashes: Iterable[bytes]) -> set[bytes]:

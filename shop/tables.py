@@ -166,6 +166,8 @@ suppressions = sa.Table(
     ),
     sa.Column("reason", sa.Text, nullable=False, comment="hard_bounce complaint unsubscribed erased manual"),
     sa.Column("since", Time, nullable=False),
+    sa.Column("kept", sa.Boolean, nullable=False, server_default=sa.text("false"), comment="outside the database too"),
+    sa.Index("suppressions_unkept_idx", "channel", "address_hash", postgresql_where=sa.text("NOT kept")),
     comment="An address we must not use, whatever anyone consents",
 )
 

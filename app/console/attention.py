@@ -12,6 +12,7 @@ from app.console import campaign_list, words
 from campaigns import (
     approvals,
     audit,
+    crowds,
     figures,
     holding,
     ledger,
@@ -63,6 +64,7 @@ def points(conn: sa.Connection, house: House | None, *, now: datetime) -> list[P
         *_paused(every, now),
         *_overdue(conn, now),
         *_missed(conn, now),
+        *_crowds(conn, now),
         *_model(conn, now),
         *_silent(conn, now),
         *_refused(conn, now),
@@ -337,6 +339,22 @@ def _missed(conn: sa.Connection, now: datetime) -> list[Point]:
             i18n.gettext("Decide"),
         )
         for one in timing.missed(conn)
+    ]
+
+
+def _crowds(conn: sa.Connection, now: datetime) -> list[Point]:
+    """Very many who moved in a segment at one moment, whom no campaign knows of yet."""
+    return [
+        Point(
+            "hourglass",
+            "warn",
+            i18n.gettext("Very many moved at once in “%(name)s”", name=one.title),
+            i18n.gettext("Tell the campaigns, or leave it?"),
+            filters.ago(one.at, now),
+            url_for("console.segments.show", name=one.segment, _anchor="crowds"),
+            i18n.gettext("Decide"),
+        )
+        for one in crowds.waiting(conn)
     ]
 
 

@@ -16,7 +16,7 @@ from app import i18n, security
 from app.console import customers as customer_pages
 from app.console import roles, segment_fields, segment_forms, segment_words, sentences, time_charts, venn, words
 from app.parts import current_parts
-from campaigns import known_values, members, segment_explain, segment_lists, segment_preview, segments
+from campaigns import crowds, known_values, members, segment_explain, segment_lists, segment_preview, segments
 from campaigns.definitions import conditions
 from campaigns.definitions.conditions import Condition
 from campaigns.insights import house
@@ -166,6 +166,20 @@ def upload() -> BaseResponse:
     return redirect(url_for(".show", name=_slug(title)), code=303)
 
 
+@bp.post("/<name>/crowds")
+@security.require_role(*roles.CHANGE)
+def decide_crowd(name: str) -> BaseResponse:
+    """Campaigns are told of very many who moved at once, or are not."""
+    number, wanted = request.form.get("crowd", 0, type=int), request.form.get("wanted") == "yes"
+    with current_parts().db.begin() as conn:
+        decided = crowds.decide(conn, segments.get(conn, name).id, number, wanted=wanted, now=datetime.now(UTC))
+    if not decided:
+        flash(i18n.gettext("Somebody decided on it already."))
+    else:
+        flash(i18n.gettext("Campaigns learn of it within seconds.") if wanted else i18n.gettext("It is left."))
+    return redirect(url_for(".show", name=name), code=303)
+
+
 @bp.post("/<name>/delete")
 @security.require_role(*roles.CHANGE)
 def delete(name: str) -> BaseResponse:
@@ -266,7 +280,7 @@ def _context(draft: Draft) -> dict[str, Any]:
 def _about(conn: sa.Connection, kept: segments.Segment | None) -> dict[str, Any]:
     """What is told of a segment that is kept: its sizes of thirty days, and who uses it."""
     if kept is None:
-        return {"sizes": [], "grown": None, "used_by": [], "others": []}
+        return {"sizes": [], "grown": None, "used_by": [], "others": [], "crowds": []}
     sizes = members.sizes_since(conn, kept.id, since=_month_ago())
     line = time_charts.Series(i18n.gettext("Customers"), "c1", [size for _, size in sizes])
     return {
@@ -274,6 +288,7 @@ def _about(conn: sa.Connection, kept: segments.Segment | None) -> dict[str, Any]
         "grown": time_charts.draw([day for day, _ in sizes], [line]),
         "used_by": segments.uses(conn, kept.name),
         "others": [one for one in segments.every(conn) if one.id != kept.id and one.size],
+        "crowds": crowds.waiting(conn, segment_id=kept.id),
     }
 
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from campaigns import experiments
+from campaigns import policy as policy_
 from campaigns.definitions import shapes
 from campaigns.evidence import margins, verdicts
 from campaigns.evidence.sequences import Sample
@@ -51,7 +52,8 @@ def of_campaign(
 ) -> Lift:
     """Those a campaign wrote to against those it left alone, its own holdout and everybody's."""
     people = _ENTRANTS.format(which="AND enrolments.campaign_id = :campaign", campaign="CAST(:campaign AS bigint)")
-    asked = {"campaign": campaign_id, **_scoped(scope)}
+    changed = [conn.scalar(_SHARE_SINCE, {"campaign": campaign_id}), policy_.holdout_since(conn)]
+    asked = {"campaign": campaign_id, "drawn": max(filter(None, changed), default=None), **_scoped(scope)}
     return _lift(_measure(conn, people, asked, window=window, policy=policy, now=now))
 
 
@@ -62,7 +64,8 @@ def of_everyone(conn: sa.Connection, *, window: timedelta, policy: Policy, now: 
             WHERE left_alone.campaign_id = enrolments.campaign_id AND left_alone.arm = 'everywhere')""",
         campaign="enrolments.campaign_id",
     ).replace("enrolments.arm <> 'treated'", "enrolments.arm = 'everywhere'")
-    return _lift(_measure(conn, people, _scoped(scope), window=window, policy=policy, now=now))
+    asked = {"drawn": policy_.holdout_since(conn), **_scoped(scope)}
+    return _lift(_measure(conn, people, asked, window=window, policy=policy, now=now))
 
 
 def of_experiment(
@@ -106,9 +109,23 @@ _ENTRANTS = f"""
         FROM enrolments JOIN customers ON customers.id = enrolments.customer_id
         WHERE coalesce(enrolments.reason, '') <> 'no_address' {{which}}
         ORDER BY coalesce(customers.merged_into, customers.id), enrolments.entered_at, enrolments.id
-    ) AS enrolments WHERE {IN_SCOPE}
+    ) AS enrolments WHERE {IN_SCOPE} AND (CAST(:drawn AS timestamptz) IS NULL OR enrolments.entered_at >= :drawn)
 """
-"""Whose first entry of all is in scope: a later one is none of chance, whatever time is asked about."""
+"""Whose first entry of all is in scope: a later one is none of chance, whatever time is asked about. Who came in while
+another share was left alone is not compared: those of then and those of now differ by more than chance."""
+
+_SHARE_SINCE = sa.text("""
+    WITH said AS (
+        SELECT said.version, said.created_at, coalesce(CAST(definition ->> 'holdout_percent' AS float8), 0) AS share
+        FROM campaign_versions AS said JOIN campaigns ON campaigns.id = campaign_id
+        WHERE campaign_id = :campaign AND said.version <= campaigns.version
+    ), other AS (
+        SELECT max(version) AS version FROM said
+        WHERE share <> (SELECT share FROM said ORDER BY version DESC LIMIT 1)
+    )
+    SELECT min(said.created_at) FROM said, other WHERE said.version > other.version
+""")
+"""When the share a campaign leaves alone became what it is; nothing if it always was."""
 
 _DRAWN = """
     SELECT DISTINCT ON (coalesce(customers.merged_into, customers.id))

@@ -1,7 +1,8 @@
 """Segments in the console: written by form, counted as one writes, explained for one person, listed from a file."""
 
+import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from flask.testing import FlaskClient
 
 from app import parts
 from app.console import segment_fields, segment_forms
-from campaigns import membership, segments
+from campaigns import crowds, membership, segments
 from campaigns.definitions import conditions
 from tests.app import console_world
 from tests.app.console_world import Day, post
+from tests.campaigns import world
 
 LYON = {"type": "trait", "name": "city", "op": "is", "value": "Lyon"}
 BASKET = {
@@ -154,3 +156,32 @@ def test_the_builder_works_without_scripts(installation: parts.Parts, client: Fl
     assert drawn.status_code == 200 and 'name="r.of.1.type" value="cart"' in drawn.text
     with installation.db.begin() as conn:
         assert segments.find(conn, "plain") is None
+
+
+def test_a_crowd_is_asked_about_on_the_page_of_its_segment(
+    ines: FlaskClient, installation: parts.Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crowds, "LEAST", 2)
+    db, now = installation.db, datetime.now(UTC)
+    rule = {"type": "trait", "name": "tier", "value": "gold"}
+    with db.begin() as conn:
+        for n in range(4):
+            world.make_customer(conn, f"u{n}", at=now)
+        segments.apply(conn, segments.parse({"name": "gold", "title": "Gold", "rule": rule}), now=now)
+    membership.refresh(db, now=now)
+    with db.begin() as conn:
+        membership.announce(conn, ["gold"])
+        for n in range(4):
+            world.say(conn, f"u{n}", "", at=now, traits={"tier": "gold"})
+    membership.refresh(db, now=now + timedelta(seconds=3))
+    page = "/console/segments/gold"
+    found = re.search(r'name="crowd" value="([0-9]+)"', ines.get(page).text)
+    assert found and "4 customers came in at once" in ines.get(page).text
+    told = ines.application.test_cli_runner().invoke(args=["segment", "crowds", "gold"])
+    assert told.output.startswith("4 came in") and f"--tell {found[1]}" in told.output, told.output
+    assert post(ines, f"{page}/crowds", {"crowd": found[1], "wanted": "yes"}).status_code == 303
+    assert post(ines, f"{page}/crowds", {"crowd": found[1], "wanted": "no"}).status_code == 303
+    shown = ines.get(page).text
+    assert "Somebody decided on it already." in shown and "came in at once" not in shown
+    with db.begin() as conn:
+        assert crowds.waiting(conn) == []

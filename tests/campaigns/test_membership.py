@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from campaigns import membership, offers, promotions, redeeming, segments, tables
+from campaigns import crowds, membership, offers, promotions, redeeming, segments, tables
 from campaigns.definitions.offers import Offer
 from campaigns.verdicts import Basket, Line
 from foundation.database import Database, new_id
@@ -259,3 +259,52 @@ def test_a_code_that_is_used_moves_its_customer(db: Database, now: datetime) -> 
         redeeming.redeem(conn, held.code, basket, order_id="o1", channel="store", now=now)
     membership.refresh(db, now=now + timedelta(seconds=2))
     assert inside(db, "usable") == set()
+
+
+def test_a_crowd_is_told_to_campaigns_only_once_somebody_said_so(
+    db: Database, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after an import that changes traits of very many: campaigns hear of it when it is wanted, or never."""
+    monkeypatch.setattr(crowds, "LEAST", 3)
+    send(db, *({"type": "identify", "userId": f"u{n}", "traits": {"tier": "none"}} for n in range(8)), now=now)
+    keep(db, "gold", {"type": "trait", "name": "tier", "value": "gold"}, now=now)
+    with db.begin() as conn:
+        membership.announce(conn, ["gold"])
+    at = now + timedelta(minutes=1)
+    send(db, *({"type": "identify", "userId": f"u{n}", "traits": {"tier": "gold"}} for n in range(6)), now=at)
+    membership.refresh(db, now=at)
+    assert len(inside(db, "gold")) == 6 and told(db) == []
+    later = now + timedelta(days=3)
+    send(db, {"type": "identify", "userId": "u0", "traits": {"tier": "none"}}, now=later)
+    membership.refresh(db, now=later)
+    assert told(db) == [("Segment Left", "gold")], "what is no crowd is told at once"
+    with db.begin() as conn:
+        gold = segments.get(conn, "gold")
+        (held,) = crowds.waiting(conn, segment_id=gold.id)
+        assert (held.segment, held.entered, held.number) == ("gold", True, 6)
+        assert crowds.decide(conn, gold.id, held.id, wanted=True, now=later)
+        assert not crowds.decide(conn, gold.id, held.id, wanted=False, now=later), "a second click is nothing"
+    membership.refresh(db, now=later)
+    assert told(db).count(("Segment Entered", "gold")) == 5, "who is out again did not enter"
+    with db.begin() as conn:
+        newest = sa.select(sa.func.min(shop.events.c.occurred_at)).where(shop.events.c.name == "Segment Entered")
+        assert conn.scalar(newest) == later, "it happens to them now"
+    gone = later + timedelta(minutes=1)
+    send(db, *({"type": "identify", "userId": f"u{n}", "traits": {"tier": "none"}} for n in range(1, 6)), now=gone)
+    membership.refresh(db, now=gone)
+    with db.begin() as conn:
+        (held,) = crowds.waiting(conn)
+        assert not held.entered and crowds.decide(conn, gold.id, held.id, wanted=False, now=gone)
+    membership.refresh(db, now=gone)
+    assert len(told(db)) == 6, "left as it is"
+
+
+def test_nobody_is_a_crowd_where_nobody_listens(db: Database, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crowds, "LEAST", 1)
+    keep(db, "viewers", VIEWED_TWICE, now=now)
+    at = now + timedelta(minutes=1)
+    send(db, *(view(f"u{n}") for n in range(4) for _ in range(2)), now=at)
+    membership.refresh(db, now=at)
+    assert len(inside(db, "viewers")) == 4
+    with db.begin() as conn:
+        assert crowds.waiting(conn) == []

@@ -84,3 +84,29 @@ def test_the_journal_is_read_back_but_for_a_line_cut_short(tmp_path: Path) -> No
     with open(path, "a") as file:
         file.write(f"{at.isoformat()} 12345")
     assert list(journal.sent(since=at)) == [line] and list(journal.sent(since=at + HOUR)) == []
+
+
+def test_each_refusal_is_kept_once_and_none_is_passed_over_for_being_written_late(
+    db: Database, tmp_path: Path, now: datetime
+) -> None:
+    journal = Journal(tmp_path / "journal")
+
+    def refuse(name: str, reason: str, at: datetime) -> None:
+        with db.begin() as conn:
+            consent.suppress(conn, channel="email", address=f"{name}@example.org", reason=reason, now=at)
+
+    def keep() -> int:
+        with db.begin() as conn:
+            return holding.keep_refusals(conn, journal, now=now)
+
+    refuse("ada", "unsubscribed", now)
+    assert (keep(), keep()) == (1, 0)
+    refuse("bob", "hard_bounce", now - 3 * HOUR)
+    assert keep() == 1, "its transaction began long ago"
+    refuse("ada", "unsubscribed", now + HOUR)
+    assert keep() == 0
+    refuse("ada", "complaint", now + HOUR)
+    assert keep() == 1
+    assert sorted(one.reason for one in journal.refused(since=now - HOUR)) == [
+        "complaint", "hard_bounce", "unsubscribed",
+    ]  # fmt: skip

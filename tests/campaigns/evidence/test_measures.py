@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from campaigns import plans, policy, reports, rules, tables
+from campaigns.definitions import campaign as definitions
 from campaigns.evidence import measures
 from campaigns.evidence.measures import Scope
 from shop.tables import customers, order_lines, orders, products
@@ -129,3 +130,26 @@ def test_lift_is_proved_against_the_holdout_of_the_campaign_and_of_all_campaigns
     everywhere = reports.everywhere(conn, now=now + 9 * DAY)
     assert (everywhere.treated.people, everywhere.held_out.people) == (4_000, 1_000)
     assert everywhere.bought and everywhere.bought.value == pytest.approx(700 / 4_000 - 0.1)
+
+
+def test_evidence_begins_anew_when_another_share_is_left_alone(
+    conn: sa.Connection, plan: plans.Plan, now: datetime
+) -> None:
+    """Before, nobody was left alone: who came in then would be compared with people of another season."""
+    ids = people.made(conn, 6, at=now)
+    people.enrolled(conn, plan, ids[:2], at=now)
+    said = definitions.dump(plan.definition)
+    plans.update(conn, "x", definition=said | {"holdout_percent": 50}, now=now + 10 * DAY)
+    plans.update(conn, "x", definition=said | {"holdout_percent": 50, "title": "y"}, now=now + 11 * DAY)
+    people.enrolled(conn, plan, ids[2:3], at=now + 10 * DAY)
+    people.enrolled(conn, plan, ids[3:4], at=now + 12 * DAY, arm="holdout")
+    found = lift(conn, plan, now + 20 * DAY)
+    assert (found.treated.people, found.held_out.people) == (1, 1)
+    policy.save(conn, rules.Policy(holdout_percent=10), now=now + 30 * DAY)
+    policy.save(conn, rules.Policy(holdout_percent=10, cap_messages=9), now=now + 33 * DAY)
+    people.enrolled(conn, plan, ids[4:5], at=now + 31 * DAY)
+    people.enrolled(conn, plan, ids[5:], at=now + 32 * DAY, arm="everywhere")
+    found = lift(conn, plan, now + 50 * DAY)
+    assert (found.treated.people, found.held_out.people) == (1, 1)
+    everywhere = reports.everywhere(conn, now=now + 50 * DAY)
+    assert (everywhere.treated.people, everywhere.held_out.people) == (1, 1)
