@@ -72,7 +72,7 @@ def test_figures_are_those_the_job_counted(ines: FlaskClient, installation: part
     due.refresh(installation.db, now=NOW + timedelta(seconds=1))
     page = _home(ines)
     assert "The last click credits the campaigns with" in page and "not conclusive yet" in page
-    assert "All day" in page and "Basket relaunch" in page
+    assert "All day" in page and ">Relaunch<" in page
     with installation.db.begin() as conn:
         known = house.read(conn)
         assert known and known.total.accepted == 1 and known.orders == 1 and known.customers == 2
