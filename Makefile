@@ -3,11 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test prove lint bench sdk-check pin clean
+.PHONY: help run test prove lint bench screenshots sdk-check pin clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 run: $(VENV)/.run  ## Start everything with the demo shop: console, storefront, mailbox
 	@$(BIN)/python -m app.running
@@ -24,6 +24,10 @@ lint: $(VENV)/.dev  ## ruff, mypy, import-linter
 
 bench: $(VENV)/.dev  ## Benchmarks: ratios against a floor measured in the same run
 	@$(BIN)/python -m bench
+
+screenshots: $(VENV)/.dev  ## Every page of the demo by day and night into docs/screenshots (needs Chromium)
+	@$(BIN)/python -m tests.browser
+	@$(BIN)/python -m tests.screenshots
 
 sdk-check: $(VENV)/.dev  ## Six real tracking SDKs, unmodified, against a running server (needs npm)
 	@$(BIN)/python -m tests.sdk

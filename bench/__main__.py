@@ -1,7 +1,7 @@
 """`make bench`: runs every benchmark, prints a table of ratios and writes `var/bench.json`.
 
 python -m bench [tracking import training recommendations quality slates predictions segments promotions mail
-                 audiences campaigns start]
+                 audiences campaigns console pages start]
 """
 
 import os
@@ -15,8 +15,10 @@ import orjson
 from bench import (
     bench_audiences,
     bench_campaigns,
+    bench_console,
     bench_import,
     bench_mail,
+    bench_pages,
     bench_predictions,
     bench_promotions,
     bench_quality,
@@ -41,6 +43,8 @@ BENCHMARKS = {
     "campaigns": bench_campaigns.run,
     "promotions": bench_promotions.run,
     "mail": bench_mail.run,
+    "console": bench_console.run,
+    "pages": bench_pages.run,
     "start": bench_start.run,
 }
 ROOT = Path(__file__).resolve().parent.parent
