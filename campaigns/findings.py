@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql
 
 from campaigns.mail_tables import doctor_findings
 from foundation import database
+from shop.tables import customers
 
 BULK = 5_000
 """Messages in a day from which Google and Microsoft take a sender for a bulk sender and refuse what is not signed."""
@@ -46,3 +47,10 @@ def last(conn: sa.Connection, *, now: datetime) -> list[Finding]:
 def harmful(conn: sa.Connection, *, now: datetime) -> list[Finding]:
     """What was lately found red, and would do harm to many messages."""
     return [one for one in last(conn, now=now) if not one.good and one.subject not in ADVICE]
+
+
+def few(conn: sa.Connection) -> int | None:
+    """How many customers there are if that is no bulk; None if there may be more. Counts no further than it needs."""
+    some = sa.select(customers.c.id).limit(BULK + 1).subquery()
+    number = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+    return number if number <= BULK else None

@@ -271,6 +271,8 @@ def _found(conn: sa.Connection, definition: Mapping[str, Any], run: DryRun | Non
     if not any(step.get("channel", "email") in ("email", "best") for _, step in _sends(definition)):
         return
     a_day = run.most_in_a_day if run and run.outcome is not None else None
+    if a_day is None:
+        a_day = findings.few(conn)
     for one in findings.harmful(conn, now=now):
         told = {"subject": one.subject, "found": one.detail, "above": findings.BULK, "n": a_day or 0}
         if a_day is None:

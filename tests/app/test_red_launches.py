@@ -53,9 +53,23 @@ def launch(db: Database) -> str:
         return launching.launch(conn, plans.get(conn, NAME), sender="s@aubier.example", now=NOW)[0].state
 
 
+def many(db: Database) -> None:
+    """More customers than a shop may write to without being taken for a bulk sender."""
+    with db.begin() as conn:
+        added = "INSERT INTO customers (created_at, updated_at) SELECT now(), now() FROM generate_series(1, :n)"
+        conn.execute(sa.text(added), {"n": findings.BULK + 1})
+
+
+def test_a_shop_of_few_customers_is_only_warned(db: Database, found: Callable[..., None], ines: FlaskClient) -> None:
+    found(SPF)
+    assert "before the shop sends more than" in ines.get(PAGE).text
+    assert launch(db) == "sending"
+
+
 def test_a_red_domain_keeps_back_a_campaign_of_unknown_size(
     db: Database, found: Callable[..., None], ines: FlaskClient
 ) -> None:
+    many(db)
     found(SPF, Finding("DKIM", True, "s1"))
     with pytest.raises(Conflict, match="SPF .*publish v=spf1"):
         launch(db)
@@ -79,6 +93,7 @@ def test_small_campaigns_are_warned_and_large_ones_wait(
 def test_the_command_line_refuses_as_the_console_does(
     db: Database, found: Callable[..., None], installation: parts.Parts
 ) -> None:
+    many(db)
     found(SPF)
     runner: FlaskCliRunner = front.create_app(installation).test_cli_runner()
     refused = runner.invoke(args=["campaign", "launch", NAME])
