@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -14,6 +14,7 @@ from app import parts
 from app.console import charts, paging, sentences
 from app.tables import api_keys
 from campaigns import plans
+from campaigns.insights import due
 from shop import customers
 from tests.app import console_world
 from tests.app.console_world import CAMPAIGN, EMAIL, PASSWORD, Day, post
@@ -149,7 +150,10 @@ def test_an_address_with_a_slash_too_many_is_the_same_address(ines: FlaskClient)
         assert ines.get(path).status_code == 200, path
 
 
-def test_the_overview_says_what_needs_attention_and_adds_up(ines: FlaskClient, day: Day) -> None:
+def test_the_overview_says_what_needs_attention_and_adds_up(
+    ines: FlaskClient, day: Day, installation: parts.Parts
+) -> None:
+    due.refresh(installation.db, now=console_world.NOW + timedelta(seconds=1))
     page = ines.get("/console/").text
     assert "The scheduler is silent" in page and "1 event was refused" in page
     assert "<strong>€189.00</strong>, 1 order" in page

@@ -242,6 +242,7 @@ def test_a_new_password_or_a_closed_account_ends_every_session(conn: sa.Connecti
     if how == "password":
         users.change_password(conn, user_id, password="another long one")
     else:
+        users.create(conn, email="c@example.com", role="admin", password=PASSWORD, now=NOW)
         users.disable(conn, user_id, now=NOW)
         assert users.authenticate(conn, "b@example.com", PASSWORD) is None
     assert sessions.find(conn, token, now=NOW) is None
