@@ -31,8 +31,8 @@ LOOKS = ("light", "dark")
 TALLEST = 1800
 QUALITY = 60
 MOST_BYTES = 12_000_000
-SHOWN = {"home": "console.overview.index", "journey": "console.builder.show", "report": "console.reports.show"}
-"""The three pages of the README, at full size."""
+SHOWN = {"home": "console.overview.index", "journey": "console.builder.show"}
+"""Pages of the README, at full size."""
 
 
 @dataclass(frozen=True, slots=True)
