@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -30,11 +30,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from bench import bare_mail as bare_mails
 from bench import web
-from campaigns import content, layouts, tables
+from campaigns import content, tables
 from campaigns.channels import mime, sendgrid, sharing, smtp
 from campaigns.channels.base import Mail, Outcome
-from campaigns.channels.pieces import Pieces
 from campaigns.definitions import shapes
 from campaigns.definitions.steps import Send
 from campaigns.links import Links
@@ -76,29 +76,17 @@ def _occasions() -> list[content.Occasion]:
 
 def _rendering() -> dict[str, Any]:
     """Beside bare Jinja: each layout's two templates, whole, filled with the same values."""
-    occasions, filled = _occasions(), list[tuple[layouts.Layout, Mapping[str, Any], Sequence[Any]]]()
-    usual = layouts.Layout.fill
-
-    def watched(layout: layouts.Layout, page: Mapping[str, Any], shown: Sequence[Any]) -> tuple[Pieces, Pieces]:
-        filled.append((layout, page, shown))
-        return usual(layout, page, shown)
-
-    layouts.Layout.fill = watched  # type: ignore[method-assign]
-    try:
-        rows = [content.render(occasion, LINKS) for occasion in occasions]
-    finally:
-        layouts.Layout.fill = usual  # type: ignore[method-assign]
-    html, text = layouts.sources(filled[0][0].kinds)
-    templates = layouts.HTML.from_string(html.removesuffix("\n")), layouts.TEXT.from_string(text)
-    values = [{**page, "blocks": shown} for _, page, shown in filled]
-    assert [template.render(values[0]) for template in templates] == [rows[0]["html"], rows[0]["text"]]
+    occasions, rows = _occasions(), list[dict[str, Any]]()
+    bare_mail = bare_mails.of(lambda: rows.extend(content.render(occasion, LINKS) for occasion in occasions))
+    templates = bare_mail.html, bare_mail.text
+    assert [template.render(bare_mail.values[0]) for template in templates] == [rows[0]["html"], rows[0]["text"]]
 
     def ours() -> None:
         for occasion in occasions:
             content.render(occasion, LINKS)
 
     def bare() -> None:
-        for one in values:
+        for one in bare_mail.values:
             for template in templates:
                 template.render(one)
 
