@@ -2,6 +2,7 @@
 
     python -m bench pages                                        200,000 customers, 4 million events
     RELANCE_BENCH_CUSTOMERS=1000000 python -m bench pages        a million, and 20 million
+    RELANCE_BENCH_KEEP=/some/folder                              the crowd is kept there, and found again
 
 A page of every kind is found by following links; each is asked one after the other over the loopback, with the
 demo's campaigns, segments with their members, and the scheduler's figures counted. What the browser does is not in it.
@@ -42,21 +43,17 @@ def run() -> list[dict[str, object]]:
     customers = int(os.environ.get("RELANCE_BENCH_CUSTOMERS", "200000"))
     directory = Path(tempfile.mkdtemp(prefix="relance-bench-"))
     try:
-        url = web.database(directory, "pages_bench")
-        db = Database(url)
-        db.migrate()
-        _make(db, customers)
-        db.dispose()
-        with web.server(url, directory) as port:
-            return _measured(port, url, directory)
+        with crowd.of(customers) as db:
+            _make(db)
+            with web.server(db.url, directory) as port:
+                return [{"customers": customers, **row} for row in _measured(port, db.url, directory)]
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _make(db: Database, customers: int) -> None:
-    """The crowd, who may sign in, segments with their members, and the campaigns of the demo with who is in them."""
+def _make(db: Database) -> None:
+    """Beside the crowd: who may sign in, segments with members, the campaigns of the demo with who is in them."""
     now = datetime.now(UTC)
-    crowd.load(db, customers=customers, until=now)
     with db.begin() as conn:
         users.create(conn, email=EMAIL, role="admin", password=PASSWORD, now=now)
         files.ensure_demo(conn, now=now, demo=True)

@@ -39,6 +39,8 @@ NAMES = (
 )
 SHARES = (0.60, 0.16, 0.10, 0.05, 0.03, 0.02, 0.04)
 _INDEXES = ("events_customer_id_occurred_at_idx", "events_name_occurred_at_idx")
+PEPPER = os.environ.setdefault("RELANCE_PEPPER", "a pepper of the benchmarks")
+"""For the servers they start, too."""
 
 
 @contextmanager
@@ -51,7 +53,7 @@ def of(customers: int, *, events_each: int = 20) -> Iterator[Database]:
     name = f"crowd_{customers}_{events_each}"
     try:
         found = _found(directory, name) if kept else None
-        db = Database(found or web.database(directory, name), pool_size=20)
+        db = Database(found or web.database(directory, name), pepper=PEPPER, pool_size=20)
         db.migrate()
         if found is None:
             load(db, customers=customers, events_each=events_each, until=datetime.now(UTC))
@@ -79,7 +81,7 @@ def _found(directory: Path, name: str) -> str | None:
 
 def _clear(db: Database) -> None:
     with db.begin() as conn:
-        conn.execute(sa.text("TRUNCATE campaigns, segments, policy, signals, job_runs CASCADE"))
+        conn.execute(sa.text("TRUNCATE campaigns, segments, policy, signals, job_runs, users CASCADE"))
         conn.execute(sa.text("DELETE FROM events WHERE source_id <> (SELECT id FROM sources WHERE name = 'made')"))
 
 

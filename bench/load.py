@@ -1,14 +1,24 @@
-"""A load generator over raw keep-alive sockets: several processes, many connections, no HTTP library in the way."""
+"""A load generator over raw keep-alive sockets: several processes, many connections, no HTTP library in the way.
+
+It takes a share of the processor of its own. Where the floor is made by a program in C, so should the load: `light`.
+"""
 
 import multiprocessing
 import selectors
+import shutil
 import socket
+import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
+import orjson
+
 PROCESSES = 2
+SCRIPT = Path(__file__).with_suffix(".lua")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +34,35 @@ class Load:
         """The time within which this share of the answers came."""
         ordered = sorted(self.times) or [0.0]
         return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """The same of `light`: `p50` and `p99` are the seconds within which half and 99 of a hundred answers came."""
+
+    good: int
+    bad: int
+    seconds: float
+    p50: float
+    p99: float
+
+
+def light(port: int, requests: Sequence[bytes], *, connections: int, seconds: int) -> Light:
+    """Sends for so many seconds, each request once and as soon as a connection is free, by `wrk`, which takes a few
+    microseconds a request. Raises `RuntimeError` if it is not installed, or ran out of requests."""
+    if (wrk := shutil.which("wrk")) is None:
+        raise RuntimeError("this benchmark's load comes from wrk; install it (Debian: apt install wrk)")
+    with tempfile.TemporaryDirectory(prefix="relance-load-") as folder:
+        for number in range(PROCESSES):
+            with Path(folder, str(number)).open("wb") as out:
+                out.writelines(b"%d\n%b\n" % (len(one), one) for one in requests[number::PROCESSES])
+        command = [wrk, f"-t{PROCESSES}", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(SCRIPT)]
+        command += [f"http://127.0.0.1:{port}", "--", folder]
+        told = subprocess.run(command, check=False, capture_output=True)
+    try:
+        return Light(**orjson.loads(told.stdout.splitlines()[-1]))
+    except (IndexError, ValueError) as error:
+        raise RuntimeError(f"wrk failed: {told.stderr.decode()[-500:]}") from error
 
 
 def run(port: int, requests: Sequence[bytes], *, connections: int, rate: float | None = None) -> Load:
