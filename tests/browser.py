@@ -1,4 +1,4 @@
-"""Finds the Chromium the browser tests drive, installing one where there is none.
+"""Finds the Chromium the browser tests drive, installing one where there is none, and starts it.
 
 python -m tests.browser      what `make test` runs first; prints what it did, never fails
 """
@@ -7,10 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 APT = ("chromium", "fonts-liberation")
+OWN_HOSTS = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1"
+"""No page under test reaches another machine."""
 
 
 def executable() -> str | None:
@@ -20,6 +27,18 @@ def executable() -> str | None:
             return found
     own = sorted(Path.home().glob(".cache/ms-playwright/chromium-*/chrome-linux*/chrome"))
     return str(own[-1]) if own else None
+
+
+@contextmanager
+def launched() -> Iterator[Browser]:
+    """A headless browser, ended afterwards; the test is skipped where there is none."""
+    path = executable()
+    if path is None:
+        pytest.skip("there is no Chromium, and none could be installed")
+    with sync_playwright() as engine:
+        started = engine.chromium.launch(executable_path=path, args=["--no-sandbox", OWN_HOSTS])
+        yield started
+        started.close()
 
 
 def install() -> None:

@@ -7,12 +7,13 @@ itself, emptied afterwards, for those that manage their own transactions.
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 import app.tables  # noqa: F401 - all tables must be known before the metadata is used
 import campaigns.audiences.tables
@@ -24,7 +25,11 @@ import campaigns.tables  # noqa: F401
 import recommender.tables  # noqa: F401
 import shop.tables  # noqa: F401
 from foundation import postgres
+from foundation.config import Config
 from foundation.database import Database, metadata
+from tests import browser
+from tests.app import console_world
+from tests.console import Console, installed
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 
@@ -75,9 +80,22 @@ def _database_handle(database_url: str) -> Iterator[Database]:
 @pytest.fixture
 def db(_database_handle: Database) -> Iterator[Database]:
     """The database itself; every table is emptied after the test."""
-    yield _database_handle
+    with _emptied(_database_handle) as handle:
+        yield handle
+
+
+@pytest.fixture(scope="module")
+def kept_db(_database_handle: Database) -> Iterator[Database]:
+    """The same, emptied after the last test of a file: for worlds that many tests only look at."""
+    with _emptied(_database_handle) as handle:
+        yield handle
+
+
+@contextmanager
+def _emptied(handle: Database) -> Iterator[Database]:
+    yield handle
     names = ", ".join(table.name for table in metadata.sorted_tables)
-    with _database_handle.begin() as conn:
+    with handle.begin() as conn:
         conn.execute(sa.text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
 
 
@@ -94,3 +112,20 @@ def conn(_database_handle: Database) -> Iterator[sa.Connection]:
 def now() -> datetime:
     """A moment for decisions: a Saturday morning."""
     return NOW
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One browser for the tests of a file; each opens windows of its own."""
+    with browser.launched() as started:
+        yield started
+
+
+@pytest.fixture
+def console(config: Config, db: Database, chromium: Browser) -> Iterator[Console]:
+    """The console of an installation that has an administrator and nothing else, open to browsers."""
+    with installed(config) as built:
+        console_world.make_user(built)
+        opened = Console(chromium, built)
+        yield opened
+        opened.close()

@@ -1,71 +1,23 @@
 """A journey built in a real browser: by keyboard and by pointer, in two tabs at once, over the end of a session."""
 
-import threading
-from collections.abc import Iterator
-
 import pytest
-import sqlalchemy as sa
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from werkzeug.serving import make_server
+from playwright.sync_api import Page, expect
 
-import app as front
-from app import parts
-from app.tables import sessions
 from campaigns import drafts, files, plans
 from campaigns.definitions import edits
-from tests import browser
 from tests.app import console_world
-from tests.app.console_world import EMAIL, PASSWORD
+from tests.console import Console, grave, marks, sign_in, too_wide
 
-pytestmark = [
-    pytest.mark.browser,
-    # A file the server was still reading when the page was left is left to Python to close.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
-]
+pytestmark = marks
 NAME = "basket-relaunch"
 PAGE = f"/console/campaigns/{NAME}/edit"
 
 
-@pytest.fixture
-def address(installation: parts.Parts) -> Iterator[str]:
-    """The console on a port of its own, with a campaign somebody began to write."""
-    console_world.make_user(installation)
-    with installation.db.begin() as conn:
+@pytest.fixture(autouse=True)
+def begun(console: Console) -> None:
+    """A campaign somebody began to write."""
+    with console.installation.db.begin() as conn:
         files.start_from(conn, NAME, now=console_world.NOW)
-    server = make_server("127.0.0.1", 0, front.create_app(installation), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join()
-
-
-@pytest.fixture
-def chromium() -> Iterator[Browser]:
-    path = browser.executable()
-    if path is None:
-        pytest.skip("no Chromium")
-    with sync_playwright() as engine:
-        launched = engine.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield launched
-        launched.close()
-
-
-def _open(chromium: Browser, address: str, *, locale: str = "en", width: int = 1440) -> Page:
-    context = chromium.new_context(viewport={"width": width, "height": 900}, locale=locale, timezone_id="Europe/Paris")
-    context.set_default_timeout(20_000)
-    page = context.new_page()
-    page.goto(f"{address}/console/sign-in?next={PAGE}")
-    _sign_in(page)
-    page.wait_for_url(f"**{PAGE}**")
-    return page
-
-
-def _sign_in(page: Page) -> None:
-    page.fill("#email", EMAIL)
-    page.fill("#password", PASSWORD)
-    page.click(".door .btn-primary")
 
 
 def _steps(page: Page) -> list[str]:
@@ -77,8 +29,8 @@ def _settled(page: Page, revision: int) -> None:
     expect(page.locator("#fields [name=revision]")).to_have_value(str(revision))
 
 
-def test_a_journey_is_built_by_keyboard_alone(chromium: Browser, address: str, installation: parts.Parts) -> None:
-    page = _open(chromium, address)
+def test_a_journey_is_built_by_keyboard_alone(console: Console) -> None:
+    page = console.open(PAGE)
     page.locator("#step-reminder [data-stop]").focus()
     page.keyboard.press("a")
     expect(page.locator("#adder")).to_be_visible()
@@ -107,15 +59,14 @@ def test_a_journey_is_built_by_keyboard_alone(chromium: Browser, address: str, i
     page.keyboard.press("Tab")
     _settled(page, 7)
     expect(page.locator("#step-a-day")).to_contain_text("Wait 3 hours")
-    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-    assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
-    with installation.db.begin() as conn:
+    assert grave(page) == []
+    with console.installation.db.begin() as conn:
         draft = drafts.of(conn, plans.get(conn, NAME))
     assert edits.find(draft.definition, "reminder").branch == "then"
 
 
-def test_a_step_is_dragged_and_its_fault_is_corrected_where_it_stands(chromium: Browser, address: str) -> None:
-    page = _open(chromium, address)
+def test_a_step_is_dragged_and_its_fault_is_corrected_where_it_stands(console: Console) -> None:
+    page = console.open(PAGE)
     page.locator("#step-code").drag_to(page.locator(".edge").first)
     _settled(page, 1)
     assert _steps(page)[0] == "code"
@@ -136,11 +87,11 @@ def test_a_step_is_dragged_and_its_fault_is_corrected_where_it_stands(chromium: 
     page.get_by_text("It runs.", exact=True).wait_for()
 
 
-def test_two_tabs_at_once_lose_nothing(chromium: Browser, address: str) -> None:
-    page = _open(chromium, address)
+def test_two_tabs_at_once_lose_nothing(console: Console) -> None:
+    page = console.open(PAGE, heard=False)
     other = page.context.new_page()
-    other.goto(address + PAGE + "?step=two-days")
-    page.goto(address + PAGE + "?step=a-day")
+    other.goto(PAGE + "?step=two-days")
+    page.goto(PAGE + "?step=a-day")
     page.locator("[id='f-duration']").fill("5")
     page.keyboard.press("Tab")
     _settled(page, 1)
@@ -154,15 +105,14 @@ def test_two_tabs_at_once_lose_nothing(chromium: Browser, address: str) -> None:
     expect(other.locator("#step-two-days")).to_contain_text("9 days")
 
 
-def test_what_was_typed_outlives_the_session(chromium: Browser, address: str, installation: parts.Parts) -> None:
-    page = _open(chromium, address, locale="fr", width=390)
+def test_what_was_typed_outlives_the_session(console: Console) -> None:
+    page = console.open(PAGE, locale="fr", width=390, heard=False)
     page.locator("#step-a-day .tok").click()
     page.locator("[id='f-duration']").fill("7")
-    with installation.db.begin() as conn:
-        conn.execute(sa.delete(sessions))
+    console.end_sessions()
     page.keyboard.press("Tab")
     page.get_by_role("link", name="Se reconnecter").click()
-    _sign_in(page)
+    sign_in(page)
     page.wait_for_url(f"**{PAGE}**")
     expect(page.locator("#step-a-day")).to_contain_text("7 heures")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert too_wide(page) == 0

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 
 from app import parts
 from campaigns import connections, onsite
@@ -18,7 +18,6 @@ from campaigns.channels.tables import connections as kept
 from foundation import sealing
 from foundation.database import Database
 from foundation.errors import Invalid
-from tests import browser
 from tests.app import console_world, test_onsite
 from tests.app.conftest import NOW
 from tests.contracts import test_messengers
@@ -190,29 +189,26 @@ def test_the_preview_is_a_page_without_an_origin(ines: FlaskClient, db: Database
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(browser.executable() is None, reason="no Chromium")
-def test_a_hostile_block_runs_nothing_in_the_preview(ines: FlaskClient, db: Database, tmp_path: Path) -> None:
+def test_a_hostile_block_runs_nothing_in_the_preview(ines: FlaskClient, db: Database, chromium: Browser) -> None:
     with db.begin() as conn:
         words = {"en": {"heading": test_onsite.HOSTILE, "text": test_onsite.HOSTILE}}
         onsite.put(conn, "x", test_onsite.BANNER | {"words": words}, now=NOW)
     answer = ines.get("/console/onsite/x/preview")
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=browser.executable(), args=["--no-sandbox"])
-        page = chromium.new_page()
-        static = Path(__file__).parents[2] / "app" / "static"
+    page = chromium.new_page()
+    static = Path(__file__).parents[2] / "app" / "static"
 
-        def serve(route: Any) -> None:
-            path = route.request.url.split("/static/")[-1]
-            if "/static/" in route.request.url:
-                route.fulfill(path=static / path.split("?")[0])
-            else:
-                headers = {"Content-Security-Policy": answer.headers["Content-Security-Policy"]}
-                route.fulfill(body=answer.text, content_type="text/html", headers=headers)
+    def serve(route: Any) -> None:
+        path = route.request.url.split("/static/")[-1]
+        if "/static/" in route.request.url:
+            route.fulfill(path=static / path.split("?")[0])
+        else:
+            headers = {"Content-Security-Policy": answer.headers["Content-Security-Policy"]}
+            route.fulfill(body=answer.text, content_type="text/html", headers=headers)
 
-        page.route("**/*", serve)
-        page.goto("http://localhost/console/onsite/x/preview")
-        page.wait_for_selector("[data-relance=banner] h2")
-        assert page.inner_text("[data-relance=banner] h2") == test_onsite.HOSTILE
-        assert page.evaluate("() => window.__xss") is None
-        assert page.evaluate("() => { try { return document.cookie } catch (e) { return e.name } }") == "SecurityError"
-        chromium.close()
+    page.route("**/*", serve)
+    page.goto("http://localhost/console/onsite/x/preview")
+    page.wait_for_selector("[data-relance=banner] h2")
+    assert page.inner_text("[data-relance=banner] h2") == test_onsite.HOSTILE
+    assert page.evaluate("() => window.__xss") is None
+    assert page.evaluate("() => { try { return document.cookie } catch (e) { return e.name } }") == "SecurityError"
+    page.close()

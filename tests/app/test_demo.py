@@ -1,7 +1,6 @@
 """The demo shop: its basket, checkout, till and tracker, seen as its visitors and assistants see them."""
 
 import re
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,8 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
-from playwright.sync_api import Page, sync_playwright
-from werkzeug.serving import make_server
+from playwright.sync_api import Browser, Page
 
 import app as front
 from app import parts
@@ -27,7 +25,7 @@ from recommender import results
 from recommender.tables import slate_clicks, slates
 from shop import carts, catalogue, consent, customers, stores
 from shop.tables import consent_log, events, orders
-from tests import browser
+from tests.app import tracking
 
 NOW = datetime.now(UTC)
 PRODUCTS = (
@@ -387,24 +385,15 @@ def in_a_browser(test: Callable[..., None]) -> Callable[..., None]:
 
 
 @pytest.fixture
-def page(shop: parts.Parts) -> Iterator[Page]:
+def page(shop: parts.Parts, chromium: Browser) -> Iterator[Page]:
     """A phone's browser in front of the shop."""
-    path = browser.executable()
-    if path is None:
-        pytest.skip("no Chromium")
-    server = make_server("127.0.0.1", 0, front.create_app(shop), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    with sync_playwright() as engine:
-        chromium = engine.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    with tracking.served(front.create_app(shop)) as address:
         context = chromium.new_context(viewport={"width": 390, "height": 844}, locale="en-GB")
         context.set_default_timeout(10_000)
         opened = context.new_page()
-        opened.goto(f"http://127.0.0.1:{server.port}/demo/")
+        opened.goto(f"{address}/demo/")
         yield opened
-        chromium.close()
-    server.shutdown()
-    thread.join()
+        context.close()
 
 
 def _names(db: Database) -> list[str]:

@@ -1,76 +1,29 @@
 """An e-mail written from blocks in a real browser: by keyboard, by pointer, in two tabs, over a slow line, and after
 the session or the connection was gone."""
 
-import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
-from werkzeug.serving import make_server
+from playwright.sync_api import Page, expect
 
-import app as front
-from app import parts
-from app.tables import sessions
 from campaigns import drafts, files, plans, wording
 from campaigns.definitions import block_edits, edits
-from tests import browser
 from tests.app import console_world
-from tests.app.console_world import EMAIL, PASSWORD
 from tests.campaigns import world
+from tests.console import Console, grave, marks, sign_in, slow, too_wide
 
-pytestmark = [
-    pytest.mark.browser,
-    # A file the server was still reading when the page was left is left to Python to close.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
-]
+pytestmark = marks
 NAME, STEP = "basket-relaunch", "reminder"
 PAGE = f"/console/campaigns/{NAME}/edit/message/{STEP}"
 WAIT = 60_000
 
 
-@pytest.fixture
-def address(installation: parts.Parts) -> Iterator[str]:
-    """The console on a port of its own, with a campaign somebody began to write and a shop to show."""
-    console_world.make_user(installation)
-    with installation.db.begin() as conn:
+@pytest.fixture(autouse=True)
+def begun(console: Console) -> None:
+    """A campaign somebody began to write, and a shop to show."""
+    with console.installation.db.begin() as conn:
         world.stock_shop(conn, now=console_world.NOW)
         files.start_from(conn, NAME, now=console_world.NOW)
-    server = make_server("127.0.0.1", 0, front.create_app(installation), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join()
-
-
-@pytest.fixture
-def chromium() -> Iterator[Browser]:
-    path = browser.executable()
-    if path is None:
-        pytest.skip("no Chromium")
-    with sync_playwright() as engine:
-        launched = engine.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield launched
-        launched.close()
-
-
-def _open(chromium: Browser, address: str, *, locale: str = "en", width: int = 1440, more: str = "") -> Page:
-    context = chromium.new_context(viewport={"width": width, "height": 900}, locale=locale, timezone_id="Europe/Paris")
-    context.set_default_timeout(WAIT)
-    page = context.new_page()
-    page.goto(f"{address}/console/sign-in?next={PAGE}{more}")
-    _sign_in(page)
-    page.wait_for_url(f"**{PAGE}**")
-    return page
-
-
-def _sign_in(page: Page) -> None:
-    page.fill("#email", EMAIL)
-    page.fill("#password", PASSWORD)
-    page.click(".door .btn-primary")
 
 
 def _kinds(page: Page) -> list[str]:
@@ -83,20 +36,15 @@ def _settled(page: Page, revision: int) -> None:
     expect(page.locator("#fields [name=revision]")).to_have_value(str(revision), timeout=WAIT)
 
 
-def _words(installation: parts.Parts, locale: str = "en") -> dict[str, Any]:
-    with installation.db.begin() as conn:
+def _words(console: Console, locale: str = "en") -> dict[str, Any]:
+    with console.installation.db.begin() as conn:
         draft = drafts.of(conn, plans.get(conn, NAME))
     found: dict[str, Any] = edits.find(draft.definition, STEP).step["words"][locale]
     return found
 
 
-def _serious(page: Page) -> list[str]:
-    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-    return [one["id"] for one in found if one["impact"] in ("serious", "critical")]
-
-
-def test_an_email_is_written_by_keyboard_alone(chromium: Browser, address: str, installation: parts.Parts) -> None:
-    page = _open(chromium, address)
+def test_an_email_is_written_by_keyboard_alone(console: Console) -> None:
+    page = console.open(PAGE)
     before = _kinds(page)
     page.locator("#block-en-0 [data-stop]").focus()
     page.keyboard.press("a")
@@ -124,18 +72,16 @@ def test_an_email_is_written_by_keyboard_alone(chromium: Browser, address: str, 
     expect(page.locator(".mblock.is-on")).to_have_count(0, timeout=WAIT)
     page.keyboard.press("Control+z")
     expect(page.locator(".mblock")).to_have_count(len(before) + 2, timeout=WAIT)
-    heading = _words(installation)["blocks"][2]["heading"]
+    heading = _words(console)["blocks"][2]["heading"]
     assert wording.render(heading, {"customer": {}}) == "Hello you"
-    assert block_edits.mark(_words(installation)["blocks"][3]) == block_edits.mark(_words(installation)["blocks"][2])
-    assert len(_words(installation, "fr")["blocks"]) == len(before) + 2, "both languages keep the same blocks"
+    assert block_edits.mark(_words(console)["blocks"][3]) == block_edits.mark(_words(console)["blocks"][2])
+    assert len(_words(console, "fr")["blocks"]) == len(before) + 2, "both languages keep the same blocks"
     expect(page.locator("#ed-checks .checks")).to_be_visible(timeout=WAIT)
-    assert _serious(page) == []
+    assert grave(page) == []
 
 
-def test_blocks_are_dragged_and_seen_as_a_customer_gets_them(
-    chromium: Browser, address: str, installation: parts.Parts
-) -> None:
-    page = _open(chromium, address)
+def test_blocks_are_dragged_and_seen_as_a_customer_gets_them(console: Console) -> None:
+    page = console.open(PAGE, heard=False)
     page.locator(".palette [value=image]").drag_to(page.locator("#block-en-0"), target_position={"x": 200, "y": 60})
     _settled(page, 1)
     assert _kinds(page)[1] == "Picture"
@@ -149,7 +95,7 @@ def test_blocks_are_dragged_and_seen_as_a_customer_gets_them(
     expect(page.frame_locator("#look-frame").get_by_alt_text("A red pot")).to_be_attached(timeout=WAIT)
     page.locator("#block-en-1").drag_to(page.locator("#block-en-2"), target_position={"x": 200, "y": 150})
     expect(page.locator("#block-en-2")).to_contain_text("Picture", timeout=WAIT)
-    assert [block["type"] for block in _words(installation)["blocks"]][1:3] == ["text", "image"]
+    assert [block["type"] for block in _words(console)["blocks"]][1:3] == ["text", "image"]
     page.get_by_role("button", name="As text").click()
     expect(page.frame_locator("#look-frame").locator("pre")).to_contain_text("A red pot", timeout=WAIT)
     page.get_by_role("button", name="On a screen").click()
@@ -158,10 +104,10 @@ def test_blocks_are_dragged_and_seen_as_a_customer_gets_them(
     expect(night).to_have_css("background-color", "rgb(30, 27, 23)", timeout=WAIT)
 
 
-def test_two_tabs_at_once_lose_nothing(chromium: Browser, address: str, installation: parts.Parts) -> None:
-    page = _open(chromium, address, more="%3Fblock%3D1")
+def test_two_tabs_at_once_lose_nothing(console: Console) -> None:
+    page = console.open(PAGE + "?block=1", heard=False)
     other = page.context.new_page()
-    other.goto(f"{address}{PAGE}?block=1")
+    other.goto(PAGE + "?block=1")
     page.locator("#block-en-1 [data-stop]").focus()
     page.keyboard.press("Alt+ArrowUp")
     _settled(page, 1)
@@ -171,40 +117,28 @@ def test_two_tabs_at_once_lose_nothing(chromium: Browser, address: str, installa
     expect(other.locator("#f-heading")).to_have_value("Mine", timeout=WAIT)
     other.get_by_role("button", name="Put mine on top").click()
     _settled(other, 2)
-    found = _words(installation)["blocks"]
+    found = _words(console)["blocks"]
     assert (found[0]["type"], found[0]["heading"]) == ("text", "Mine"), "it was found where it had been moved to"
     assert found[1]["type"] == "header"
 
 
-def _slow(context: BrowserContext, milliseconds: int) -> None:
-    """Every request of the page waits at the door, as on a far telephone."""
-
-    def late(route: Route) -> None:
-        threading.Event().wait(milliseconds / 1000)
-        route.continue_()
-
-    context.route("**/edit/message/**", late)
-
-
-def test_over_a_slow_line_quick_hands_lose_nothing(chromium: Browser, address: str, installation: parts.Parts) -> None:
-    page = _open(chromium, address, more="%3Fblock%3D1")
-    _slow(page.context, 2_000)
+def test_over_a_slow_line_quick_hands_lose_nothing(console: Console) -> None:
+    page = console.open(PAGE + "?block=1")
+    slow(page.context, 2_000, pages="**/edit/message/**")
     page.locator(".med-env [name='en.subject']").fill("Typed in a hurry")
     page.locator("#f-heading").fill("And this too")
     page.locator("#block-en-1 [data-stop]").focus()
     page.keyboard.press("Alt+ArrowDown")
     page.keyboard.press("c")
     expect(page.locator("#block-en-2")).to_contain_text("And this too", timeout=3 * WAIT)
-    words = _words(installation)
+    words = _words(console)
     assert words["subject"] == "Typed in a hurry"
     assert words["blocks"][2]["heading"] == "And this too"
     assert page.get_by_text("Somebody was quicker.").count() == 0
 
 
-def test_what_was_typed_outlives_the_session_and_the_connection(
-    chromium: Browser, address: str, installation: parts.Parts
-) -> None:
-    page = _open(chromium, address, locale="fr", width=390, more="%3Fin%3Dfr%26block%3D1")
+def test_what_was_typed_outlives_the_session_and_the_connection(console: Console) -> None:
+    page = console.open(PAGE + "?in=fr&block=1", locale="fr", width=390, heard=False)
     page.context.set_offline(True)
     page.locator("#f-heading").fill("Hors ligne")
     page.keyboard.press("Tab")
@@ -213,15 +147,14 @@ def test_what_was_typed_outlives_the_session_and_the_connection(
     page.keyboard.press("Tab")
     page.context.set_offline(False)
     _settled(page, 2)
-    with installation.db.begin() as conn:
-        conn.execute(sa.delete(sessions))
+    console.end_sessions()
     page.locator(".med-env [name='fr.subject']").fill("Après la session")
     page.keyboard.press("Tab")
     page.get_by_role("link", name="Se reconnecter").click()
-    _sign_in(page)
+    sign_in(page)
     page.wait_for_url(f"**{PAGE}**")
     expect(page.locator(".jb-top h1")).to_have_text("Après la session", timeout=WAIT)
-    kept = _words(installation, "fr")["blocks"][1]
+    kept = _words(console, "fr")["blocks"][1]
     assert (kept["heading"], kept["body"]) == ("Hors ligne", "Toujours hors ligne")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert _serious(page) == []
+    assert too_wide(page) == 0
+    assert grave(page) == []

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from app import choices
 from campaigns import intents, links, mail_tables, policy, tables, visits
@@ -19,7 +19,6 @@ from campaigns.links import Links
 from foundation.database import Database
 from shop import consent
 from shop import tables as shop_tables
-from tests import browser
 from tests.app import test_public, tracking
 from tests.app.test_public import FIREFOX, Mail
 from tests.campaigns import ad_platforms, test_audiences
@@ -233,13 +232,10 @@ def test_topics_are_chosen_on_every_channel(
 @pytest.mark.browser
 @pytest.mark.parametrize("locale", ["en", "fr"])
 def test_the_page_is_used_on_a_telephone(
-    web: Flask, db: Database, about_news: Mail, path: Callable[..., str], locale: str
+    chromium: Browser, web: Flask, db: Database, about_news: Mail, path: Callable[..., str], locale: str
 ) -> None:
-    if (chromium := browser.executable()) is None:
-        pytest.skip("no Chromium")
-    with sync_playwright() as engine, tracking.served(web) as address:
-        launched = engine.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = launched.new_context(viewport={"width": 390, "height": 844}, locale=locale).new_page()
+    with tracking.served(web) as address:
+        page = chromium.new_context(viewport={"width": 390, "height": 844}, locale=locale).new_page()
         page.goto(address + path("preferences", about_news.message_id))
         assert page.evaluate("document.documentElement.scrollWidth") == 390, "nothing is wider than the screen"
         page.locator("input[name='whatsapp:marketing']").check()
@@ -251,7 +247,7 @@ def test_the_page_is_used_on_a_telephone(
         page.locator("button[value=save]").click()
         expect(page.locator("input[name='whatsapp:marketing/news']")).not_to_be_checked(timeout=20_000)
         expect(page.locator("input[name='whatsapp:marketing/news']")).to_be_visible(timeout=20_000)
-        launched.close()
+        page.context.close()
     with db.begin() as conn:
         stand = consent.standing(conn, about_news.customer_id)
     assert (stand["whatsapp", "marketing"], stand["whatsapp", "marketing/news"]) == ("granted", "denied")

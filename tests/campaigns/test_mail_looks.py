@@ -15,14 +15,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from campaigns import barcode, content, layouts, rules, wording
 from campaigns.channels import mime
 from campaigns.definitions import shapes
 from campaigns.definitions.steps import Send
 from campaigns.links import Links
-from tests import browser
 from tests.campaigns import letters, mails, world
 from tests.conftest import NOW
 
@@ -155,17 +154,6 @@ def test_a_qr_square_is_a_picture_with_its_quiet_zone() -> None:
 
 
 # -------------------------------------------------------------------------------------------- in Chromium
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = browser.executable()
-    if path is None:
-        pytest.skip("there is no Chromium, and none could be installed")
-    with sync_playwright() as play:
-        launched = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield launched
-        launched.close()
-
-
 @pytest.fixture(scope="module")
 def pages() -> Iterator[str]:
     """Both mails over HTTP, with their pictures; one picture is missing."""

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 from flask import Flask
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from werkzeug.serving import make_server
 
 import app as front
@@ -102,14 +102,6 @@ def installation(
     thread.join()
     server.server_close()
     built.close()
-
-
-@pytest.fixture
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=browser.executable(), args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 def _page(chromium: Browser, installation: parts.Parts, *, wide: bool = True) -> Page:

@@ -35,7 +35,7 @@ from foundation.database import Database
 from shop import consent, inbox
 from shop import tables as shop_tables
 from tests import browser
-from tests.app import conftest, storefront
+from tests.app import storefront
 from tests.app.test_push import BROWSER, SUBSCRIBED, _shown
 from tests.campaigns import ad_platforms, sink, test_audiences
 from tests.campaigns.ad_platforms import AUDIENCE, Peers
@@ -95,9 +95,6 @@ class Story:
             return {
                 step: state for step, state in conn.execute(sa.select(tables.messages.c.step, tables.messages.c.state))
             }
-
-
-config = conftest.config
 
 
 @pytest.fixture

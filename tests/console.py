@@ -1,0 +1,173 @@
+"""The console as its people see it: an installation at an address it knows, opened in Chromium in a language, a width
+and a look."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import sqlalchemy as sa
+from axe_playwright_python.base import AXE_SCRIPT
+from flask import Flask
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+import app as front
+from app import parts
+from app.tables import sessions
+from foundation.config import Config
+from tests.app.console_world import EMAIL, PASSWORD
+
+DESK, PHONE = 1440, 390
+HEIGHTS = {DESK: 900, PHONE: 844}
+"""Screens, by their width in pixels."""
+FRENCH_PHONE, ENGLISH_DESK = ("fr", PHONE), ("en", DESK)
+
+marks = [
+    pytest.mark.browser,
+    # A file the server was still reading when the page was left is left to Python to close.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
+]
+"""What every file of browser tests is marked with."""
+everyone = pytest.mark.parametrize(
+    ("locale", "width"), [FRENCH_PHONE, ENGLISH_DESK], ids=["french-phone", "english-desk"]
+)
+"""A story told twice: in French on a telephone, in English at a desk."""
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: object) -> None:
+        """Nobody reads an access log of tests."""
+
+
+@contextmanager
+def installed(config: Config, **changes: Any) -> Iterator[parts.Parts]:
+    """An installation whose web server answers at the base URL of its settings."""
+    holder: dict[str, Flask] = {}
+    answering = threading.Event()
+
+    def door(environ: Any, start: Any) -> Any:
+        answering.wait(30)
+        return holder["app"](environ, start)
+
+    server = make_server("localhost", 0, door, threaded=True, request_handler=_Quiet)
+    built = parts.build(replace(config, base_url=f"http://localhost:{server.server_port}", **changes))
+    holder["app"] = front.create_app(built)
+    answering.set()
+    serving = threading.Thread(target=server.serve_forever)
+    serving.start()
+    try:
+        yield built
+    finally:
+        server.shutdown()
+        serving.join()
+        server.server_close()
+        built.recommender.close()
+        built.close()
+
+
+@dataclass
+class Console:
+    """Browser windows on one installation. Closing it fails when a page complained or fetched from elsewhere."""
+
+    chromium: Browser
+    installation: parts.Parts
+    contexts: list[BrowserContext] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        """Where it answers, without a slash at the end."""
+        return self.installation.config.base_url
+
+    def open(self, path: str = "/console/", *, email: str = EMAIL, heard: bool = True, **looks: Any) -> Page:
+        """Somebody signs in, in a browser of her own, and stands on a page. What that browser complains of is not
+        `heard` in a story that gives it reason to: a line cut, a session ended, a change refused."""
+        page = self.window(heard=heard, **looks)
+        page.goto(f"/console/sign-in?next={quote(path)}")
+        sign_in(page, email=email)
+        page.wait_for_url(f"**{path.partition('?')[0]}**")
+        return page
+
+    def window(self, *, locale: str = "en", width: int = DESK, look: str = "light", heard: bool = True) -> Page:
+        """A new browser that nobody signed in with."""
+        context = self.chromium.new_context(
+            base_url=self.address,
+            viewport={"width": width, "height": HEIGHTS[width]},
+            has_touch=width == PHONE,
+            locale=locale,
+            color_scheme=look,
+            timezone_id="Europe/Paris",
+        )
+        context.set_default_timeout(60_000)
+        self.contexts.append(context)
+        if heard:
+            context.on("request", lambda asked: self._fetched(asked.url))
+            context.on("console", self._heard)
+            context.on("weberror", lambda told: self.said.append(f"{told.page and told.page.url}: {told.error}"))
+        return context.new_page()
+
+    def end_sessions(self) -> None:
+        """Everybody is signed out, as after a fortnight."""
+        with self.installation.db.begin() as conn:
+            conn.execute(sa.delete(sessions))
+
+    def close(self) -> None:
+        """Closes every window; what was complained of fails the test."""
+        for context in self.contexts:
+            context.close()
+        assert self.said == []
+        assert self.elsewhere == []
+
+    def _heard(self, line: ConsoleMessage) -> None:
+        if line.type in ("error", "warning") and not line.location["url"].startswith(SHOP):
+            self.said.append(f"{line.page and line.page.url}: {line.text}")
+
+    def _fetched(self, url: str) -> None:
+        if not url.startswith((self.address, "data:", "blob:", "about:", SHOP)):
+            self.elsewhere.append(url)
+
+
+SHOP = "https://aubier.example/"
+"""Where the shop of the tests says its pages and product pictures are; nothing is there."""
+
+
+def sign_in(page: Page, *, email: str = EMAIL) -> None:
+    """Fills in the door's form and sends it."""
+    page.fill("#email", email)
+    page.fill("#password", PASSWORD)
+    page.click(".door .btn-primary")
+
+
+def slow(context: BrowserContext, milliseconds: int, *, pages: str = "**/console/**") -> None:
+    """From now on every answer waits, as on a far telephone."""
+
+    def late(route: Route) -> None:
+        threading.Event().wait(milliseconds / 1000)
+        route.continue_()
+
+    context.route(pages, late)
+
+
+GRAVE = ("serious", "critical")
+
+
+def grave(page: Page, *, rules: list[str] | None = None) -> list[str]:
+    """What would shut somebody out of a page as it stands now: each fault of axe-core, and where."""
+    if page.evaluate("typeof axe === 'undefined'"):
+        page.evaluate(AXE_SCRIPT)
+    options: dict[str, object] = {"resultTypes": ["violations"]} | ({"runOnly": rules} if rules else {})
+    found = page.evaluate("(options) => axe.run(document, options)", options)["violations"]
+    return [
+        f"{fault['id']}: {node['html'][:160]}" for fault in found if fault["impact"] in GRAVE for node in fault["nodes"]
+    ]
+
+
+def too_wide(page: Page) -> int:
+    """By how many pixels a page is wider than its screen."""
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    return max(0, int(page.evaluate("document.documentElement.scrollWidth")) - width)
