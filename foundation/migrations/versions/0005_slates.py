@@ -103,14 +103,3 @@ def upgrade() -> None:
     )
     op.create_index("experiments_running_key", "experiments", ["placement"], unique=True,
                     postgresql_where=sa.text("ended_at IS NULL"))
-
-
-def downgrade() -> None:
-    for name in ("experiments", "merchandising_changes", "placements", "merchandising_rules", "slate_reading",
-                 "slate_counts", "slate_clicks"):
-        op.drop_table(name)
-    op.drop_index("slates_arm_idx", table_name="slates")
-    op.drop_index("slates_customer_id_idx", table_name="slates")
-    op.create_index("slates_customer_id_idx", "slates", ["customer_id"],
-                    postgresql_where=sa.text("customer_id IS NOT NULL"))
-    op.drop_column("slates", "arm")

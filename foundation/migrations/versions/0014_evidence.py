@@ -69,8 +69,3 @@ NEW = (
 def upgrade() -> None:
     for statement in NEW:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    op.execute("ALTER TABLE attributions DROP COLUMN decided_at, DROP COLUMN kind")
-    op.execute("DROP TABLE credit_reading, experiment_winners, exposures")

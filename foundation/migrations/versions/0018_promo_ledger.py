@@ -175,7 +175,3 @@ NEW = (
 def upgrade() -> None:
     for statement in (*OFFERS, *NEW, *CODES):
         op.execute(statement)
-
-
-def downgrade() -> None:
-    raise NotImplementedError("a ledger of uses does not fit in one column a code; restore a backup")
