@@ -6,6 +6,7 @@ Each keeps who is in which audience by hash, as the real one would, and every or
 import json
 import re
 import threading
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -34,7 +35,7 @@ class Canned:
     seconds: float = 0.0
 
 
-class Peer:
+class Peer(ABC):
     """What both have in common: who is in, what was told, how often they were called, and answers made to order."""
 
     name: ClassVar[str]
@@ -56,11 +57,13 @@ class Peer:
             return self.no_token()
         return self.take(method, path, body)
 
+    @abstractmethod
     def no_token(self) -> Canned:
-        raise NotImplementedError
+        """The platform's own words for a token it does not know."""
 
+    @abstractmethod
     def take(self, method: str, path: str, body: Any) -> Canned:
-        raise NotImplementedError
+        """What it does with a call."""
 
 
 def meta_error(code: int, message: str, *, status: int = 400, subcode: int | None = None, **headers: str) -> Canned:
