@@ -49,7 +49,7 @@ from foundation.config import Config
 from foundation.database import Database
 from foundation.errors import RelanceError
 from recommender import results, runs
-from shop import inbox
+from shop import inbox, pepper
 
 log = logging.getLogger(__name__)
 CHANNELS = ("email", "push", "sms", "whatsapp", "onsite")
@@ -164,6 +164,7 @@ def main() -> None:
     parts = build(Config.of_program())
     with parts.db.begin() as conn:
         messages.refuse_unsafe(conn)
+        pepper.require(conn)
         held = holding.check(conn, parts.sending().journal, now=datetime.now(UTC))
     if held:
         log.warning("nothing is sent until it is released", extra={"reason": held.reason, **held.detail})

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from app import tables
 from app.parts import Parts, current_parts
 from app.telling import told
-from campaigns import holding
+from campaigns import holding, rehashing
 from campaigns.holding import Hold
 from foundation import backups, jobs
+from shop import pepper
 
 
 @click.command("backup")
@@ -77,6 +78,26 @@ def release_hold(yes: bool) -> None:
     with current_parts().db.begin() as conn:
         holding.release(conn, by=f"command of {getpass.getuser()}", now=datetime.now(UTC))
     click.echo("Released: messages leave again.")
+
+
+@click.command("new-pepper")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@told
+def new_pepper(yes: bool) -> None:
+    """Go on without the pepper that was lost: hashes are made with the present one."""
+    parts, now = current_parts(), datetime.now(UTC)
+    with parts.db.begin() as conn:
+        fits, beat = pepper.fits(conn), jobs.last_beat(conn, "scheduler")
+    if fits:
+        click.echo("The pepper is the one the hashes were made with: nothing to do.")
+        return
+    if beat is not None and now - beat <= jobs.STALE:
+        raise click.ClickException("the scheduler runs: stop it first")
+    if not yes:
+        click.confirm("Refused addresses that no kept mail names are forgotten for good. Go on?", abort=True)
+    with parts.db.begin() as conn:
+        done = rehashing.begin_anew(conn)
+    click.echo(f"{done.kept:,} refused addresses are recognised again, {done.lost:,} are not.")
 
 
 def _tell(standing: Hold | None) -> None:

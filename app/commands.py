@@ -40,6 +40,7 @@ def register(app: Flask) -> None:
         backup_commands.backup,
         backup_commands.restore,
         backup_commands.hold,
+        backup_commands.new_pepper,
         backup_commands.release_hold,
     ):
         app.cli.add_command(command)

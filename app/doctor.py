@@ -13,6 +13,7 @@ from campaigns import audit, findings, holding, offer_figures
 from campaigns.channels import dkim_signing, mime, smtp
 from foundation import jobs
 from foundation.config import Config
+from shop import pepper
 
 Finding = findings.Finding
 
@@ -33,7 +34,7 @@ def examine(parts: Parts, *, now: datetime) -> list[Finding]:
     try:
         with parts.db.begin() as conn:
             asked = [*_database(conn), _scheduler(conn, now), _model(conn, parts, now), _keys(conn), _pools(conn, now)]
-            asked += [_held(conn), _sums(conn)]
+            asked += [_held(conn), _sums(conn), _pepper(conn)]
             return [settings, *asked, _channel(parts), _domain(parts)]
     except sa.exc.OperationalError as down:
         return [settings, Finding("database", False, f"does not answer: {down.orig}")]
@@ -71,6 +72,12 @@ def _sums(conn: sa.Connection) -> Finding:
     if not broken:
         return Finding("ledger", True, "adds up: nobody twice, nobody lost")
     return Finding("ledger", False, f"does not add up: {', '.join(broken)}: see flask campaign report")
+
+
+def _pepper(conn: sa.Connection) -> Finding:
+    if pepper.fits(conn):
+        return Finding("pepper", True, "addresses that must not be used are recognised")
+    return Finding("pepper", False, pepper.LOST)
 
 
 def _model(conn: sa.Connection, parts: Parts, now: datetime) -> Finding:

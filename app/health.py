@@ -28,7 +28,7 @@ bp = Blueprint("health", __name__)
 MIGRATIONS = Path(jobs.__file__).parent / "migrations"
 
 
-WATCHED = ("database", "fsync", "synchronous_commit", "scheduler")
+WATCHED = ("database", "fsync", "synchronous_commit", "scheduler", "pepper")
 """What the doctor looks at that makes an installation unfit to serve; the rest is advice."""
 
 

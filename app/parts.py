@@ -61,7 +61,7 @@ class Parts:
 
 def build(config: Config) -> Parts:
     """Makes every part. The database is joined, or the embedded one started, when it is first used."""
-    db = Database(lambda: postgres.url(config.database_url, config.var), pool_size=20)
+    db = Database(lambda: postgres.url(config.database_url, config.var), pepper=config.pepper, pool_size=20)
     signed = links.Links(
         config.secret_keys, config.base_url, tracking_url=config.tracking_url, return_address=config.return_address
     )

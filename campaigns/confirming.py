@@ -65,7 +65,11 @@ _ASKED = (
 def _still_hers(conn: sa.Connection, person: int, address: str) -> bool:
     known = customers.get_many(conn, [person]).get(person)
     mine = known.email if known else None
-    return mine is not None and consent.address_hash("email", mine) == consent.address_hash("email", address)
+    return mine is not None and _hash(conn, mine) == _hash(conn, address)
+
+
+def _hash(conn: sa.Connection, address: str) -> bytes:
+    return consent.address_hash(conn, "email", address)
 
 
 def _proof(row: sa.RowMapping, message_id: UUID) -> dict[str, Any]:

@@ -215,9 +215,9 @@ def _soft(conn: sa.Connection, bounced: Sequence[tuple[str, str, datetime]], *, 
     if not bounced:
         return
     table = mail_tables.soft_bounces
-    hashed = {(channel, consent.address_hash(channel, address)): address for channel, address, _ in bounced}
+    hashed = {(channel, consent.address_hash(conn, channel, address)): address for channel, address, _ in bounced}
     rows = [
-        {"channel": channel, "address_hash": consent.address_hash(channel, address), "day": at.date()}
+        {"channel": channel, "address_hash": consent.address_hash(conn, channel, address), "day": at.date()}
         for channel, address, at in bounced
     ]
     conn.execute(postgresql.insert(table).on_conflict_do_nothing(), rows)

@@ -19,7 +19,7 @@ from campaigns import given, ledger_tables, tables
 from campaigns.journal import Journal, Line, Refusal
 from campaigns.states import Reason, State
 from foundation import database, jobs
-from shop import consent
+from shop import consent, pepper
 from shop.tables import suppressions
 
 installation, sent_before = ledger_tables.installation, ledger_tables.sent_before
@@ -185,17 +185,18 @@ def _keep(conn: sa.Connection, lines: Sequence[Line]) -> None:
     for line in sorted(lines, key=lambda line: line.at):
         if line.campaign in ids:
             key = {"campaign_id": ids[line.campaign], "step": line.step, "channel": line.channel}
-            newest[line.campaign, line.step, line.channel, line.address_hash] = {
-                **key,
-                "address_hash": line.address_hash,
-                "at": line.at,
-            }
+            hashed = _hash(conn, line)
+            newest[line.campaign, line.step, line.channel, hashed] = {**key, "address_hash": hashed, "at": line.at}
     if not newest:
         return
     insert = postgresql.insert(sent_before)
     last = {"at": sa.func.greatest(sent_before.c.at, insert.excluded.at)}
     keyed = ["campaign_id", "step", "channel", "address_hash"]
     conn.execute(insert.on_conflict_do_update(index_elements=keyed, set_=last), list(newest.values()))
+
+
+def _hash(conn: sa.Connection, written: Line | Refusal) -> bytes:
+    return pepper.keyed(conn, written.address_hash) if written.bare else written.address_hash
 
 
 # ------------------------------------------------------------------------------------------------ refusals
@@ -212,7 +213,7 @@ def _refuse_again(conn: sa.Connection, refusals: Iterator[Refusal]) -> None:
     """Who said no after the backup was made is not asked to say it twice."""
     while chunk := list(islice(refusals, CHUNK)):
         rows = [
-            {"channel": one.channel, "address_hash": one.address_hash, "reason": one.reason, "since": one.at}
+            {"channel": one.channel, "address_hash": _hash(conn, one), "reason": one.reason, "since": one.at}
             for one in chunk
         ]
         conn.execute(postgresql.insert(suppressions).on_conflict_do_nothing(), rows)

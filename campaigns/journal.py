@@ -15,7 +15,8 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One message about to leave: everything by which it can be recognised if the database forgets it."""
+    """One message about to leave: everything by which it can be recognised if the database forgets it. `bare` if its
+    hash was written before hashes were keyed with the pepper."""
 
     at: datetime
     message_id: UUID
@@ -24,16 +25,22 @@ class Line:
     step: str
     channel: str
     address_hash: bytes
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An address that must not be used, since when and why."""
+    """An address that must not be used, since when and why; `bare` as above."""
 
     at: datetime
     channel: str
     address_hash: bytes
     reason: str
+    bare: bool = False
+
+
+KEYED = "hmac:"
+"""Before every hash keyed with the pepper, where older ones stand alone."""
 
 
 class Journal:
@@ -59,15 +66,15 @@ class Journal:
         for parts in self._read("sent", since=since, fields=7):
             at = datetime.fromisoformat(parts[0])
             if at >= since:
-                hashed = bytes.fromhex(parts[6])
-                yield Line(at, UUID(parts[1]), int(parts[2]), parts[3], parts[4], parts[5], hashed)
+                yield Line(at, UUID(parts[1]), int(parts[2]), parts[3], parts[4], parts[5], *_hash(parts[6]))
 
     def refused(self, *, since: datetime) -> Iterator[Refusal]:
         """Every refusal written down since then."""
         for parts in self._read("refused", since=since, fields=4):
             at = datetime.fromisoformat(parts[0])
             if at >= since:
-                yield Refusal(at, parts[1], bytes.fromhex(parts[2]), parts[3])
+                hashed, bare = _hash(parts[2])
+                yield Refusal(at, parts[1], hashed, parts[3], bare)
 
     def _append(self, kind: str, lines: Iterable[tuple[datetime, str]]) -> None:
         with self._turn:
@@ -108,10 +115,14 @@ def _by_day(lines: Iterable[tuple[datetime, str]]) -> list[tuple[str, str]]:
     return [(day, "".join(texts)) for day, texts in days.items()]
 
 
+def _hash(text: str) -> tuple[bytes, bool]:
+    return bytes.fromhex(text.removeprefix(KEYED)), not text.startswith(KEYED)
+
+
 def _written(line: Line) -> str:
     place = f"{line.campaign} {line.step} {line.channel}"
-    return f"{line.at.isoformat()} {line.message_id} {line.attempt} {place} {line.address_hash.hex()}\n"
+    return f"{line.at.isoformat()} {line.message_id} {line.attempt} {place} {KEYED}{line.address_hash.hex()}\n"
 
 
 def _refused(one: Refusal) -> str:
-    return f"{one.at.isoformat()} {one.channel} {one.address_hash.hex()} {one.reason}\n"
+    return f"{one.at.isoformat()} {one.channel} {KEYED}{one.address_hash.hex()} {one.reason}\n"

@@ -127,7 +127,7 @@ def _freeze(
     rendered = _render(conn, fresh, changes, rules=rules, sending=sending, now=now)
     written = {case.message.id: case for case in fresh if case.message.id in rendered}
     kept = moves.freeze(
-        conn, {key: (case.message, _hash(case, rendered[key]), rendered[key]) for key, case in written.items()}
+        conn, {key: (case.message, _hash(conn, case, rendered[key]), rendered[key]) for key, case in written.items()}
     )
     twins = [case for key, case in written.items() if key not in kept]
     changes += [Change(case.message, State.SKIPPED, Reason.DUPLICATE_ADDRESS) for case in twins]
@@ -136,18 +136,18 @@ def _freeze(
     told = standing.told_before(conn, [case.message for case in ready])
     gone = [case.message for case in ready if case.message.id in told]
     changes += [Change(message, State.SKIPPED, Reason.SENT_BEFORE_RESTORE) for message in gone]
-    return [_prepared(case, frozen[case.message.id]) for case in ready if case.message.id not in told]
+    return [_prepared(conn, case, frozen[case.message.id]) for case in ready if case.message.id not in told]
 
 
-def _hash(case: Case, frozen: Mapping[str, Any]) -> bytes:
+def _hash(conn: sa.Connection, case: Case, frozen: Mapping[str, Any]) -> bytes:
     named = reachable.named(case.message.channel, frozen["address"], case.customer_id)
-    return consent.address_hash(case.message.channel, named)
+    return consent.address_hash(conn, case.message.channel, named)
 
 
-def _prepared(case: Case, frozen: Mapping[str, Any]) -> Prepared:
+def _prepared(conn: sa.Connection, case: Case, frozen: Mapping[str, Any]) -> Prepared:
     asked = Asked(case.message, case.customer_id, case.standing.cart_touched_at, case.bought_since)
     broadcast = isinstance(case.said.campaign.entry, (*TIMED, SegmentEntry))
-    return Prepared(asked, frozen, _hash(case, frozen), case.campaign, broadcast)
+    return Prepared(asked, frozen, _hash(conn, case, frozen), case.campaign, broadcast)
 
 
 def _frozen_before(conn: sa.Connection, messages: Sequence[Claimed]) -> dict[UUID, Mapping[str, Any]]:

@@ -49,7 +49,7 @@ def _welcome_back(conn: sa.Connection, number: str, channel: str) -> None:
     """Only her own stop ends; a complaint or an erasure does not."""
     gone = (
         (suppressions.c.channel == channel)
-        & (suppressions.c.address_hash == consent.address_hash(channel, number))
+        & (suppressions.c.address_hash == consent.address_hash(conn, channel, number))
         & (suppressions.c.reason == "unsubscribed")
     )
     conn.execute(sa.delete(suppressions).where(gone))

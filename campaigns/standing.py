@@ -216,7 +216,7 @@ def suppressed(
     hashed = {
         row["message_id"]: (
             row["channel"],
-            consent.address_hash(row["channel"], reachable.named(row["channel"], address, row["customer"])),
+            consent.address_hash(conn, row["channel"], reachable.named(row["channel"], address, row["customer"])),
         )
         for row in rows
         if (address := addresses[row["channel"]].get(row["customer"]))

@@ -197,7 +197,7 @@ messages = sa.Table(
     sa.Column("entry_key", sa.Text, nullable=False),
     sa.Column("enrolment_id", sa.BigInteger, sa.ForeignKey("enrolments.id", ondelete="CASCADE")),
     sa.Column("cart_ref", sa.BigInteger, sa.ForeignKey("carts.id", ondelete="CASCADE"), comment="the cart it is about"),
-    sa.Column("address_hash", sa.LargeBinary, comment="of the normalised address, known once it is rendered"),
+    sa.Column("address_hash", sa.LargeBinary, comment="of the normalised address, keyed, known once it is rendered"),
     sa.Column("state", sa.Text, nullable=False, comment="see campaigns/states.py"),
     sa.Column("reason", sa.Text, comment="a stable word: why it was skipped, failed, held"),
     sa.Column("detail", sa.Text, comment="the provider's or the template's own words"),

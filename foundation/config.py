@@ -34,6 +34,7 @@ class Config:
     var: Path
     database_url: str | None
     secret_keys: tuple[str, ...] = field(repr=False)
+    pepper: str = field(repr=False)
     base_url: str
     email_url: str = field(repr=False)
     email_from: str
@@ -67,6 +68,7 @@ class Config:
             var=var,
             database_url=_database_url(env.get("RELANCE_DATABASE_URL"), faults),
             secret_keys=_secret_keys(env.get("RELANCE_SECRET_KEY"), var, faults),
+            pepper=_pepper(env.get("RELANCE_PEPPER"), var, faults),
             base_url=_base_url(env.get("RELANCE_BASE_URL") or f"http://localhost:{port}", faults),
             email_url=_email_url(env.get("RELANCE_EMAIL_URL") or "outbox:", faults),
             email_from=_sender(env.get("RELANCE_EMAIL_FROM") or "Relance <no-reply@localhost>", faults),
@@ -146,6 +148,18 @@ def _secret_keys(text: str | None, var: Path, faults: list[Fault]) -> tuple[str,
     if not keys or any(len(key) < 16 for key in keys):
         faults.append(Fault("RELANCE_SECRET_KEY", "each key needs at least 16 characters"))
     return keys
+
+
+def _pepper(text: str | None, var: Path, faults: list[Fault]) -> str:
+    """The configured secret that hashes of addresses are made with, else one made on first start."""
+    if not text:
+        try:
+            return kept_secret(var / "pepper")
+        except OSError:
+            return ""  # the folder is already at fault for the secret key
+    if len(text) < 16:
+        faults.append(Fault("RELANCE_PEPPER", "needs at least 16 characters"))
+    return text
 
 
 def _vapid_key(text: str | None, var: Path, faults: list[Fault]) -> str:

@@ -29,6 +29,9 @@ metadata = sa.MetaData(
 )
 """Every table of every floor, so that erasure and the migrations see them all."""
 
+PEPPER = "relance_pepper"
+"""The option of a connection that holds the installation's pepper; read by `pepper`."""
+
 Time = sa.DateTime(timezone=True)
 Json = postgresql.JSONB
 
@@ -46,10 +49,12 @@ class Database:
 
     :param url: a SQLAlchemy URL, or a function that gives one. The function is called at first use, so that a
         command which touches no database starts none.
+    :param pepper: the secret that hashes of addresses are made with; it travels with each connection
     """
 
-    def __init__(self, url: str | Callable[[], str], *, pool_size: int = 10) -> None:
+    def __init__(self, url: str | Callable[[], str], *, pepper: str | None = None, pool_size: int = 10) -> None:
         self._url = url
+        self._pepper = pepper
         self._pool_size = pool_size
 
     @cached_property
@@ -66,6 +71,7 @@ class Database:
             pool_size=self._pool_size,
             max_overflow=10,
             pool_recycle=1800,
+            execution_options={PEPPER: self._pepper},
             json_serializer=lambda value: _dumps(value).decode(),
             json_deserializer=orjson.loads,
         )
@@ -101,6 +107,7 @@ class Database:
             config = AlembicConfig()
             config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
             config.attributes["connection"] = conn
+            config.attributes["pepper"] = self._pepper
             alembic_command.upgrade(config, "head")
             conn.execute(sa.text("SELECT pg_advisory_unlock(7263001)"))
             conn.commit()
@@ -114,6 +121,13 @@ class Database:
 def driver(conn: sa.Connection) -> psycopg.Connection[Any]:
     """The psycopg connection underneath, for COPY and binary arrays; it shares the transaction."""
     return cast("psycopg.Connection[Any]", conn.connection.driver_connection)
+
+
+def pepper(conn: sa.Connection) -> bytes:
+    """The secret hashes of addresses are made with; raises `LookupError` if the database was opened without."""
+    if secret := conn.get_execution_options().get(PEPPER):
+        return cast("str", secret).encode()
+    raise LookupError("this database was opened without a pepper")
 
 
 def array(values: Iterable[str | int | None]) -> str:

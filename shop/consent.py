@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql
 
 from foundation import database
 from foundation.errors import Fault, Invalid
-from shop import changes, handles
+from shop import changes, handles, pepper
 from shop.changes import What
 from shop.tables import consent_log, consents, customers, suppressions
 
@@ -114,7 +114,7 @@ def _welcome_back(conn: sa.Connection, granted: Sequence[Said]) -> None:
     )
     known = {row["id"]: row for row in conn.execute(query).mappings()}
     ended = [
-        {"channel_": one.channel, "hash": address_hash(one.channel, address), "said_at": one.at}
+        {"channel_": one.channel, "hash": address_hash(conn, one.channel, address), "said_at": one.at}
         for one in asked
         if one.customer_id in known and (address := known[one.customer_id][ADDRESSES[one.channel]])
     ]
@@ -261,13 +261,15 @@ FROM standing ORDER BY customer_id, channel, purpose, state, at DESC
 
 
 # ------------------------------------------------------------------------------------------------ addresses
-def address_hash(channel: str, address: str) -> bytes:
-    """One-way, of the address in its one form: enough to recognise it, not to write to it."""
+def address_hash(conn: sa.Connection, channel: str, address: str) -> bytes:
+    """One-way, of the address in its one form, keyed with the pepper: enough for us to recognise it, for nobody to
+    write to it."""
     if channel == "email":
         address = handles.email(address) or address.strip().lower()
     elif channel in ("sms", "whatsapp"):
         address = handles.phone(address) or address
-    return hashlib.sha256(f"relance address\0{channel}\0{address}".encode(errors="replace")).digest()
+    digest = hashlib.sha256(f"relance address\0{channel}\0{address}".encode(errors="replace")).digest()
+    return pepper.keyed(conn, digest)
 
 
 def suppress(conn: sa.Connection, *, channel: str, address: str, reason: str, now: datetime) -> None:
@@ -277,10 +279,12 @@ def suppress(conn: sa.Connection, *, channel: str, address: str, reason: str, no
 
 
 def suppress_many(conn: sa.Connection, addresses: Sequence[tuple[str, str]], *, reason: str, now: datetime) -> None:
-    """The same for many, each a channel and an address."""
+    """The same for many, each a channel and an address. Raises `pepper.WrongPepper` rather than keep what nobody would
+    recognise."""
     if not addresses:
         return
-    hashed = {(channel, address_hash(channel, address)) for channel, address in addresses}
+    pepper.require(conn)
+    hashed = {(channel, address_hash(conn, channel, address)) for channel, address in addresses}
     rows = [
         {"channel": channel, "address_hash": found, "reason": reason, "since": now} for channel, found in sorted(hashed)
     ]

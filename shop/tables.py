@@ -162,13 +162,22 @@ suppressions = sa.Table(
         "address_hash",
         sa.LargeBinary,
         primary_key=True,
-        comment="of the normalised address; no address is kept",
+        comment="of the normalised address, keyed; no address is kept",
     ),
     sa.Column("reason", sa.Text, nullable=False, comment="hard_bounce complaint unsubscribed erased manual"),
     sa.Column("since", Time, nullable=False),
     sa.Column("kept", sa.Boolean, nullable=False, server_default=sa.text("false"), comment="outside the database too"),
     sa.Index("suppressions_unkept_idx", "channel", "address_hash", postgresql_where=sa.text("NOT kept")),
     comment="An address we must not use, whatever anyone consents",
+)
+
+pepper_words = sa.Table(
+    "pepper_words",
+    metadata,
+    sa.Column("one_row", sa.Boolean, primary_key=True, server_default=sa.text("true")),
+    sa.Column("word", sa.LargeBinary, nullable=False),
+    sa.CheckConstraint("one_row", name="one_row"),
+    comment="By what the pepper of the hashes beside it is recognised; one row",
 )
 
 profiles = sa.Table(

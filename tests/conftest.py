@@ -32,6 +32,8 @@ from tests.app import console_world
 from tests.console import Console, installed
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
+PEPPER = "a pepper of the tests"
+os.environ["RELANCE_PEPPER"] = PEPPER  # for the programs tests start
 
 expect.set_options(timeout=20_000)  # a page under test shares the machine with the rest of the suite
 
@@ -72,7 +74,7 @@ def _database(server_url: str, name: str) -> str:
 
 @pytest.fixture(scope="session")
 def _database_handle(database_url: str) -> Iterator[Database]:
-    handle = Database(database_url)
+    handle = Database(database_url, pepper=PEPPER)
     yield handle
     handle.dispose()
 

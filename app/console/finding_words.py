@@ -17,6 +17,10 @@ SAID = {
     "e-mail": (N_("E-mail has a channel"), N_("E-mail has no channel")),
     "sending": (N_("Nothing holds sending back"), N_("Everything is held: nothing is sent")),
     "ledger": (N_("The ledger adds up"), N_("The ledger of a campaign does not add up")),
+    "pepper": (
+        N_("Addresses that must not be used are recognised"),
+        N_("The secret that addresses are recognised by was lost: nothing is sent"),
+    ),
     "sending domain": (N_("Mail comes from a name of the shop"), N_("Mail comes from a name nobody knows")),
     "SPF": (N_("Receivers know who may send for it"), N_("Receivers do not know who may send for it")),
     "DKIM": (N_("What we send is signed"), N_("What we send is not signed")),

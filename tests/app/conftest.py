@@ -19,9 +19,10 @@ from foundation.config import Config
 from foundation.database import Database, new_id
 from shop import tables
 from tests.app import console_world
+from tests.conftest import PEPPER
 
 NOW = datetime.now(UTC)
-ENVIRON = {"RELANCE_SECRET_KEY": "a secret of the tests that is long enough"}
+ENVIRON = {"RELANCE_SECRET_KEY": "a secret of the tests that is long enough", "RELANCE_PEPPER": PEPPER}
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ def test_who_unsubscribed_once_may_ask_again(sending_shop: Shop, db: Database, m
     client.post(page_of(mailbox.kept[0]), headers=FIREFOX)
     assert stands(db, "cleo@example.com") == "granted"
     with db.begin() as conn:
-        hashed = consent.address_hash("email", "cleo@example.com")
+        hashed = consent.address_hash(conn, "email", "cleo@example.com")
         assert consent.suppressed(conn, "email", [hashed]) == set()
 
 

@@ -87,7 +87,8 @@ def _send(db: Database, sending: Sending) -> None:
 
 
 def test_an_error_of_the_database_is_told_without_its_values(db: Database, written: Any) -> None:
-    hashed = consent.address_hash("email", ADDRESS)
+    with db.begin() as conn:
+        hashed = consent.address_hash(conn, "email", ADDRESS)
     row = {"channel": ADDRESS, "address_hash": hashed, "reason": "complaint", "since": NOW}
     for _ in range(2):
         try:

@@ -103,7 +103,7 @@ def test_one_press_ends_the_topic_and_a_second_everything(
     client.post(address, data={"act": "stop"})
     assert (stands(db, about_news, "marketing"), stands(db, about_news, "marketing/kitchen")) == ("denied", "denied")
     with db.begin() as conn:
-        hashed = consent.address_hash("email", "ada@example.com")
+        hashed = consent.address_hash(conn, "email", "ada@example.com")
         assert consent.suppressed(conn, "email", [hashed]) == {hashed}
 
 

@@ -215,7 +215,7 @@ def test_a_post_unsubscribes_at_once(
         assert "Set-Cookie" not in answer.headers and "Location" not in answer.headers
     assert _state(db, mail) == "denied"
     with db.begin() as conn:
-        hashed = consent.address_hash("email", "ada@example.com")
+        hashed = consent.address_hash(conn, "email", "ada@example.com")
         assert consent.suppressed(conn, "email", [hashed]) == {hashed}
 
 
@@ -255,7 +255,7 @@ def test_who_unsubscribed_may_come_back(
     client.post(path("unsubscribe", mail.message_id))
     client.post(path("preferences", mail.message_id), data={"email:marketing": "granted"})
     with db.begin() as conn:
-        assert consent.suppressed(conn, "email", [consent.address_hash("email", "ada@example.com")]) == set()
+        assert consent.suppressed(conn, "email", [consent.address_hash(conn, "email", "ada@example.com")]) == set()
     assert _state(db, mail) == "granted"
 
 

@@ -84,16 +84,16 @@ def test_a_stop_ends_text_messages_within_a_second(
     assert _standing(db, camille) == "denied"
     with db.begin() as conn:
         found = conn.execute(sa.select(suppressions)).mappings().one()
+        assert found["address_hash"] == consent.address_hash(conn, "sms", NUMBER)
         proof = conn.execute(sa.select(consent_log).where(consent_log.c.state == "denied")).mappings().one()
     assert (found["channel"], found["reason"]) == ("sms", "unsubscribed")
-    assert found["address_hash"] == consent.address_hash("sms", NUMBER)
     assert proof["text"] == "Stop !" and proof["proof"] == {"number": "5678"}
 
 
 def test_a_stop_of_a_number_nobody_has_is_kept_all_the_same(client: FlaskClient, hook: str, db: Database) -> None:
     client.post(hook, data={"from": "+33700000000", "text": "ARRÊT"})
     with db.begin() as conn:
-        assert consent.suppressed(conn, "sms", [consent.address_hash("sms", "+33700000000")])
+        assert consent.suppressed(conn, "sms", [consent.address_hash(conn, "sms", "+33700000000")])
 
 
 def test_a_new_yes_anywhere_ends_her_own_stop(db: Database, camille: int) -> None:
@@ -102,17 +102,17 @@ def test_a_new_yes_anywhere_ends_her_own_stop(db: Database, camille: int) -> Non
         replies.heard(conn, NUMBER, "stop", channel="sms", now=NOW)
         said = consent.Said(camille, "sms", "marketing", consent.State.GRANTED, later, "preferences")
         consent.record_many(conn, [said], now=later)
-        assert not consent.suppressed(conn, "sms", [consent.address_hash("sms", NUMBER)])
+        assert not consent.suppressed(conn, "sms", [consent.address_hash(conn, "sms", NUMBER)])
 
 
 def test_a_start_ends_her_own_stop_and_no_complaint(db: Database, camille: int) -> None:
     with db.begin() as conn:
         assert replies.heard(conn, NUMBER, "stop", channel="sms", now=NOW) is Wish.STOP
         replies.heard(conn, NUMBER, "START", channel="sms", now=NOW.replace(microsecond=1))
-        assert not consent.suppressed(conn, "sms", [consent.address_hash("sms", NUMBER)])
+        assert not consent.suppressed(conn, "sms", [consent.address_hash(conn, "sms", NUMBER)])
         consent.suppress(conn, channel="sms", address=NUMBER, reason="complaint", now=NOW)
         replies.heard(conn, NUMBER, "start", channel="sms", now=NOW.replace(microsecond=2))
-        assert consent.suppressed(conn, "sms", [consent.address_hash("sms", NUMBER)])
+        assert consent.suppressed(conn, "sms", [consent.address_hash(conn, "sms", NUMBER)])
 
 
 @pytest.mark.parametrize("word", ["", "x", "é", "0" * 32])
@@ -196,5 +196,5 @@ def test_a_number_a_gateway_calls_wrong_is_left_alone_from_then_on(
     assert client.post(hook, json=told).status_code == 204
     assert _state(db)[0] == "dropped"
     with db.begin() as conn:
-        assert consent.suppressed(conn, "sms", [consent.address_hash("sms", NUMBER)])
+        assert consent.suppressed(conn, "sms", [consent.address_hash(conn, "sms", NUMBER)])
         assert customers.find(conn, user_id="camille") == camille

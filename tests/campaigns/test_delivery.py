@@ -257,7 +257,7 @@ def test_an_address_that_does_not_exist_is_never_used_again(
     messages.deliver_due(db, sending, now=due)
     assert states(db) == [("failed", "refused")]
     with db.begin() as conn:
-        hashed = consent.address_hash("email", "Camille@Example.org")
+        hashed = consent.address_hash(conn, "email", "Camille@Example.org")
         assert consent.suppressed(conn, "email", [hashed]) == {hashed}
 
 

@@ -152,7 +152,7 @@ def test_unsubscribing_twice_is_once(db: Database, sent: UUID, now: datetime) ->
             assert feedback.unsubscribed(conn, sent, now=now + later * HOUR)
     with db.begin() as conn:
         assert not feedback.unsubscribed(conn, uuid4(), now=now)
-        hashed = consent.address_hash("email", "camille@example.org")
+        hashed = consent.address_hash(conn, "email", "camille@example.org")
         assert consent.suppressed(conn, "email", [hashed]) == {hashed}
         said = sa.select(consent_log.c.at).where(consent_log.c.source == f"unsubscribe:{sent}")
         assert conn.scalars(said).all() == [now + HOUR]
@@ -196,7 +196,7 @@ def test_a_signed_hard_bounce_settles_the_message_and_suppresses_the_address(
         assert post(client, key, events(sent, bounce_classification="Invalid Address")) == 204
     assert row(db, sent)["state"] == "bounced" and row(db, sent)["reason"] == "hard_bounce"
     with db.begin() as conn:
-        hashed = consent.address_hash("email", "camille@example.org")
+        hashed = consent.address_hash(conn, "email", "camille@example.org")
         assert consent.suppressed(conn, "email", [hashed]) == {hashed}
         kept = conn.execute(sa.select(tables.provider_events.c.raw)).scalars().all()
     assert len(kept) == 1 and "email" not in kept[0]
@@ -207,7 +207,7 @@ def test_a_blocked_mail_is_not_the_persons_fault(
 ) -> None:
     assert post(client, key, events(sent, type="blocked", bounce_classification="Reputation")) == 204
     with db.begin() as conn:
-        assert not consent.suppressed(conn, "email", [consent.address_hash("email", "camille@example.org")])
+        assert not consent.suppressed(conn, "email", [consent.address_hash(conn, "email", "camille@example.org")])
     assert row(db, sent)["reason"] == "soft_bounce"
 
 

@@ -187,7 +187,7 @@ def test_a_full_mailbox_is_left_alone_after_three_days_of_it_and_our_own_faults_
 
 def suppressed(db: Database, address: str) -> bool:
     with db.begin() as conn:
-        return bool(consent.suppressed(conn, "email", [consent.address_hash("email", address)]))
+        return bool(consent.suppressed(conn, "email", [consent.address_hash(conn, "email", address)]))
 
 
 def test_writing_to_the_unsubscribe_address_unsubscribes(db: Database, maildir: Path, now: datetime) -> None:

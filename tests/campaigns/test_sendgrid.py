@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from sendgrid.helpers import mail as sg
 
 from campaigns import content, sendgrid_account, tables
-from campaigns.channels import sendgrid, sharing
+from campaigns.channels import pieces, sendgrid, sharing
 from campaigns.channels.base import Mail, Outcome
 from campaigns.channels.outbox import OutboxChannel
-from campaigns.channels.pieces import Form, Pieces
+from campaigns.channels.pieces import Body, Cut, Form
 from campaigns.channels.sendgrid import SendgridChannel
 from foundation.database import Database
 from shop import consent
@@ -38,15 +38,16 @@ def channel(host: SendgridHost) -> Iterator[SendgridChannel]:
     made.close()
 
 
-PARTS = ("subject", "html", "text", "headers")
+PARTS = ("subject", "body", "headers")
 
 
 def broadcast(number: int, *, fresh: bool = True, **changes: object) -> list[Mail]:
-    """Mails of one campaign as they are rendered, each with a name and links of its own; else as frozen earlier."""
+    """Mails of one campaign as they are rendered, each with a name and links of its own; else as they were kept."""
     found = []
     for n in range(number):
         row = content.render(letters.occasion(message_id=uuid4(), first_name=f"Ada {n}"), world.LINKS)
-        texts = {name: row[name] for name in (*PARTS, *(("pieces",) if fresh else ()))}
+        body = row["body"] if fresh else Body.of(Form.unpacked(row["body"].form.packed), row["body"].own)
+        texts = {name: row[name] for name in PARTS} | {"body": body}
         message_id = UUID(row["headers"]["Message-ID"].strip("<>").partition("@")[0])
         made = mails.mail(message_id=message_id, address=f"a{n}@example.org", broadcast=True, **texts)
         found.append(replace(made, **changes))
@@ -72,24 +73,25 @@ def test_fifty_of_a_broadcast_travel_in_one_call_and_each_gets_her_own_mail_to_t
     assert len(str(host.taken[0])) < 60 * len(batch[0].html) / 3, "what they share travels once"
 
 
-def test_mails_of_other_forms_and_those_frozen_earlier_have_calls_of_their_own(
+def test_mails_of_other_forms_and_those_kept_as_a_whole_have_calls_of_their_own(
     host: SendgridHost, channel: SendgridChannel
 ) -> None:
-    batch = [*broadcast(5), *broadcast(4, fresh=False)]
+    wholes = [replace(mail, body=pieces.whole(mail.html, mail.text)) for mail in broadcast(2)]
+    batch = [*broadcast(5), *broadcast(4, fresh=False), *wholes]
     batch = [replace(mail, address=f"{n}@example.org") for n, mail in enumerate(batch)]
     for n, items in enumerate(([], letters.occasion().items[:1], letters.occasion().items[:1])):
         row = content.render(letters.occasion(message_id=uuid4(), items=items), world.LINKS)
-        made = mails.mail(**{name: row[name] for name in (*PARTS, "pieces")})
+        made = mails.mail(**{name: row[name] for name in PARTS})
         batch.append(replace(made, message_id=uuid4(), address=f"other{n}@example.org", broadcast=True))
     assert {receipt.outcome for receipt in channel.deliver(batch)} == {Outcome.ACCEPTED}
-    assert sorted(len(call["personalizations"]) for call in host.taken) == [1, 2, 4, 5]
+    assert sorted(len(call["personalizations"]) for call in host.taken) == [1, 1, 1, 2, 9]
     got = {mail["mid"]: mail for mail in host.delivered()}
     assert all(got[str(mail.message_id)]["html"] == mail.html for mail in batch)
 
 
 def test_each_recipient_is_written_as_the_packages_own_types_write_her() -> None:
     one, other = broadcast(2)
-    shared = sharing.gather([mail.pieces for mail in (one, other) if mail.pieces])
+    shared = sharing.gather([one.body, other.body])
     written = sendgrid.payload([one, other], shared)["personalizations"]
     for mail, values, found in zip((one, other), shared.values, written, strict=True):  # type: ignore[call-overload]
         typed = sg.Personalization()
@@ -126,52 +128,48 @@ def test_one_bad_address_among_many_fails_no_other(host: SendgridHost, channel: 
 
 def test_whose_own_part_is_too_heavy_goes_alone(host: SendgridHost, channel: SendgridChannel) -> None:
     light = broadcast(3)
-    html, text = light[2].pieces or pytest.fail("rendered just now")
-    heavy = Pieces(html.form, [*html.values[:-1], "x " * sharing.MOST_BYTES])
-    batch = [*light[:2], replace(light[2], html=heavy.text, pieces=(heavy, text))]
-    assert {receipt.outcome for receipt in channel.deliver(batch)} == {Outcome.ACCEPTED}
-    assert sorted(len(call["personalizations"]) for call in host.taken) == [1, 2]
-
-
-def test_whose_own_part_is_too_heavy_goes_alone_though_frozen_earlier(
-    host: SendgridHost, channel: SendgridChannel
-) -> None:
-    light = broadcast(3, fresh=False)
-    words = "x " * sharing.MOST_BYTES
-    batch = [*light[:2], replace(light[2], html=light[2].html.replace("Ada 2", words))]
+    body = light[2].body
+    heavy = Body(body.form, [*body.values[:-1], "x " * sharing.MOST_BYTES])
+    batch = [*light[:2], replace(light[2], body=heavy)]
     assert {receipt.outcome for receipt in channel.deliver(batch)} == {Outcome.ACCEPTED}
     assert sorted(len(call["personalizations"]) for call in host.taken) == [1, 2]
 
 
 def test_a_mail_that_looks_like_a_tag_is_not_shared(host: SendgridHost, channel: SendgridChannel) -> None:
-    batch = [replace(mail, text=mail.text + " -rl0- ") for mail in broadcast(2, fresh=False)]
-    forms = (Form(["a", "-rl0-", ""]), Form(["", ""]))
+    form = Form(Cut(["a", "-rl0-", ""], [0, 1]), Cut(["", ""], [2]))
+    batch = list[Mail]()
     for n in range(4):
-        pieces = Pieces(forms[0], [str(n), "x"]), Pieces(forms[1], [f"-rl{n}-" if n < 2 else str(n)])
-        said = {"html": pieces[0].text, "text": pieces[1].text, "pieces": pieces}
-        batch.append(mails.mail(message_id=uuid4(), address=f"{n}@x.example", broadcast=True, **said))
+        body = Body(form, [str(n), "x", f"-rl{n}-" if n < 2 else str(n)])
+        batch.append(mails.mail(message_id=uuid4(), address=f"{n}@x.example", broadcast=True, body=body))
     channel.deliver(batch)
     assert {mail["text"] for mail in host.delivered()} == {mail.text for mail in batch}
     assert {mail["html"] for mail in host.delivered()} == {mail.html for mail in batch}
 
 
-def test_pieces_gathered_and_put_back_give_each_mail_to_the_letter() -> None:
+def test_what_is_gathered_and_put_back_gives_each_mail_to_the_letter() -> None:
     chance, shared = random.Random(2), 0
-    for _ in range(300):
-        forms = [Form([_word(chance) for _ in range(chance.randrange(1, 6))]) for _ in range(2)]
-        made = [
-            tuple(Pieces(form, [_word(chance) or "-rl1-" for _ in form.constants[1:]]) for form in forms)
-            for _ in range(chance.randrange(1, 9))
-        ]
-        found = sharing.gather(made)  # type: ignore[arg-type]
-        for pieces, values in zip(made, found.values, strict=True):
+    for _ in range(600):
+        form, number = _form(chance)
+        made = [Body(form, [_word(chance) or "-rl1-" for _ in range(number)]) for _ in range(chance.randrange(1, 9))]
+        found = sharing.gather(made)
+        for body, values in zip(made, found.values, strict=True):
             if values is not None:
                 shared += 1
                 html, text = found.html, found.text
                 for tag, value in values.items():
                     html, text = html.replace(tag, value), text.replace(tag, value)
-                assert (html, text) == tuple(part.text for part in pieces)
-    assert shared > 500
+                assert (html, text) == (body.html, body.text)
+    assert shared > 1_000
+
+
+def _form(chance: random.Random) -> tuple[Form, int]:
+    """A form of some constants, and how many values it takes; one of them may stand in several places, or in none."""
+    number = chance.randrange(1, 5)
+    cuts = []
+    for _ in range(2):
+        places = [chance.randrange(number) for _ in range(chance.randrange(5))]
+        cuts.append(Cut([_word(chance) for _ in range(len(places) + 1)], places))
+    return Form(*cuts), number
 
 
 @pytest.mark.parametrize(
@@ -233,29 +231,8 @@ def test_an_address_of_another_script_is_refused_by_name_and_its_domain_carried(
     assert taken.outcome is Outcome.ACCEPTED and host.delivered()[0]["to"] == "ada@xn--caf-dma.example"
 
 
-def test_whatever_mails_share_putting_their_own_back_gives_each_to_the_letter() -> None:
-    chance, shared = random.Random(1), 0
-    for _ in range(400):
-        lines = [_word(chance) for _ in range(chance.randrange(1, 6))]
-        bodies = [(_varied(chance, lines), _varied(chance, lines)) for _ in range(chance.randrange(1, 20))]
-        found = sharing.share(bodies)
-        for body, values in zip(bodies, found.values, strict=True):
-            if values is not None:
-                shared += 1
-                html, text = found.html, found.text
-                for tag, value in values.items():
-                    html, text = html.replace(tag, value), text.replace(tag, value)
-                assert (html, text) == body
-    assert shared > 1_000
-
-
 def _word(chance: random.Random) -> str:
     return "".join(chance.choice('ab <"') for _ in range(chance.randrange(5)))
-
-
-def _varied(chance: random.Random, lines: list[str]) -> str:
-    made = [line if chance.random() < 0.5 else line[:1] + _word(chance) + line[1:] for line in lines]
-    return "\n".join([*made, *(["more"] if chance.random() < 0.1 else [])])
 
 
 # ------------------------------------------------------------------------------------------- the account
@@ -272,7 +249,7 @@ def in_doubt(db: Database, user: str, *, at: datetime, state: str = "uncertain")
         plan_id = conn.scalar(sa.select(tables.campaigns.c.id)) or world.launch(conn, now=at).id
         row = {"id": message_id, "campaign_id": plan_id, "version": 1, "step": "cart_1", "channel": "email"}
         row |= {"customer_id": customer, "entry_key": user, "state": state, "attempt": 1, "provider": "sendgrid"}
-        row |= {"address_hash": consent.address_hash("email", address)}
+        row |= {"address_hash": consent.address_hash(conn, "email", address)}
         times = {"queued_at": at, "not_before": at, "expires_at": at + timedelta(days=2), "submitted_at": at}
         conn.execute(sa.insert(tables.messages), row | times)
         texts = {"subject": "s", "html": "h", "text": "t", "sender": "s@aubier.example", "headers": {}, "links": []}
@@ -333,7 +310,7 @@ def test_who_came_back_is_not_taken_for_gone_because_we_had_told_them(
     host.lists = {"unsubscribes": [{"email": f"{user}@Example.org", "created": created} for user in ("Ada", "bob")]}
     sendgrid_account.agree(db, channel, now=now)
     with db.begin() as conn:
-        hashes = {name: consent.address_hash("email", f"{name}@example.org") for name in ("ada", "bob")}
+        hashes = {name: consent.address_hash(conn, "email", f"{name}@example.org") for name in ("ada", "bob")}
         assert consent.suppressed(conn, "email", hashes.values()) == {hashes["bob"]}, "her last word stands"
 
 
@@ -350,7 +327,7 @@ def test_the_lists_of_both_sides_agree(
     handed = [body for method, path, body in host.asked if path == "/v3/asm/suppressions/global"]
     assert handed == [{"recipient_emails": ["camille@example.org"]}]
     with db.begin() as conn:
-        hashes = {consent.address_hash("email", name) for name in ("gone749@example.org", "angry@example.org")}
+        hashes = {consent.address_hash(conn, "email", name) for name in ("gone749@example.org", "angry@example.org")}
         assert consent.suppressed(conn, "email", hashes) == hashes
     host.lists = {}
     assert sendgrid_account.agree(db, channel, now=now + MINUTE) is None

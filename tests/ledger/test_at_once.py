@@ -19,6 +19,7 @@ from shop import ingest, sources, vocabulary
 from shop.tables import customers
 from tests.campaigns import journey, world
 from tests.campaigns.test_delivery import Carrier, states
+from tests.conftest import PEPPER
 from tests.prove import audience, goodbyes, workers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,7 +110,7 @@ def test_nothing_to_her_begins_once_her_goodbye_was_answered(db: Database, tmp_p
 
 @pytest.mark.slow
 def test_the_scheduler_does_not_start_over_a_database_that_may_forget(tmp_path: Path) -> None:
-    db = Database(postgres.attach(tmp_path / "postgres"))
+    db = Database(postgres.attach(tmp_path / "postgres"), pepper=PEPPER)
     db.migrate()
     environ = {"RELANCE_DATABASE_URL": db.url, "RELANCE_VAR": str(tmp_path / "var"), "PATH": "/usr/bin:/bin"}
     command = [sys.executable, "scheduler.py"]

@@ -12,6 +12,7 @@ from foundation import backups, postgres
 from foundation.database import Database, new_id
 from shop import consent
 from tests.campaigns import world
+from tests.conftest import PEPPER
 from tests.ledger.test_promises import Carrier
 
 HOUR = timedelta(hours=1)
@@ -19,7 +20,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.mark.slow
 def test_a_restored_backup_is_held_and_then_mails_nobody_twice(tmp_path: Path, now: datetime) -> None:
-    db, carrier = Database(postgres.attach(tmp_path / "postgres")), Carrier()
+    db, carrier = Database(postgres.attach(tmp_path / "postgres"), pepper=PEPPER), Carrier()
     db.migrate()
     sending = world.sending(carrier, tmp_path, batch=5, seconds=30)
     with db.begin() as conn:
@@ -46,7 +47,7 @@ def test_a_restored_backup_is_held_and_then_mails_nobody_twice(tmp_path: Path, n
     with db.begin() as conn:
         held = holding.check(conn, sending.journal, now=later)
         assert held is not None and held.detail["messages"] == 20
-        hashed = consent.address_hash("email", "gone@example.org")
+        hashed = consent.address_hash(conn, "email", "gone@example.org")
         assert consent.suppressed(conn, "email", [hashed]) == {hashed}, "who said no need not say it twice"
     for _ in range(2):
         enrolments.admit_due(db, now=later)

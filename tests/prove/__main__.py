@@ -14,6 +14,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from foundation import postgres
 from foundation.database import Database, metadata
 from tests.campaigns import machine, test_machine
+from tests.conftest import PEPPER
 from tests.ledger import machine as sender
 from tests.prove import again, codes, frozen, goodbyes, lanes, proofs, relaunch, senders
 from tests.prove.audience import Verdict
@@ -24,7 +25,7 @@ def main() -> None:
     given = _asked()
     with tempfile.TemporaryDirectory(prefix="relance-prove-", ignore_cleanup_errors=True) as name:
         ground = Ground(postgres.attach(Path(name) / "postgres"), Path(name), given)
-        Database(ground.url).migrate()
+        Database(ground.url, pepper=PEPPER).migrate()
         sound = [PROOFS[one](ground) for one in given.which or PROOFS]
     raise SystemExit(0 if all(sound) else 1)
 
@@ -57,7 +58,7 @@ class Ground:
 
     @property
     def db(self) -> Database:
-        return Database(self.url)
+        return Database(self.url, pepper=PEPPER)
 
 
 def every_crash(ground: Ground) -> bool:

@@ -15,6 +15,7 @@ from campaigns import enrolments, feedback
 from campaigns.feedback import Kind, Report
 from foundation.database import Database
 from tests.campaigns import world
+from tests.conftest import PEPPER
 from tests.prove import audience, proofs, workers
 from tests.prove.proofs import Murder
 from tests.prove.provider import Faults, Provider
@@ -35,7 +36,7 @@ def ordered(
     speed: float = 60.0,
 ) -> Murder:
     """Random murder, at most `most` times, with reports, until nothing is in doubt any more or two minutes are over."""
-    db, dice = Database(url), random.Random(1)
+    db, dice = Database(url, pepper=PEPPER), random.Random(1)
     with proofs.provider(folder, Faults(lost_answers=0.02, refused=0.02, broken=0.01), seed=1) as witness:
         setting = workers.setting_for(url, witness.port, folder, lease=2.0, tells=True, speed=speed)
         audience.prepare(db, size, now=setting.now(), purpose="transactional")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from campaigns import messages
 from foundation.database import Database
+from tests.conftest import PEPPER
 from tests.prove import audience, proofs, workers
 from tests.prove.audience import Verdict
 from tests.prove.provider import Faults
@@ -22,7 +23,7 @@ POINTS = ("claimed", "intent")
 
 def freeze(url: str, folder: Path, point: str, *, frozen: int, seed: int = 0) -> Verdict:
     """So many workers stop at `point`, each with a message of its own, while another works; then all go on."""
-    db = Database(url)
+    db = Database(url, pepper=PEPPER)
     with proofs.provider(folder, Faults(), seed=seed) as witness:
         setting = workers.setting_for(url, witness.port, folder)
         audience.prepare(db, frozen, now=setting.now())
@@ -52,7 +53,7 @@ def _until(setting: Setting, point: str) -> None:
             before.append(name)
             os.kill(os.getpid(), signal.SIGSTOP)
 
-    db = Database(setting.database_url)
+    db = Database(setting.database_url, pepper=PEPPER)
     while not before:
         sending = workers.sending_for(setting, checkpoint, batch=1, seconds=30.0)
         messages.deliver_due(db, sending, now=setting.now())

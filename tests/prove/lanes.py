@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from campaigns import enrolments, plans
 from foundation.database import Database
 from tests.campaigns import journey, world
+from tests.conftest import PEPPER
 from tests.prove import audience, proofs, workers
 from tests.prove.provider import Faults, Provider
 from tests.prove.workers import Setting
@@ -38,7 +39,7 @@ class Told:
 
 def orders_beside(url: str, folder: Path, *, size: int, orders: int, crew: int = 2) -> Told:
     """The campaign to `size` people and `crew` senders in real time; so many orders, one a second."""
-    db = Database(url)
+    db = Database(url, pepper=PEPPER)
     with proofs.provider(folder, Faults()) as witness:
         setting = workers.setting_for(url, witness.port, folder, lease=60.0, speed=1.0, in_flight=8)
         audience.prepare(db, size, now=setting.now())
@@ -62,7 +63,7 @@ def orders_beside(url: str, folder: Path, *, size: int, orders: int, crew: int =
 
 def _plan(setting: Setting) -> None:
     """Takes orders up at once, as the timetable does every five seconds and the web server's events do at once."""
-    db = Database(setting.database_url)
+    db = Database(setting.database_url, pepper=PEPPER)
     while True:
         enrolments.advance_due(db, now=setting.now())
         enrolments.admit_due(db, now=setting.now())

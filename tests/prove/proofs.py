@@ -9,6 +9,7 @@ from pathlib import Path
 
 from foundation import postgres
 from foundation.database import Database
+from tests.conftest import PEPPER
 from tests.prove import audience, workers
 from tests.prove.audience import Verdict
 from tests.prove.provider import Faults, Provider
@@ -43,7 +44,7 @@ def provider(folder: Path, faults: Faults, *, seed: int = 0) -> Iterator[Provide
 
 def crash_at(url: str, folder: Path, point: str, *, seed: int, size: int = 4) -> tuple[Verdict, Verdict]:
     """One worker dies at `point`, another finishes. The verdict before and after the provider's reports."""
-    db, dice = Database(url), random.Random(seed)
+    db, dice = Database(url, pepper=PEPPER), random.Random(seed)
     killer = POINTS[point] if point in BY_PROVIDER else None
     with provider(folder, Faults(kill_at=killer), seed=seed) as witness:
         setting = workers.setting_for(url, witness.port, folder)
@@ -78,7 +79,7 @@ def _finish(db: Database, setting: Setting, *, seconds: float = 30.0) -> None:
 
 def crash_in_webhook(url: str, folder: Path, *, seed: int, size: int = 4) -> tuple[Verdict, Verdict]:
     """C8: reports are being taken in when the process dies; the provider sends them again."""
-    db = Database(url)
+    db = Database(url, pepper=PEPPER)
     with provider(folder, Faults(lost_answers=1.0), seed=seed) as witness:
         setting = workers.setting_for(url, witness.port, folder)
         audience.prepare(db, size, now=setting.now())
@@ -118,7 +119,7 @@ def random_murder(
 ) -> Murder:
     """A2, A13: `crew` workers, one of them killed every half second or so, at most `most` times; a provider that loses
     2 % of its answers, refuses 2 % for now and breaks down on 1 %; the campaign's words changed all the while."""
-    db, dice = Database(url), random.Random(seed)
+    db, dice = Database(url, pepper=PEPPER), random.Random(seed)
     with provider(folder, Faults(lost_answers=0.02, refused=0.02, broken=0.01), seed=seed) as witness:
         setting = workers.setting_for(url, witness.port, folder, lease=2.0)
         audience.prepare(db, size, now=setting.now())
@@ -159,7 +160,7 @@ def _again(witness: Provider) -> tuple[int, int]:
 def database_murder(folder: Path, *, size: int, kills: int, crew: int = 2) -> Murder:
     """C9: PostgreSQL itself is killed with all its children, and started again, while messages leave."""
     home = folder / "postgres"
-    db = Database(postgres.attach(home))
+    db = Database(postgres.attach(home), pepper=PEPPER)
     db.migrate()
     with provider(folder, Faults()) as witness:
         setting = workers.setting_for(db.url, witness.port, folder, lease=2.0)

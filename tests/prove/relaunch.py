@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from campaigns import conversions, crediting, enrolments, plans, reports
 from campaigns.reports import Report
 from foundation.database import Database
+from tests.conftest import PEPPER
 from tests.prove import audience, households, proofs, workers
 from tests.prove.households import CAMPAIGN, WINDOW, People
 from tests.prove.provider import Faults
@@ -58,7 +59,7 @@ class Told:
 
 def planning(setting: Stepped) -> None:
     """Takes people in and on, and credits orders, until killed."""
-    db = Database(setting.database_url)
+    db = Database(setting.database_url, pepper=PEPPER)
     while True:
         at = setting.hand.value
         now = setting.began_at + timedelta(seconds=at)
@@ -71,7 +72,7 @@ def planning(setting: Stepped) -> None:
 
 def relaunch(url: str, folder: Path, *, size: int, pause: float = 0.6, step: timedelta = STEP, seed: int = 1) -> Told:
     """Everything: eleven days a step at a time, a worker killed every `pause` seconds or so."""
-    db, dice = Database(url), random.Random(seed)
+    db, dice = Database(url, pepper=PEPPER), random.Random(seed)
     with proofs.provider(folder, Faults(lost_answers=0.01, refused=0.02), seed=seed) as witness:
         base = workers.setting_for(url, witness.port, folder, lease=2.0)
         hand, planned = _fork.Value("d", 0.0, lock=False), _fork.Value("d", -1.0, lock=False)

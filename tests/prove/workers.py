@@ -20,6 +20,7 @@ from campaigns.feedback import Kind, Report
 from campaigns.sending import Sending, passing
 from foundation.database import Database
 from tests.campaigns import world
+from tests.conftest import PEPPER
 
 _fork = multiprocessing.get_context("fork")
 
@@ -66,7 +67,7 @@ def once(setting: Setting, point: str, passes: int, victim: bool) -> None:
     """One tick of everything, crashing at `point`; or, as a `victim`, wherever the provider strikes."""
     if victim:
         (setting.folder / "victim").write_text(str(os.getpid()))
-    db, checkpoint = Database(setting.database_url), crashing(point, passes=passes)
+    db, checkpoint = Database(setting.database_url, pepper=PEPPER), crashing(point, passes=passes)
     now = setting.now()
     enrolments.admit_due(db, now=now, checkpoint=checkpoint)
     enrolments.advance_due(db, now=now)
@@ -76,7 +77,7 @@ def once(setting: Setting, point: str, passes: int, victim: bool) -> None:
 
 def for_ever(setting: Setting) -> None:
     """Delivers and sweeps until killed."""
-    db, sending, turn = Database(setting.database_url), sending_for(setting, passing), 0
+    db, sending, turn = Database(setting.database_url, pepper=PEPPER), sending_for(setting, passing), 0
     while True:
         try:
             messages.deliver_due(db, sending, now=setting.now())
@@ -90,7 +91,7 @@ def for_ever(setting: Setting) -> None:
 
 def editing(setting: Setting) -> None:
     """Changes the campaign's words, again and again, until killed."""
-    db, turn = Database(setting.database_url), 0
+    db, turn = Database(setting.database_url, pepper=PEPPER), 0
     while True:
         definition = copy.deepcopy(world.relaunch(products=0))
         for words in definition["steps"][0]["words"].values():
@@ -103,7 +104,7 @@ def editing(setting: Setting) -> None:
 
 def reporting(setting: Setting, message_ids: list[Any]) -> None:
     """Takes in the provider's reports and dies before the commit."""
-    db = Database(setting.database_url)
+    db = Database(setting.database_url, pepper=PEPPER)
     with db.begin() as conn:
         reports = [Report(f"accepted:{one}", Kind.ACCEPTED, setting.now(), message_id=one) for one in message_ids]
         feedback.reported(conn, "witness", reports, now=setting.now())
@@ -143,7 +144,7 @@ def setting_for(database_url: str, port: int, folder: Path, **changes: Any) -> S
 
 def enrol(setting: Setting) -> None:
     """Everyone in at once."""
-    db = Database(setting.database_url)
+    db = Database(setting.database_url, pepper=PEPPER)
     enrolments.admit_due(db, now=setting.now())
     enrolments.advance_due(db, now=setting.now())
 
