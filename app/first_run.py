@@ -1,14 +1,15 @@
 """What an empty installation needs before its first page: the schema, and in demo mode a shop with a year behind it."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from app import tables, users
-from app.demo import account, blocks, purchases, storefront
+from app.demo import account, blocks, kept_back, past, purchases, storefront
+from app.demo.kept_back import Bought
 from app.parts import Parts
 from campaigns import connections, files, policy
 from recommender import training
@@ -30,8 +31,9 @@ def prepare(parts: Parts, *, track: Track) -> None:
             files.ensure_demo(conn, now=datetime.now(UTC), demo=False)
         return
     if not _is_ready(parts):
-        _load_shop(parts, track)
+        kept = _load_shop(parts, track)
         _train(parts, track)
+        _play(parts, kept, track)
         _open(parts)
     now = datetime.now(UTC)
     with parts.db.begin() as conn:
@@ -46,10 +48,15 @@ def _is_ready(parts: Parts) -> bool:
         return conn.scalar(sa.select(sa.func.count()).where(tables.users.c.email == account.USER)) == 1
 
 
-def _load_shop(parts: Parts, track: Track) -> None:
+def _load_shop(parts: Parts, track: Track) -> list[Bought]:
+    """Loads it, but for the baskets its last weeks are played with; gives those."""
     now = datetime.now(UTC)
+    kept = kept_back.choose(now)
     with tempfile.TemporaryDirectory(prefix="relance-demo-") as directory:
-        purchases.load(parts.db, Path(directory), base_url=parts.config.base_url, now=now, track=track)
+        there = Path(directory)
+        left_out = kept_back.baskets(kept)
+        purchases.load(parts.db, there, base_url=parts.config.base_url, now=now, track=track, left_out=left_out)
+    return kept
 
 
 def _train(parts: Parts, track: Track) -> None:
@@ -58,6 +65,13 @@ def _train(parts: Parts, track: Track) -> None:
     with parts.db.begin() as conn:
         zone = policy.load(conn).timezone
     nightly.run(parts.db, zone=zone, now=datetime.now(UTC))
+
+
+def _play(parts: Parts, kept: Sequence[Bought], track: Track) -> None:
+    now = datetime.now(UTC)
+    with parts.db.begin() as conn:
+        connections.ensure_demo(conn, keys=parts.config.secret_keys, now=now)
+    past.play(parts, kept, now=now, progress=track("Playing the last five weeks"))
 
 
 def _open(parts: Parts) -> None:

@@ -112,3 +112,8 @@ TOWNS = (
     ("Aurillac", 44.926, 2.444), ("Gap", 44.559, 6.079), ("Ajaccio", 41.919, 8.739), ("Bastia", 42.697, 9.451),
 )  # fmt: skip
 QUARTERS = ("Centre", "Gare", "Marché", "République", "Les Halles", "Nord", "Bellevue")
+
+
+def phone(number: int) -> str:
+    """A telephone number of the range nobody gets in France, kept for films and demonstrations."""
+    return f"+3363998{number % 10_000:04d}"

