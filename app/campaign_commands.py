@@ -45,7 +45,7 @@ def launch(name: str, *, approve: str | None) -> None:
         plan = plans.get(conn, name)
         if approve is not None:
             launching.approve_published(conn, plan, by=_may_launch(conn, approve), now=now)
-        plan, _ = launching.launch(conn, plan, sender=current_parts().config.email_from, now=now)
+        plan, _ = launching.launch(conn, plan, press=current_parts().press(), now=now)
     click.echo(f"{plan.name} runs, version {plan.version}.")
 
 

@@ -5,7 +5,7 @@ from typing import cast
 
 from flask import current_app
 
-from campaigns import links, sending, webhooks
+from campaigns import links, message_checks, sending, webhooks
 from campaigns.audiences import connect as ad_platforms
 from campaigns.audiences.platforms.base import Platform
 from campaigns.channels import base, connect
@@ -44,6 +44,10 @@ class Parts:
             together=connect.together(self.config) or sending.IN_FLIGHT,
             hands=connect.HANDS if connect.together(self.config) else 1,
         )
+
+    def press(self) -> message_checks.Press:
+        """What messages are looked at with before a launch."""
+        return message_checks.Press(self.recommender, self.links, self.config.email_from)
 
     def caller(self) -> webhooks.Caller:
         """How other programs are told what journeys ask for."""

@@ -13,6 +13,7 @@ from campaigns import (
     drafts,
     dry_runs,
     findings,
+    message_checks,
     notes,
     offer_forecast,
     offers,
@@ -21,15 +22,21 @@ from campaigns import (
     sms_text,
     tables,
 )
-from campaigns.definitions import content, edits, shapes, steps
+from campaigns.definitions import content, edits, shapes
 from campaigns.drafts import Draft
 from campaigns.dry_runs import DryRun
+from campaigns.message_checks import Press
 from campaigns.plans import Plan
 from campaigns.rules import Policy
 from foundation import database
 from foundation.errors import Conflict, Fault
 
 approvals, tests = tables.campaign_approvals, tables.campaign_tests
+
+MAILS_WRONG = "mails_wrong"
+"""Why a launch is refused when a mail comes out badly."""
+MESSAGE = "message"
+"""The word of a line about one message: its `values` hold the `check` of it and the `locales` it is true of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +75,9 @@ class Readiness:
         return all(check.state != "bad" for check in self.checks)
 
 
-def readiness(conn: sa.Connection, plan: Plan, draft: Draft, *, sender: str, now: datetime) -> Readiness:
-    """The list before launching, the worst first asked for: faults, then approval, then what is worth knowing."""
+def readiness(conn: sa.Connection, plan: Plan, draft: Draft, *, press: Press, now: datetime) -> Readiness:
+    """The list before launching, the worst first asked for: faults, then approval, then what is worth knowing. Without
+    what `rendered` takes longer to say."""
     faults = drafts.faults(conn, plan, draft.definition)
     run = dry_runs.last(conn, plan)
     mine = run if run and run.fingerprint == drafts.fingerprint(draft.definition) else None
@@ -79,7 +87,8 @@ def readiness(conn: sa.Connection, plan: Plan, draft: Draft, *, sender: str, now
         Check("faults", "bad" if faults else "ok", {"n": len(faults)}),
         *_based(plan, draft),
         *_said(draft.definition),
-        *_channels(conn, draft.definition, rules.sender or sender),
+        *_messages(draft.definition, rules, press),
+        *_channels(conn, draft.definition, rules.sender or press.sender),
         *_weights(draft.definition, rules),
         *_offers(conn, draft.definition, mine, now=now),
         *_rules(draft.definition, rules),
@@ -91,8 +100,13 @@ def readiness(conn: sa.Connection, plan: Plan, draft: Draft, *, sender: str, now
     return Readiness(faults, checks, mine, approval)
 
 
+def rendered(conn: sa.Connection, plan: Plan, draft: Draft, *, press: Press, now: datetime) -> list[Check]:
+    """The lines of the list that say how the mails come out."""
+    return [_message(fault) for fault in message_checks.come_out(conn, plan, draft.definition, press, now=now)]
+
+
 def launch(
-    conn: sa.Connection, plan: Plan, *, revision: int | None = None, sender: str, now: datetime
+    conn: sa.Connection, plan: Plan, *, revision: int | None = None, press: Press, now: datetime
 ) -> tuple[Plan, bool]:
     """Publishes the draft (if `revision` names one) and starts the campaign unless it runs; whether it was started.
 
@@ -102,9 +116,12 @@ def launch(
     if revision is not None and draft.revision != revision:
         raise drafts.Stale(draft)
     said = draft if revision is not None else _published(plan)
-    bad = [check for check in readiness(conn, plan, said, sender=sender, now=now).checks if check.state == "bad"]
+    bad = [check for check in readiness(conn, plan, said, press=press, now=now).checks if check.state == "bad"]
     if bad and all(check.word != "faults" for check in bad):
         raise Conflict("not_ready", f"{plan.name} cannot be launched yet: {', '.join(map(_why, bad))}")
+    wrong = [check for check in rendered(conn, plan, said, press=press, now=now) if check.state == "bad"]
+    if wrong:
+        raise Conflict(MAILS_WRONG, f"{plan.name} cannot be launched yet: {', '.join(map(_why, wrong))}")
     if revision is not None:
         plan = drafts.publish(conn, plan, revision=revision, now=now)
     if plan.state == "sending":
@@ -121,7 +138,10 @@ def approve_published(conn: sa.Connection, plan: Plan, *, by: str, now: datetime
 
 
 def _why(check: Check) -> str:
-    """What prevents a launch; of what the doctor found, what to do."""
+    """What prevents a launch; of what the doctor found, what to do; of a message, what is wrong with it."""
+    if check.word == MESSAGE:
+        wrong = check.values["check"]
+        return " ".join([check.word, check.step, wrong.word, *(f"({value})" for value in wrong.values.values())])
     found = f"{check.values['subject']} ({check.values['found']})" if "found" in check.values else ""
     return f"{check.word} {found}".rstrip()
 
@@ -139,10 +159,18 @@ def _based(plan: Plan, draft: Draft) -> Iterator[Check]:
 
 
 def _sends(definition: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for found in edits.walk(edits.trimmed(definition)):
-        step = found.step
-        if step.get("type") == "ask" or step.get("type") == "send" and step.get("channel", "email") in steps.SPEAKING:
-            yield step["id"], step
+    for step in message_checks.messages(definition):
+        yield step["id"], step
+
+
+def _messages(definition: Mapping[str, Any], rules: Policy, press: Press) -> list[Check]:
+    """What speaks against each message as it is written; one line where nothing does."""
+    faults = message_checks.written(definition, rules=rules, base_url=press.links.base_url)
+    return [_message(fault) for fault in faults] or [Check("messages", "ok")]
+
+
+def _message(fault: message_checks.Fault) -> Check:
+    return Check(MESSAGE, fault.check.state, {"check": fault.check, "locales": fault.locales}, fault.step)
 
 
 def _said(definition: Mapping[str, Any]) -> Iterator[Check]:

@@ -13,7 +13,7 @@ from app import i18n, security
 from app.console import journey_fields, journey_forms, journey_layout, journey_words, launch_words, roles, words
 from app.console import promotions as promotion_pages
 from app.parts import current_parts
-from campaigns import drafts, figures, launching, offers, plans, policy, segments
+from campaigns import drafts, figures, launching, message_checks, offers, plans, policy, segments
 from campaigns.definitions import content, edits
 from campaigns.drafts import Draft
 from campaigns.plans import Plan
@@ -55,6 +55,13 @@ class Page:
     def shown(self) -> dict[str, Any]:
         """What the panel's form is about."""
         return self.step or (self.draft.definition["entry"] if self.selected == ENTRY else self.draft.definition)
+
+    @property
+    def mails(self) -> bool:
+        """Whether a mail is among its messages."""
+        return any(
+            one.get("channel", "email") in ("email", "best") for one in message_checks.messages(self.draft.definition)
+        )
 
     @property
     def fields(self) -> tuple[journey_fields.Field, ...]:
@@ -293,8 +300,7 @@ def _page(conn: sa.Connection, plan: Plan, selected: str) -> Page:
     draft = drafts.of(conn, plan)
     known = figures.of(conn, [plan.id]).get(plan.id)
     walked = known.walked(plan.version) if known else figures.Walked()
-    sender = current_parts().config.email_from
-    readiness = launching.readiness(conn, plan, draft, sender=sender, now=datetime.now(UTC))
+    readiness = launching.readiness(conn, plan, draft, press=current_parts().press(), now=datetime.now(UTC))
     return Page(
         plan=plan,
         draft=draft,

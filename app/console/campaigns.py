@@ -101,7 +101,7 @@ def launch(name: str) -> BaseResponse:
     """Starts it, or takes it up again."""
     parts, now = current_parts(), datetime.now(UTC)
     with parts.db.begin() as conn:
-        launching.launch(conn, plans.get(conn, name), sender=parts.config.email_from, now=now)
+        launching.launch(conn, plans.get(conn, name), press=parts.press(), now=now)
     flash(i18n.gettext("It runs."))
     return redirect(url_for(".show", name=name), code=303)
 

@@ -12,7 +12,7 @@ from app import i18n, security
 from app.console import block_fields, editor_page, journey_forms, launch_words, roles
 from app.parts import current_parts
 from campaigns import drafts, plans
-from campaigns.definitions import block_edits, content, edits
+from campaigns.definitions import block_edits, content, edits, entries
 from campaigns.drafts import Draft
 from campaigns.plans import Plan
 from foundation.errors import Conflict, Invalid
@@ -206,7 +206,7 @@ def _changed(name: str, step: str, change: Change, *, panel: bool = True) -> Bas
         locale = request.form.get("in", "")
         found = editor_page.message(draft.definition, step)
         locale = locale if locale in content.LOCALES else i18n.locale()
-        written, selected = change(found, locale, editor_page.entry_about(draft.definition["entry"]))
+        written, selected = change(found, locale, entries.about(draft.definition["entry"]))
         definition = edits.replace(draft.definition, step, written)
         saved = drafts.change(
             conn,

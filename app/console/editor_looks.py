@@ -19,7 +19,7 @@ from app.parts import current_parts
 from campaigns import drafts, mail_checks, plans, policy, previews
 from campaigns import onsite as notes_on_site
 from campaigns.definitions import campaign as definitions
-from campaigns.definitions import edits, json_places
+from campaigns.definitions import content, edits, json_places
 from campaigns.mail_checks import Check
 from campaigns.plans import Plan
 from campaigns.wording import WordingError
@@ -144,7 +144,7 @@ def _checks(conn: sa.Connection, page: Page) -> Iterator[Check]:
     rules = policy.load(conn)
     setting = mail_checks.Setting(
         about=page.about,
-        fields=editor_page.usable(page.step, page.about),
+        fields=content.usable(page.step["type"], page.about),
         hosts=rules.link_hosts,
         base_url=current_parts().config.base_url,
     )

@@ -14,7 +14,7 @@ from app.console import customers as customer_pages
 from app.console import promotions as promotion_pages
 from app.parts import current_parts
 from campaigns import drafts, notes, offers, phrases, policy, sms_text
-from campaigns.definitions import block_edits, content, edits, steps
+from campaigns.definitions import block_edits, content, edits, entries, steps
 from campaigns.drafts import Draft
 from campaigns.plans import Plan
 from campaigns.rules import Policy
@@ -93,7 +93,7 @@ def page_of(conn: sa.Connection, plan: Plan, draft: Draft, step: str, *, selecte
     found = message(draft.definition, step)
     locale = asked.get("in", "")
     locale = locale if locale in content.LOCALES else i18n.locale()
-    about = entry_about(draft.definition["entry"])
+    about = entries.about(draft.definition["entry"])
     customer = asked.get("customer", type=int)
     number = len(block_edits.shown(found, locale, about=about))
     placed = journey_forms.by_step(draft.definition, drafts.faults(conn, plan, draft.definition)).get(step, [])
@@ -121,16 +121,6 @@ def message(definition: Mapping[str, Any], step: str) -> Json:
     ):
         raise NotFound("this step says nothing")
     return found
-
-
-def entry_about(entry: Mapping[str, Any]) -> str:
-    """What an entry is about, as `entries.keyed` says it of one without faults."""
-    kind = entry.get("type")
-    if kind == "event":
-        return str(entry.get("key", "none"))
-    if kind == "cart_abandoned":
-        return "cart"
-    return "product" if kind in ("product_abandoned", "back_in_stock", "price_dropped") else "event"
 
 
 def _shape(step: Mapping[str, Any], asked: str) -> str:
@@ -181,7 +171,7 @@ def context(conn: sa.Connection, page: Page) -> dict[str, Any]:
         "phrases": phrases.of,
         "languages": {locale: filters.capital(i18n.gettext(word)) for locale, word in editor_words.LANGUAGE.items()},
         "locales": content.LOCALES,
-        "merge_fields": usable(page.step, page.about),
+        "merge_fields": content.usable(page.step["type"], page.about),
         "offers": [(offer.name, promotion_pages.promise(offer.terms)) for offer in offers.every(conn)],
         "segment_names": [],
         "stores": [(store.store_id, store.name or store.store_id) for store in stores.list_all(conn)],
@@ -192,12 +182,6 @@ def context(conn: sa.Connection, page: Page) -> dict[str, Any]:
         "person_name": customer_pages.name(page.customer) if page.customer else "",
         "now": datetime.now(UTC),
     }
-
-
-def usable(step: Mapping[str, Any], about: str) -> tuple[str, ...]:
-    """The merge fields its words may use."""
-    own = {"cart": content.CART_FIELDS, "product": content.PRODUCT_FIELDS}.get(about, ())
-    return (*content.CUSTOMER_FIELDS, *own, *(content.CODE_FIELDS if step.get("type") == "send" else ()))
 
 
 def _examples(conn: sa.Connection) -> list[catalogue.Product]:

@@ -87,6 +87,7 @@ def context() -> dict[str, Any]:
         "said": sentences.said,
         "account": sentences.account,
         "may_change": _may_change,
+        "demo": lambda: current_parts().config.demo,
         "seconds": seconds,
         "shares": shares,
         "signed": signed,

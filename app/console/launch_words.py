@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time
 
 from app import filters, i18n
-from app.console import finding_words, journey_words
+from app.console import editor_words, finding_words, journey_words
 from app.i18n import N_
+from campaigns import launching
+from campaigns.definitions import content
 from campaigns.drafts import Draft
 from campaigns.launching import Check
 from foundation import format
@@ -15,6 +17,8 @@ ICON = {"ok": "circle-check", "todo": "circle-dashed", "warn": "triangle-alert",
 SAID = {
     "based": N_("This draft began from version %(old)s; version %(new)s was published since"),
     "words_lacking": N_("A message is not written in %(locale)s"),
+    "messages": N_("The messages: links, fields and wording as they should be"),
+    "messages_out": N_("The mails come out well: weight, contrast, pictures, a way to unsubscribe"),
     "sender": N_("From %(sender)s"),
     "not_connected": N_("Nothing carries %(channel)s yet: these messages will not leave"),
     "text": N_("Each text message takes %(parts)s parts, %(price)s together"),
@@ -65,7 +69,17 @@ def check(of: Check) -> str:
         return i18n.ngettext(
             "%(n)s message, in French and English", "%(n)s messages, in French and English", of.values["n"]
         )
+    if of.word == launching.MESSAGE:
+        return _message(of)
     return i18n.gettext(SAID[of.word], **{name: _shown(name, value) for name, value in of.values.items()})
+
+
+def _message(of: Check) -> str:
+    """What is wrong with one message, and in which language if not in all."""
+    said, locales = editor_words.check(of.values["check"]), of.values["locales"]
+    if len(locales) == len(content.LOCALES):
+        return said
+    return i18n.gettext("%(said)s (in %(locale)s)", said=said, locale=_language(locales[0]))
 
 
 def _shown(name: str, value: object) -> str:

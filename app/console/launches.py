@@ -177,12 +177,31 @@ def launch(name: str) -> BaseResponse:
         plan = plans.get(conn, name)
         try:
             plan, started = launching.launch(
-                conn, plan, revision=revision, sender=current_parts().config.email_from, now=datetime.now(UTC)
+                conn, plan, revision=revision, press=current_parts().press(), now=datetime.now(UTC)
             )
         except drafts.Stale as stale:
             raise Conflict("draft_changed", str(launch_words.edit_said(stale.now))) from None
+        except Conflict as refused:
+            if refused.reason != launching.MAILS_WRONG:
+                raise
+            flash(i18n.gettext("It cannot be launched yet: the list says why."), "bad")
+            return redirect(url_for("console.builder.show", name=name), code=303)
     flash(i18n.gettext("It runs.") if started else i18n.gettext("Version %(n)s is published.", n=plan.version))
     return redirect(url_for("console.builder.show", name=name), code=303)
+
+
+@bp.get("/edit/mails")
+@security.require_role(*roles.READ)
+def mails_out(name: str) -> str:
+    """The lines of the list that say how the mails come out; asked for when the page is there, for they take longer."""
+    with current_parts().db.begin() as conn:
+        plan = plans.get(conn, name)
+        draft = drafts.of(conn, plan)
+        found = launching.rendered(conn, plan, draft, press=current_parts().press(), now=datetime.now(UTC))
+    checks = found or [launching.Check("messages_out", "ok")]
+    return render_template(
+        "console/builder/mails.html", checks=checks, plan=plan, draft=draft, launch_words=launch_words
+    )
 
 
 @bp.post("/edit/examine")

@@ -33,6 +33,12 @@ FIELDS = (*CUSTOMER_FIELDS, *CART_FIELDS, *PRODUCT_FIELDS, *CODE_FIELDS)
 """What a marketer may write between double braces, whatever the campaign."""
 
 
+def usable(kind: str, about: str) -> tuple[str, ...]:
+    """Those the words of a step of this kind may use, in a campaign about carts, products or neither."""
+    own = {"cart": CART_FIELDS, "product": PRODUCT_FIELDS}.get(about, ())
+    return (*CUSTOMER_FIELDS, *own, *(CODE_FIELDS if kind == "send" else ()))
+
+
 Subject = Annotated[str, StringConstraints(max_length=2_000, pattern=r"^[^\r\n]*$"), AfterValidator(blocks.shown)]
 
 

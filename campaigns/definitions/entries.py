@@ -1,7 +1,8 @@
 """How customers come into a campaign: each way as a typed value."""
 
+from collections.abc import Mapping
 from datetime import date, tzinfo
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field
@@ -156,3 +157,13 @@ def keyed(entry: Entry) -> str:
     if isinstance(entry, OF_CARTS):
         return "cart"
     return "product" if isinstance(entry, OF_PRODUCTS) else "event"
+
+
+def about(entry: Mapping[str, Any]) -> str:
+    """What an entry is about as it is written, perhaps with faults, in the words of `keyed`."""
+    kind = entry.get("type")
+    if kind == "event":
+        return str(entry.get("key", "none"))
+    if kind == "cart_abandoned":
+        return "cart"
+    return "product" if kind in ("product_abandoned", "back_in_stock", "price_dropped") else "event"

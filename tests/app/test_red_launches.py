@@ -13,14 +13,16 @@ from flask.testing import FlaskClient, FlaskCliRunner
 import app as front
 import scheduler
 from app import parts
-from campaigns import dry_runs, files, findings, launching, plans, tables
+from campaigns import dry_runs, files, findings, launching, message_checks, plans, tables
 from campaigns.findings import Finding
 from foundation.database import Database
 from foundation.errors import Conflict
 from tests.app.console_world import post
+from tests.campaigns import world
 
 NAME = "win-back"
 PAGE = f"/console/campaigns/{NAME}/edit"
+PRESS = message_checks.Press(world.Shelf(), world.LINKS, "s@aubier.example")
 NOW = datetime.now(UTC)
 SPF = Finding("SPF", False, "aubier.example has none: publish v=spf1 … -all as TXT")
 
@@ -50,7 +52,7 @@ def tried(db: Database, a_day: int) -> None:
 
 def launch(db: Database) -> str:
     with db.begin() as conn:
-        return launching.launch(conn, plans.get(conn, NAME), sender="s@aubier.example", now=NOW)[0].state
+        return launching.launch(conn, plans.get(conn, NAME), press=PRESS, now=NOW)[0].state
 
 
 def many(db: Database) -> None:
