@@ -10,7 +10,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from app import file_imports, tables
-from campaigns import onsite, policy, subscriptions
+from campaigns import frozen, onsite, policy, subscriptions
 from campaigns import tables as campaign_tables
 from campaigns.audiences import tables as audience_tables
 from campaigns.rules import KEPT, Policy
@@ -50,6 +50,8 @@ def prune(db: Database, imported: Path, *, now: datetime) -> str | None:
     for forget in (subscriptions.prune, onsite.prune):
         with db.begin() as conn:
             gone += forget(conn, now=now)
+    with db.begin() as conn:
+        gone += frozen.prune(conn)
     return f"{gone} old rows forgotten" if gone else None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 
 from campaigns import layouts
-from campaigns.channels.pieces import Pieces
+from campaigns.channels.pieces import Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ def of(make: Callable[[], object]) -> Bare:
     filled = list[tuple[layouts.Layout, Mapping[str, Any], Sequence[Any]]]()
     usual = layouts.Layout.fill
 
-    def watched(layout: layouts.Layout, page: Mapping[str, Any], shown: Sequence[Any]) -> tuple[Pieces, Pieces]:
+    def watched(layout: layouts.Layout, page: Mapping[str, Any], shown: Sequence[Any]) -> Body:
         filled.append((layout, page, shown))
         return usual(layout, page, shown)
 

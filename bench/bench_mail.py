@@ -79,11 +79,15 @@ def _rendering() -> dict[str, Any]:
     occasions, rows = _occasions(), list[dict[str, Any]]()
     bare_mail = bare_mails.of(lambda: rows.extend(content.render(occasion, LINKS) for occasion in occasions))
     templates = bare_mail.html, bare_mail.text
-    assert [template.render(bare_mail.values[0]) for template in templates] == [rows[0]["html"], rows[0]["text"]]
+    assert [template.render(bare_mail.values[0]) for template in templates] == [
+        rows[0]["body"].html,
+        rows[0]["body"].text,
+    ]
 
     def ours() -> None:
         for occasion in occasions:
-            content.render(occasion, LINKS)
+            made = content.render(occasion, LINKS)["body"]
+            assert made.html and made.text
 
     def bare() -> None:
         for one in bare_mail.values:
@@ -91,7 +95,7 @@ def _rendering() -> dict[str, Any]:
                 template.render(one)
 
     mine, theirs = _by_turns(ours, bare)
-    size = len(rows[0]["html"].encode())
+    size = len(rows[0]["body"].html.encode())
     return {"measure": "render", "bytes": size, "mails_a_second": MAILS / mine, "ratio": theirs / mine}
 
 
@@ -104,13 +108,11 @@ def _mails(*, broadcast: bool) -> list[Mail]:
             sender=row["sender"],
             address=f"a{n}@example.org",
             subject=row["subject"],
-            html=row["html"],
-            text=row["text"],
+            body=row["body"],
             headers=row["headers"],
             deadline=time.monotonic() + 600,
             campaign="bench",
             broadcast=broadcast,
-            pieces=row["pieces"],
         )
         for n, (occasion, row) in enumerate(rows)
     ]
@@ -196,7 +198,7 @@ class _Api(BaseHTTPRequestHandler):
 def _sendgrid() -> dict[str, Any]:
     mails = _mails(broadcast=True)
     groups = [mails[start : start + sendgrid.RECIPIENTS] for start in range(0, MAILS, sendgrid.RECIPIENTS)]
-    shared = [(group, sharing.gather([mail.pieces for mail in group if mail.pieces])) for group in groups]
+    shared = [(group, sharing.gather([mail.body for mail in group])) for group in groups]
     bodies = [orjson.dumps(sendgrid.payload(group, common)) for group, common in shared]
     with _serving(ThreadingHTTPServer(("127.0.0.1", 0), _Api)) as port:
         channel = sendgrid.SendgridChannel("k", host=f"http://127.0.0.1:{port}")

@@ -1,16 +1,16 @@
 """A message's words: merge fields, cart lines, promo code, product slot, links replaced; HTML and text, then frozen."""
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from campaigns import barcode, foretold, layouts, links, mail_blocks, phrases, promotions, verdicts, wording
-from campaigns.channels import mime
-from campaigns.channels.pieces import Pieces
+from campaigns.channels import mime, pieces
+from campaigns.channels.pieces import Body, Fixed
 from campaigns.definitions import blocks, steps
 from campaigns.definitions import content as spoken
 from campaigns.definitions.offers import Offer
@@ -97,7 +97,7 @@ class Tracked:
 
 
 def render(occasion: Occasion, signed: links.Links) -> dict[str, Any]:
-    """The mail as a row of `message_contents`, with the hash of all that is sent.
+    """The mail as `moves.freeze` keeps it, with the hash of all that is sent.
 
     Raises `wording.WordingError` naming the field if a merge field has no value: nothing goes out with a hole in it.
     """
@@ -105,12 +105,14 @@ def render(occasion: Occasion, signed: links.Links) -> dict[str, Any]:
     fields = merge_fields(occasion, locale)
 
     def say(source: str, name: str = "blocks") -> str:
+        if not wording.has_fields(source):
+            return _fixed(source, locale)
         return format.typeset(filled(name, source, fields).strip(), locale)
 
     subject, intro = one_line(say(words.subject, "subject")), say(words.intro, "intro")
     tracked = Tracked(signed, occasion.message_id, individual=occasion.count_clicks)
     page = _page(occasion, tracked=tracked, locale=locale)
-    pieces = _laid_out(occasion, words, page | {"subject": subject}, say=say, intro=intro, tracked=tracked)
+    body = _laid_out(occasion, words, page | {"subject": subject}, say=say, intro=intro, tracked=tracked)
     headers = mime.headers(
         occasion.message_id,
         sender=occasion.sender,
@@ -120,20 +122,17 @@ def render(occasion: Occasion, signed: links.Links) -> dict[str, Any]:
         unsubscribe_by_mail=signed.unsubscribe_by_mail(occasion.message_id),
         at=occasion.now,
     )
-    before, after = (occasion.address, occasion.sender, subject), headers.values()
     return {
         "address": occasion.address,
         "sender": occasion.sender,
         "subject": subject,
-        "html": pieces[0].text,
-        "text": pieces[1].text,
-        "pieces": pieces,
+        "body": body,
         "headers": headers,
         "links": list(tracked.addresses),
         "promo_code": occasion.code.code if occasion.code else None,
         "slate_id": occasion.slate_id,
         "rendered_at": occasion.now,
-        "payload_hash": _hash([*map(str.encode, before), *(part.encoded for part in pieces), *map(str.encode, after)]),
+        "payload_hash": pieces.fingerprint(occasion.address, occasion.sender, subject, body=body, headers=headers),
     }
 
 
@@ -145,7 +144,7 @@ def _laid_out(
     say: Callable[..., str],
     intro: str,
     tracked: Tracked,
-) -> tuple[Pieces, Pieces]:
+) -> Body:
     """HTML and text: the blocks the marketer chose, else the usual ones, and always the footer."""
     chosen = words.blocks or blocks.usual(heading=words.heading, body=words.intro)
     signed, code = tracked.links, occasion.code
@@ -171,18 +170,16 @@ def _laid_out(
     return layout.fill({**page, "preheader": preheader}, [*shown, FOOTER])
 
 
-def _hash(parts: Sequence[bytes]) -> bytes:
-    """Of all that is sent; each part by itself, for to join them would copy the largest once more."""
-    whole = hashlib.sha256()
-    for part in parts:
-        whole.update(part)
-        whole.update(b"\0")
-    return whole.digest()
+@lru_cache(maxsize=1_024)
+def _fixed(source: str, locale: str) -> Fixed:
+    """The merchant's words, of which no reader changes anything."""
+    return Fixed(format.typeset(source.strip(), locale))
 
 
 def one_line(text: str) -> str:
-    """Plain spaces and line ends made one; the typographer's spaces stay."""
-    return re.sub(r"[ \t\r\n]+", " ", text).strip()
+    """Plain spaces and line ends made one; the typographer's spaces stay. What is the same for all stays so."""
+    line = re.sub(r"[ \t\r\n]+", " ", text).strip()
+    return Fixed(line) if isinstance(text, Fixed) else line
 
 
 def filled(name: str, source: str, fields: Mapping[str, object]) -> str:
@@ -283,11 +280,11 @@ def _page(occasion: Occasion, *, tracked: Tracked, locale: str) -> dict[str, Any
     lines = occasion.cart.lines[:20] if occasion.cart else ()
     subject = about(occasion, tracked=tracked, locale=locale, say=say)
     return {
-        "locale": locale,
+        "locale": Fixed(locale),
         "say": say,
-        "colon": format.typeset(" :", locale) if locale == "fr" else ":",
-        "shop": policy.shop_name,
-        "postal_address": policy.postal_address,
+        "colon": Fixed(format.typeset(" :", locale) if locale == "fr" else ":"),
+        "shop": Fixed(policy.shop_name),
+        "postal_address": Fixed(policy.postal_address),
         "lines": [_line(occasion, line, tracked=tracked, locale=locale, say=say) for line in lines],
         "totals": _totals(occasion, locale, say),
         "about": subject,
@@ -296,7 +293,7 @@ def _page(occasion: Occasion, *, tracked: Tracked, locale: str) -> dict[str, Any
         "button": button(occasion, subject, tracked=tracked, locale=locale, say=say),
         "code": _code(occasion, signed, locale=locale, say=say),
         "products": [_product(item, policy, tracked=tracked, locale=locale) for item in occasion.items],
-        "products_title": say.products if occasion.cart else say.products_alone,
+        "products_title": Fixed(say.products if occasion.cart else say.products_alone),
         "why": _why(occasion, locale, say),
         "view": signed.view(occasion.message_id),
         "trap": signed.honeypot(occasion.message_id),
@@ -333,23 +330,23 @@ def button(
     label, signed = spoken.spoken(occasion.says.words or {}, locale)[1].button, tracked.links
     chosen = occasion.says.link if isinstance(occasion.says, Send) else None
     if chosen == CONFIRM:
-        return {"url": signed.confirm(occasion.message_id), "label": label or say.confirm}
+        return {"url": signed.confirm(occasion.message_id), "label": Fixed(label or say.confirm)}
     if chosen:
         url = tracked.to(links.leading(chosen, base_url=signed.base_url, hosts=occasion.policy.link_hosts))
-        return {"url": url, "label": label or say.visit} if url else None
+        return {"url": url, "label": Fixed(label or say.visit)} if url else None
     if occasion.cart and not isinstance(occasion.says, Ask):
         code = occasion.code.code if occasion.code else None
         url = tracked.to(signed.restore(occasion.cart.id, code=code, message_id=occasion.message_id))
-        return {"url": url or "", "label": label or say.resume}
+        return {"url": url or "", "label": Fixed(label or say.resume)}
     url = subject["url"] if subject else None
-    return {"url": url, "label": label or say.see_product} if url else None
+    return {"url": url, "label": Fixed(label or say.see_product)} if url else None
 
 
 def _question(occasion: Occasion, tracked: Tracked) -> list[dict[str, Any]]:
     """The answers to choose from, each a link to the page where it is given."""
     kind = occasion.says.kind if isinstance(occasion.says, Ask) else "stars"
     return [
-        {"score": score, "url": tracked.to(tracked.links.survey(occasion.message_id, score=score))}
+        {"score": Fixed(score), "url": tracked.to(tracked.links.survey(occasion.message_id, score=score))}
         for score in range(steps.LOWEST[kind], steps.HIGHEST[kind] + 1)
     ]
 
@@ -419,7 +416,12 @@ def _totals(occasion: Occasion, locale: str, say: Phrases) -> list[dict[str, str
     if saving:
         rows = [(say.total, cart.value, "mq", quiet), (say.your_code, -saving, "mg", green), *rows]
     return [
-        {"label": label, "amount": format.money(amount, cart.currency, locale), "tone": tone, "style": style}
+        {
+            "label": Fixed(label),
+            "amount": format.money(amount, cart.currency, locale),
+            "tone": Fixed(tone),
+            "style": Fixed(style),
+        }
         for label, amount, tone, style in rows
     ]
 
@@ -438,7 +440,7 @@ def _code(occasion: Occasion, signed: links.Links, *, locale: str, say: Phrases)
     return {
         "text": code.shown,
         "image": signed.code_image(code.scanned),
-        "width": barcode.width(code.scanned) * 3 // 2,
+        "width": str(barcode.width(code.scanned) * 3 // 2),
         "terms": format.typeset(" ".join((written, *_limits(offer, say))), locale),
     }
 

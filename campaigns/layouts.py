@@ -6,7 +6,8 @@ nothing to show is left out. The text part has blocks of its own; it is written,
 
 A layout only shows values, asks whether there are any, and repeats for each; so what decides all of it but the values
 is which of them there are. Jinja fills a part once for each such shape, with places where values go; for every other
-reader of that shape her values are put there (`campaigns/channels/pieces.py`).
+reader of that shape her values are put there (`campaigns/channels/pieces.py`). Every text is a value unless it is said
+to be the same for all (`Fixed`, `Same`, `Phrases`): what is about somebody cannot become a constant by accident.
 """
 
 import re
@@ -18,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template, meta, nodes
-from markupsafe import escape
 from mjml import mjml2html
 
-from campaigns.channels.pieces import Form, Pieces
+from campaigns.channels.pieces import Body, Cut, Fixed, Form, Same
+from campaigns.phrases import Phrases
 
 CLIPPED = 100 * 1024
 """Mail readers cut longer mails off: marketers are warned."""
@@ -62,16 +63,14 @@ class Layout:
         if any(part.names for part in self.frame[1:]):
             raise ValueError("a layout's frame shows values of its own before its blocks alone")
 
-    def fill(self, page: Mapping[str, Any], shown: Sequence[Mapping[str, Any] | None]) -> tuple[Pieces, Pieces]:
+    def fill(self, page: Mapping[str, Any], shown: Sequence[Mapping[str, Any] | None]) -> Body:
         """HTML and text with the page's values; `shown` are the values of each block, None for one left out."""
         values: list[str] = []
         shapes: list[tuple[_Shape, ...] | None] = [_shapes([page[name] for name in self.frame[0].names], values)]
         for part, block in zip(self.blocks, shown, strict=True):
             here = [block if name == "block" else page[name] for name in part.names] if block else None
             shapes.append(_shapes(here, values) if here else None)
-        form, escaped = _form(self, tuple(shapes)), _escaped(values)
-        html = Pieces(form.html, [escaped[n] for n in form.in_html])
-        return html, Pieces(form.text, [values[n] for n in form.in_text])
+        return Body(_form(self, tuple(shapes)), values)
 
 
 @lru_cache(maxsize=256)
@@ -144,12 +143,15 @@ class _Text:
 
 
 _TEXT = _Text()
+_CONSTANT = (Fixed, Same, Phrases, bool, type(None), str)
+"""What is part of a form as it is. Of texts only the empty one is."""
 _Shape = Any
 """What remains of values once texts are taken out: hashable, and enough to make values of the same shape again."""
 
 
 def _shapes(shown: Iterable[Any], values: list[str]) -> tuple[_Shape, ...]:
-    """The shapes of all that is shown; its texts are added to `values`."""
+    """The shapes of all that is shown; its texts are added to `values`. Raises `TypeError` for anything that might be
+    about somebody and is no text."""
     shapes: list[_Shape] = []
     for one in shown:
         kind = type(one)
@@ -160,8 +162,10 @@ def _shapes(shown: Iterable[Any], values: list[str]) -> tuple[_Shape, ...]:
             shapes.append((dict, tuple(one), _shapes(one.values(), values)))
         elif kind is list:
             shapes.append((list, _shapes(one, values)))
-        else:  # numbers, nothing, and what is the same for all are part of the shape; and 1 is not True
+        elif kind in _CONSTANT:
             shapes.append((kind, one))
+        else:
+            raise TypeError(f"a layout shows a {kind.__name__}; what is shown is a text")
     return tuple(shapes)
 
 
@@ -175,60 +179,39 @@ def _example(shape: _Shape, places: Iterator[int]) -> Any:
     return [_example(one, places) for one in value] if kind is list else value
 
 
-@dataclass(frozen=True, slots=True)
-class _Cut:
-    """Constants, and which value stands between each and the next."""
-
-    constants: list[str]
-    places: list[int]
-
-    def add(self, after: "_Cut", before: int) -> None:
-        """What follows, whose values come after `before` others."""
-        self.constants[-1] += after.constants[0]
-        self.constants.extend(after.constants[1:])
-        self.places.extend(before + place for place in after.places)
-
-
 @lru_cache(maxsize=2_048)
-def _cuts(part: _Part, shapes: tuple[_Shape, ...]) -> tuple[_Cut, _Cut, int]:
+def _cuts(part: _Part, shapes: tuple[_Shape, ...]) -> tuple[Cut, Cut, int]:
     """HTML and text of a part for values of these shapes, and how many there are."""
     places = count()
     values = {name: _example(shape, places) for name, shape in zip(part.names, shapes, strict=True)}
     return _cut(part.html.render(values)), _cut(part.text.render(values)), next(places)
 
 
-def _cut(filled: str) -> _Cut:
+def _cut(filled: str) -> Cut:
     pieces = _PLACE.split(filled)
-    return _Cut(pieces[::2], [int(place) for place in pieces[1::2]])
-
-
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """One kind of mail: what all of it say, and which value of a reader's stands in which place."""
-
-    html: Form
-    text: Form
-    in_html: Sequence[int]
-    in_text: Sequence[int]
+    return Cut(pieces[::2], [int(place) for place in pieces[1::2]])
 
 
 @lru_cache(maxsize=64)
-def _form(layout: Layout, shapes: tuple[tuple[_Shape, ...] | None, ...]) -> _Form:
+def _form(layout: Layout, shapes: tuple[tuple[_Shape, ...] | None, ...]) -> Form:
     """Of this layout's mails whose frame and blocks are of these shapes; None for a block left out."""
     frame, before = iter(layout.frame), 0
     parts = [(next(frame), shapes[0] or ())]
     for part, shape in zip(layout.blocks, shapes[1:], strict=True):
         parts += [*([(part, shape)] if shape else []), (next(frame), ())]
-    html, text = _Cut([""], []), _Cut([""], [])
+    cuts: tuple[list[Cut], list[Cut]] = ([], [])
     for part, shape in parts:
-        in_html, in_text, number = _cuts(part, shape)
-        html.add(in_html, before)
-        text.add(in_text, before)
+        *both, number = _cuts(part, shape)
+        for found, cut in zip(cuts, both, strict=True):
+            found.append(Cut(cut.constants, [before + place for place in cut.places]))
         before += number
-    return _Form(Form(html.constants), Form(text.constants), html.places, text.places)
+    return Form(*map(_joined, cuts))
 
 
-def _escaped(values: Sequence[str]) -> list[str]:
-    """Each as HTML; all at once, for to ask for each takes longer."""
-    escaped = str.split(escape("\0".join(values)), "\0")
-    return escaped if len(escaped) == len(values) else [str(escape(value)) for value in values]
+def _joined(cuts: Sequence[Cut]) -> Cut:
+    """One after the other."""
+    constants = list(cuts[0].constants)
+    for cut in cuts[1:]:
+        constants[-1] += cut.constants[0]
+        constants.extend(cut.constants[1:])
+    return Cut(constants, [place for cut in cuts for place in cut.places])

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from campaigns import barcode, wording
+from campaigns.channels.pieces import Fixed, Same
 from campaigns.definitions import blocks
 from campaigns.definitions.blocks import Block
 from foundation import format
@@ -47,42 +48,49 @@ def _header(block: blocks.Header, sheet: Sheet) -> dict[str, Any]:
     return {"online": block.online}
 
 
-class Same(dict[str, Any]):
-    """What a block shows to everybody alike; there is one object for all that says the same."""
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return id(self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-
 def _written(block: blocks.Written, sheet: Sheet) -> dict[str, Any] | None:
     if wording.has_fields(block.heading) or wording.has_fields(block.body):
-        return _paragraphs(sheet.say(block.heading), sheet.say(block.body))
+        parts = [sheet.say(part) for part in _parts(block.body)]
+        return _paragraphs(sheet.say(block.heading), [one for part in parts for one in _lines(part)])
     return _same(block.heading, block.body, sheet.page["locale"])
 
 
-def _paragraphs(heading: str, body: str) -> dict[str, Any] | None:
-    paragraphs = [line for part in body.split("\n\n") if (line := part.strip())]
-    return {"heading": heading, "paragraphs": paragraphs} if heading or paragraphs else None
+@lru_cache(maxsize=512)
+def _parts(body: str) -> Sequence[str]:
+    """A text by its paragraphs, so that those without a field stay the same for all; as a whole where one of its marks
+    might reach over several."""
+    parts = body.split("\n\n")
+    closed = all(part.count("{{") == part.count("}}") for part in parts)
+    return parts if closed and "{%" not in body and "{#" not in body else [body]
+
+
+def _lines(text: str) -> Sequence[str]:
+    """The paragraphs of a text as it is said."""
+    if isinstance(text, Fixed) and "\n\n" not in text:
+        return [text] if text else []
+    return [line for part in text.split("\n\n") if (line := part.strip())]
+
+
+def _paragraphs(heading: str, paragraphs: Sequence[str]) -> dict[str, Any] | None:
+    return {"heading": heading, "paragraphs": list(paragraphs)} if heading or paragraphs else None
 
 
 @lru_cache(maxsize=512)
 def _same(heading: str, body: str, locale: str) -> Same | None:
-    shown = _paragraphs(*(format.typeset(text.strip(), locale) for text in (heading, body)))
+    said, body = (format.typeset(text.strip(), locale) for text in (heading, body))
+    shown = _paragraphs(said, _lines(body))
     return Same(shown) if shown else None
 
 
 def _image(block: blocks.Image, sheet: Sheet) -> dict[str, Any] | None:
     image = sheet.picture(block.url)
-    return {"image": image, "alt": block.alt, "url": sheet.lead(block.link)} if image else None
+    return {"image": Fixed(image), "alt": Fixed(block.alt), "url": sheet.lead(block.link)} if image else None
 
 
 def _button(block: blocks.Button, sheet: Sheet) -> dict[str, Any] | None:
     usual = sheet.page["button"]
     url = sheet.lead(block.link) if block.link else usual["url"] if usual else None
-    label = sheet.say(block.label) if block.label else usual["label"] if usual else sheet.page["say"].visit
+    label = sheet.say(block.label) if block.label else usual["label"] if usual else Fixed(sheet.page["say"].visit)
     return {"url": url, "label": label} if url else None
 
 
@@ -92,7 +100,7 @@ def _products(block: blocks.Products, sheet: Sheet, share: Sequence[int]) -> dic
     if not shown:
         return None
     columns = 2 if len(shown) in (2, 4) else 3
-    places = [{"padding": gap, "width": f"{100 // columns}%"} for gap in _GAPS[columns]]
+    places = [{"padding": Fixed(gap), "width": Fixed(f"{100 // columns}%")} for gap in _GAPS[columns]]
     placed = [one | places[index % columns] for index, one in enumerate(shown)]
     rows = [placed[start : start + columns] for start in range(0, len(placed), columns)]
     rows[-1] += [_NOTHING | place for place in places[len(rows[-1]) :]]
@@ -109,9 +117,9 @@ def _code(block: blocks.Code, sheet: Sheet) -> dict[str, Any] | None:
     square = block.drawn == "square"
     return {
         "image": sheet.draw(block.drawn) if block.drawn != "letters" else None,
-        "width": 132 if square else code["width"],
-        "height": 132 if square else barcode.SHOWN_HEIGHT,
-        "alt": sheet.page["say"].square if square else sheet.page["say"].barcode,
+        "width": Fixed(132) if square else code["width"],
+        "height": Fixed(132 if square else barcode.SHOWN_HEIGHT),
+        "alt": Fixed(sheet.page["say"].square if square else sheet.page["say"].barcode),
     }
 
 

@@ -1,4 +1,4 @@
-"""Tables of what comes back from mails: visits of their links and pictures, soft bounces, the provider's own lists."""
+"""Tables of mails: what many of them say, and what comes back: visits, soft bounces, the provider's own lists."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -70,4 +70,13 @@ doctor_findings = sa.Table(
     sa.Column("detail", sa.Text, nullable=False),
     sa.Column("found_at", Time, nullable=False),
     comment="What was last found of the installation and its sending domain",
+)
+
+mail_forms = sa.Table(
+    "mail_forms",
+    metadata,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("packed", sa.LargeBinary, nullable=False, comment="see campaigns/channels/pieces.py"),
+    sa.Column("used_at", Time, nullable=False, comment="the day it was last sent, by the clock of the database"),
+    comment="What mails of one kind all say, once; nothing in it is about anybody",
 )

@@ -347,14 +347,13 @@ def _parcel(prepared: Prepared, *, attempt: int, deadline: float) -> Parcel:
             expires_at=message.expires_at,
             deadline=deadline,
         )
-    names = ("sender", "address", "subject", "html", "text", "headers")
+    names = ("sender", "address", "subject", "body", "headers")
     return Mail(
         message_id=message.id,
         attempt=attempt,
         deadline=deadline,
         campaign=prepared.campaign,
         broadcast=prepared.broadcast,
-        pieces=frozen.get("pieces"),
         **{name: frozen[name] for name in names},
     )
 

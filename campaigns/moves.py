@@ -12,7 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from campaigns import tables
+from campaigns import frozen, tables
 from campaigns.channels.base import Outcome, Receipt
 from campaigns.states import NOT_SENT, SENT, Reason, State, before
 from foundation import database
@@ -126,15 +126,15 @@ WHERE messages.id = given.id AND messages.lease_token = given.token AND messages
 """
 
 
-def freeze(conn: sa.Connection, frozen: Mapping[UUID, tuple[Claimed, bytes, Mapping[str, Any]]]) -> set[UUID]:
+def freeze(conn: sa.Connection, made: Mapping[UUID, tuple[Claimed, bytes, Mapping[str, Any]]]) -> set[UUID]:
     """Keeps what will be sent: of each message its address's hash and its content. Gives the ids of those kept: whose
     lease still stands, while no other profile of this mailbox has the same step."""
-    if not frozen:
+    if not made:
         return set()
     alone: dict[tuple[object, ...], UUID] = {}
-    for key, (message, hashed, _) in frozen.items():
+    for key, (message, hashed, _) in made.items():
         alone.setdefault((message.campaign_id, message.step, message.channel, message.entry_key, hashed), key)
-    chosen = [frozen[key] for key in alone.values()]
+    chosen = [made[key] for key in alone.values()]
     contents = [content for _, _, content in chosen]
     given = {
         "ids": arrays.uuids(message.id for message, _, _ in chosen),
@@ -147,9 +147,9 @@ def freeze(conn: sa.Connection, frozen: Mapping[UUID, tuple[Claimed, bytes, Mapp
         "moments": arrays.times(content["rendered_at"] for content in contents),
         **{name: arrays.texts(content[name] for content in contents) for name in _TEXTS},
         # What is long goes as it is: to escape and to read it as an array's text would take longer than to keep it.
-        "html": [content["html"] for content in contents],
-        "text": [content["text"] for content in contents],
+        **frozen.columns([content["body"] for content in contents]),
     }
+    frozen.keep(conn, frozen.shared(content["body"] for content in contents))
     turns = {"turns": arrays.numbers(sorted({int.from_bytes(hashed[:4]) >> 1 for _, hashed, _ in chosen}))}
     database.driver(conn).execute(_TURNS, turns)
     return {row[0] for row in database.driver(conn).execute(_FREEZE, given).fetchall()}
@@ -161,11 +161,12 @@ _TURNS = "SELECT pg_advisory_xact_lock(7270, n) FROM unnest(%(turns)s::int[]) AS
 _TEXTS = ("address", "sender", "subject", "promo_code")
 _FREEZE = """
 WITH given AS (
-    SELECT * FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[], %(hashes)s::bytea[], %(payloads)s::bytea[],
+    SELECT * FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[], %(hashes)b::bytea[], %(payloads)b::bytea[],
         %(address)s::text[], %(sender)s::text[], %(subject)s::text[], %(html)b::text[], %(text)b::text[],
-        %(headers)s::text[], %(links)s::text[], %(promo_code)s::text[], %(slates)s::text[], %(moments)s::timestamptz[])
-        AS given (id, token, hash, payload, address, sender, subject, html, text, headers, links, promo_code, slate_id,
-            rendered_at)
+        %(forms)b::bytea[], %(own)b::bytea[], %(headers)s::text[], %(links)s::text[], %(promo_code)s::text[],
+        %(slates)s::text[], %(moments)s::timestamptz[])
+        AS given (id, token, hash, payload, address, sender, subject, html, text, form, own, headers, links, promo_code,
+            slate_id, rendered_at)
 ), kept AS (
     UPDATE messages SET address_hash = given.hash, payload_hash = given.payload FROM given
     WHERE messages.id = given.id AND messages.lease_token = given.token AND messages.state = 'claimed'
@@ -176,14 +177,14 @@ WITH given AS (
                 AND other.id <> messages.id)
     RETURNING messages.id
 )
-INSERT INTO message_contents (message_id, address, sender, subject, html, text, headers, links, promo_code, slate_id,
-    rendered_at)
-SELECT given.id, address, sender, subject, html, text, headers::jsonb, links::jsonb, promo_code, slate_id::uuid,
-    rendered_at
+INSERT INTO message_contents (message_id, address, sender, subject, html, text, form, own, headers, links, promo_code,
+    slate_id, rendered_at)
+SELECT given.id, address, sender, subject, html, text, form, own, headers::jsonb, links::jsonb, promo_code,
+    slate_id::uuid, rendered_at
 FROM given JOIN kept USING (id)
 ON CONFLICT (message_id) DO UPDATE SET address = excluded.address, sender = excluded.sender,
-    subject = excluded.subject, html = excluded.html, text = excluded.text, headers = excluded.headers,
-    links = excluded.links, promo_code = excluded.promo_code, slate_id = excluded.slate_id,
+    subject = excluded.subject, html = excluded.html, text = excluded.text, form = excluded.form, own = excluded.own,
+    headers = excluded.headers, links = excluded.links, promo_code = excluded.promo_code, slate_id = excluded.slate_id,
     rendered_at = excluded.rendered_at
 RETURNING message_id
 """

@@ -13,6 +13,7 @@ from uuid import UUID
 import orjson
 
 from campaigns import content, links, phrases, sms_text, wording
+from campaigns.channels import pieces
 from campaigns.channels.base import Note
 from campaigns.content import Occasion, Tracked
 from campaigns.definitions import content as spoken
@@ -28,7 +29,7 @@ MOST_PARTS = 6
 
 
 def render(occasion: Occasion, signed: links.Links, *, channel: str) -> dict[str, Any]:
-    """The note as a row of `message_contents`, with the hash of all that is sent.
+    """The note as `moves.freeze` keeps it, with the hash of all that is sent.
 
     Raises `wording.WordingError` naming the field if one has no value: nothing goes out with a hole in it.
     """
@@ -49,8 +50,7 @@ def render(occasion: Occasion, signed: links.Links, *, channel: str) -> dict[str
         "address": occasion.address,
         "sender": occasion.policy.shop_name,
         "subject": said["title"],
-        "html": "",
-        "text": said["text"],
+        "body": pieces.whole("", said["text"]),
         "headers": said["details"],
         "links": list(tracked.addresses),
         "promo_code": occasion.code.code if occasion.code else None,
@@ -71,7 +71,7 @@ def parcel(
         channel=channel,
         addresses=tuple(frozen["address"].split("\n")),
         title=frozen["subject"],
-        text=frozen["text"],
+        text=frozen["body"].text,
         expires_at=expires_at,
         deadline=deadline,
         url=details.get("url"),

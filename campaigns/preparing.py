@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from campaigns import (
     content,
     eligibility,
+    frozen,
     moves,
     notes,
     offers,
@@ -122,8 +123,9 @@ def _freeze(
     conn: sa.Connection, going: Sequence[Case], changes: list[Change], *, rules: Policy, sending: Sending, now: datetime
 ) -> list[Prepared]:
     """The content of each: as it was if there was an attempt, else rendered now. What fails goes to `changes`."""
-    before = _frozen_before(conn, [case.message for case in going if case.message.attempt])
-    fresh = [case for case in going if case.message.id not in before]
+    before = _frozen_before(conn, [case.message for case in going if case.message.attempt], changes)
+    spoilt = {change.message.id for change in changes}
+    fresh = [case for case in going if case.message.id not in before and case.message.id not in spoilt]
     rendered = _render(conn, fresh, changes, rules=rules, sending=sending, now=now)
     written = {case.message.id: case for case in fresh if case.message.id in rendered}
     kept = moves.freeze(
@@ -131,12 +133,12 @@ def _freeze(
     )
     twins = [case for key, case in written.items() if key not in kept]
     changes += [Change(case.message, State.SKIPPED, Reason.DUPLICATE_ADDRESS) for case in twins]
-    frozen = before | {key: rendered[key] for key in kept}
-    ready = [case for case in going if case.message.id in frozen]
+    words = before | {key: rendered[key] for key in kept}
+    ready = [case for case in going if case.message.id in words]
     told = standing.told_before(conn, [case.message for case in ready])
     gone = [case.message for case in ready if case.message.id in told]
     changes += [Change(message, State.SKIPPED, Reason.SENT_BEFORE_RESTORE) for message in gone]
-    return [_prepared(conn, case, frozen[case.message.id]) for case in ready if case.message.id not in told]
+    return [_prepared(conn, case, words[case.message.id]) for case in ready if case.message.id not in told]
 
 
 def _hash(conn: sa.Connection, case: Case, frozen: Mapping[str, Any]) -> bytes:
@@ -150,12 +152,25 @@ def _prepared(conn: sa.Connection, case: Case, frozen: Mapping[str, Any]) -> Pre
     return Prepared(asked, frozen, _hash(conn, case, frozen), case.campaign, broadcast)
 
 
-def _frozen_before(conn: sa.Connection, messages: Sequence[Claimed]) -> dict[UUID, Mapping[str, Any]]:
+def _frozen_before(
+    conn: sa.Connection, messages: Sequence[Claimed], changes: list[Change]
+) -> dict[UUID, Mapping[str, Any]]:
+    """What was frozen before an earlier attempt. Whatever is no longer the same to the letter goes to `changes`."""
     if not messages:
         return {}
-    contents = tables.message_contents
-    query = sa.select(contents).where(contents.c.message_id.in_([message.id for message in messages]))
-    return {row["message_id"]: dict(row) for row in conn.execute(query).mappings()}
+    contents, hashes = tables.message_contents, tables.messages.c.payload_hash
+    query = sa.select(contents, hashes).join(tables.messages, tables.messages.c.id == contents.c.message_id)
+    rows = conn.execute(query.where(contents.c.message_id.in_([message.id for message in messages]))).mappings().all()
+    bodies = frozen.bodies(conn, rows)
+    good: dict[UUID, Mapping[str, Any]] = {
+        row["message_id"]: dict(row) | {"body": bodies[row["message_id"]]}
+        for row in rows
+        if frozen.unchanged(row, bodies[row["message_id"]], row["payload_hash"])
+    }
+    known = {row["message_id"] for row in rows}
+    other = [message for message in messages if message.id in known - good.keys()]
+    changes += [Change(message, State.FAILED, Reason.CONTENT, "is not what was frozen") for message in other]
+    return good
 
 
 def _render(

@@ -56,7 +56,7 @@ def render(
     """
     told = _told(conn, plan, customer_id, step=step, recommender=recommender, sender=sender, locale=locale, now=now)
     row = content.render(told, links)
-    return Preview(row["subject"], row["html"], row["text"], row["headers"])
+    return Preview(row["subject"], row["body"].html, row["body"].text, row["headers"])
 
 
 def note(

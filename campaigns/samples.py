@@ -12,7 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from campaigns import notes, tables
-from campaigns.channels import base
+from campaigns.channels import base, pieces
 from campaigns.channels.base import Mail, Note, Outcome
 from campaigns.plans import Plan
 from campaigns.previews import Preview
@@ -57,8 +57,7 @@ def send(
             sender=sender,
             address=to,
             subject=shown.subject,
-            html=shown.html,
-            text=shown.text,
+            body=pieces.whole(shown.html, shown.text),
             headers=shown.headers,
             deadline=time.monotonic() + PATIENCE,
         )
@@ -89,10 +88,10 @@ def send_note(
         deadline = time.monotonic() + PATIENCE
         note = notes.parcel(made, frozen, channel=channel, attempt=1, expires_at=late, deadline=deadline)
         outcome = carrier.deliver([note])[0].outcome
-    said = "\n".join(filter(None, (row["subject"], row["text"], row["headers"].get("closing"))))
+    said = "\n".join(filter(None, (row["subject"], row["body"].text, row["headers"].get("closing"))))
     shown = f'<pre style="font:15px/22px sans-serif;white-space:pre-wrap;padding:20px">{escape(said)}</pre>'
     named = to if channel in PHONES else channel
-    kept = Sample(made, step, named, row["subject"] or row["text"][:80], shown, str(outcome), now)
+    kept = Sample(made, step, named, row["subject"] or row["body"].text[:80], shown, str(outcome), now)
     _keep(db, plan, kept)
     return kept
 

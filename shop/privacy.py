@@ -1,11 +1,12 @@
 """Everything held on one customer, given out or erased, in whatever table of whatever floor it is.
 
 Found by walking the one `metadata` from `customers` along its foreign keys, so a new table is covered by having one.
-A column that names a row without a constraint says so by `info={"references": "table.column"}`.
+A column that names a row without a constraint says so by `info={"references": "table.column"}`. A table whose rows do
+not say by themselves what they stand for has a function under `info["told"]` that gives them as they are to be read.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -33,12 +34,20 @@ def export(conn: sa.Connection, customer_id: int) -> dict[str, Any]:
     found = {
         str(table.name): [
             {str(name): _plain(value) for name, value in row.items()}
-            for row in conn.execute(sa.select(table).where(held[table])).mappings()
+            for row in _told(conn, table, conn.execute(sa.select(table).where(held[table])).mappings().all())
         ]
         for table in metadata.sorted_tables
         if table in held
     }
     return {name: rows for name, rows in found.items() if rows}
+
+
+def _told(conn: sa.Connection, table: sa.Table, rows: Sequence[Mapping[Any, Any]]) -> Sequence[Mapping[Any, Any]]:
+    told: Told | None = table.info.get("told")
+    return told(conn, rows) if told else rows
+
+
+Told = Callable[[sa.Connection, Sequence[Mapping[Any, Any]]], Sequence[Mapping[Any, Any]]]
 
 
 def erase(conn: sa.Connection, customer_id: int, *, now: datetime) -> None:

@@ -1,13 +1,13 @@
 """What every channel promises: `deliver` hands a batch over and says of each message what is certain."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, TypeVar
 from uuid import UUID
 
-from campaigns.channels.pieces import Pieces
+from campaigns.channels.pieces import Body
 
 
 class Outcome(StrEnum):
@@ -31,7 +31,7 @@ class Mail:
     """One e-mail, frozen. It must not begin to leave after `deadline`, a reading of `time.monotonic()`.
 
     `campaign` is its name, for reports by kind; `broadcast` if many get the same at once, so that one call may carry
-    several of them. `pieces` are HTML and text again, as constants and values, where it was rendered just now.
+    several of them. `body` is HTML and text, put together when they are asked for.
     """
 
     message_id: UUID
@@ -39,13 +39,21 @@ class Mail:
     sender: str
     address: str
     subject: str
-    html: str
-    text: str
+    body: Body
     headers: Mapping[str, str]
     deadline: float
     campaign: str = ""
     broadcast: bool = False
-    pieces: tuple[Pieces, Pieces] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def html(self) -> str:
+        """The whole HTML."""
+        return self.body.html
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return self.body.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from sendgrid.helpers import mail as sg
 
 from campaigns.channels import mime, sharing, together
 from campaigns.channels.base import Mail, Outcome, Receipt
+from campaigns.channels.pieces import Form
 
 HOST = "https://api.sendgrid.com"
 RECIPIENTS = 50
@@ -137,30 +138,17 @@ def _alone(mail: Mail) -> _Call:
 
 
 def _together(mails: Sequence[Mail]) -> Iterator[_Call]:
-    """Mails of one form in one call; those frozen earlier, whose form nobody knows, are compared."""
-    forms: dict[object, list[Mail]] = {}
+    """Mails of one form in one call."""
+    forms: dict[Form, list[Mail]] = {}
     for mail in mails:
-        forms.setdefault(mail.pieces and tuple(part.form for part in mail.pieces), []).append(mail)
-    for form, alike in forms.items():
-        if form is None:
-            yield from _compared(alike)
-        elif len(alike) == 1:
+        forms.setdefault(mail.body.form, []).append(mail)
+    for alike in forms.values():
+        if len(alike) == 1:
             yield _alone(alike[0])
         else:
-            shared = sharing.gather([mail.pieces for mail in alike if mail.pieces])
+            shared = sharing.gather([mail.body for mail in alike])
             yield from _light(alike, shared)
             yield from (_alone(mail) for mail, own in zip(alike, shared.values, strict=True) if own is None)
-
-
-def _compared(mails: Sequence[Mail]) -> Iterator[_Call]:
-    """One call for all that are made alike; those made otherwise are looked at by themselves."""
-    shared = sharing.share([(mail.html, mail.text) for mail in mails])
-    others = [mail for mail, values in zip(mails, shared.values, strict=True) if values is None]
-    yield from _light(mails, shared)
-    if len(others) < len(mails):
-        yield from _compared(others) if others else ()
-    else:
-        yield from map(_alone, others)
 
 
 def _light(mails: Sequence[Mail], shared: sharing.Shared) -> Iterator[_Call]:

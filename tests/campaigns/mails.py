@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from campaigns.channels import mime
+from campaigns.channels import mime, pieces
 from campaigns.channels.base import Mail
 from tests.campaigns import world
 from tests.conftest import NOW
@@ -30,8 +30,7 @@ def mail(**changes: Any) -> Mail:
         sender=world.SENDER,
         address="camille@example.org",
         subject="Votre panier à 10\u202f%",
-        html=f'<p>Bonjour</p>\n.\n<p><a href="{link}">é</a></p>\n',
-        text=f"Bonjour\n.\né {link}",
+        body=pieces.whole(f'<p>Bonjour</p>\n.\n<p><a href="{link}">é</a></p>\n', f"Bonjour\n.\né {link}"),
         headers=headers,
         deadline=time.monotonic() + 30,
         campaign="basket",

@@ -1,12 +1,14 @@
-"""Layouts of e-mails: what is put together from pieces is, to the letter, what Jinja fills in."""
+"""Layouts of e-mails: what is put together is, to the letter, what Jinja fills in; and who is in a form: nobody."""
 
 import random
 from typing import Any
+from uuid import UUID
 
 import pytest
+from markupsafe import escape
 
-from campaigns import layouts, mail_blocks, phrases
-from campaigns.channels.pieces import Form, Pieces
+from campaigns import layouts, phrases
+from campaigns.channels.pieces import Body, Cut, Fixed, Form, Same
 
 KINDS = (
     *("header", "image", "text", "basket", "button", "code", "products", "reviews", "store"),
@@ -41,8 +43,8 @@ def page(chance: random.Random) -> dict[str, Any]:
         "totals": many(2, label=(), amount=(), tone=(), style=()),
         "about": one,
         "reviews": many(2, stars=(), text=()),
-        "question": [{"score": score, "url": odd(None)} for score in range(chance.choice((0, 6)))],
-        "code": {"text": odd(), "terms": odd(), "image": odd(), "width": chance.choice((1, 200))},
+        "question": [{"score": Fixed(score), "url": odd(None)} for score in range(chance.choice((0, 6)))],
+        "code": {"text": odd(), "terms": odd(), "image": odd(), "width": chance.choice(("1", "200"))},
         "privacy": odd(None),
         "pixel": odd(None),
     }
@@ -61,18 +63,18 @@ def shown(chance: random.Random) -> list[dict[str, Any] | None]:
     text = {"heading": odd(), "paragraphs": [odd() for _ in range(chance.randrange(3))]}
     visible = text if "\\x00" not in repr(text) else {"heading": "", "paragraphs": []}  # as definitions have it
     made: list[dict[str, Any]] = [
-        {"online": chance.choice((True, False, 1, 0))},
+        {"online": chance.choice((True, False))},
         {"image": odd(), "alt": odd(), "url": odd(None)},
         text,
         {"shown": True},
         {"url": odd(None), "label": odd()},
-        {"image": odd(None), "width": 132, "height": chance.choice((66, 132)), "alt": odd()},
+        {"image": odd(None), "width": Fixed(132), "height": Fixed(chance.choice((66, 132))), "alt": odd()},
         {"title": odd(), "rows": [[product() for _ in range(chance.randrange(4))] for _ in range(chance.randrange(3))]},
         {"shown": True},
         {"name": odd(), "address": odd(), "hours": odd(None), "map": odd(None)},
         {"shown": True},
         {"shown": True},
-        mail_blocks.Same(visible),
+        Same(visible),
         {"online": True},
     ]
     return [*(one if chance.random() < 0.8 else None for one in made), {"shown": True}]
@@ -85,9 +87,11 @@ def test_pieces_put_together_are_what_jinja_fills_in() -> None:
     layout, empty = layouts.layout(kinds), 0
     for _ in range(400):
         values, blocks = page(chance), shown(chance)
-        for template, pieces in zip(whole, layout.fill(values, blocks), strict=True):
+        body = layout.fill(values, blocks)
+        again = Body.of(Form.unpacked(body.form.packed), body.own)
+        for template, said, kept in zip(whole, (body.html, body.text), (again.html, again.text), strict=True):
             text = template.render({**values, "blocks": blocks})
-            assert pieces.text == text and pieces.encoded == text.encode()
+            assert said == text == kept
             empty += not text
     assert not empty
 
@@ -95,13 +99,31 @@ def test_pieces_put_together_are_what_jinja_fills_in() -> None:
 def test_readers_of_one_shape_share_one_form() -> None:
     layout, chance = layouts.layout((*KINDS, "footer")), random.Random(8)
     values, blocks = page(chance) | {"shop": "Aubier", "reviews": [{"stars": "★", "text": "Belle"}]}, shown(chance)
-    html, text = layout.fill(values, blocks)
-    other_html, other_text = layout.fill(values | {"shop": "Orme", "why": values["why"]}, blocks)
-    assert other_html.form is html.form and other_text.form is text.form
-    assert other_html.text == html.text.replace("Aubier", "Orme") != html.text
+    body = layout.fill(values, blocks)
+    other = layout.fill(values | {"shop": "Orme", "why": values["why"]}, blocks)
+    assert other.form is body.form
+    assert other.html == body.html.replace("Aubier", "Orme") != body.html
     longer = values | {"reviews": values["reviews"] * 2}
-    shorter = layout.fill(longer, [None if block is blocks[7] else block for block in blocks])[0].form
-    assert (layout.fill(longer, blocks)[0].form is html.form) == (blocks[7] is None) and shorter is not None
+    shorter = layout.fill(longer, [None if block is blocks[7] else block for block in blocks]).form
+    assert (layout.fill(longer, blocks).form is body.form) == (blocks[7] is None) and shorter is not None
+
+
+def test_no_text_is_part_of_a_form_that_is_not_said_to_be_the_same_for_all() -> None:
+    layout, chance = layouts.layout((*KINDS, "footer")), random.Random(9)
+    for number in range(50):
+        values, blocks = page(chance) | {"shop": f"zoé{number}", "trap": Fixed("everybody")}, shown(chance)
+        blocks[KINDS.index("text", 4)] = None
+        body = layout.fill(values, blocks)
+        assert "zoé".encode() not in body.form.packed and f"zoé{number}" in body.html
+        assert b"everybody" in body.form.packed and b"everybody" not in body.own
+        assert not any(odd.encode() in body.form.packed for odd in ("Cocotte", "日本語", "7*7"))
+
+
+@pytest.mark.parametrize("value", [7, 7.5, b"hers", UUID(int=7), ("hers",)])
+def test_what_is_no_text_is_not_shown(value: object) -> None:
+    layout, chance = layouts.layout(("text", "footer")), random.Random(9)
+    with pytest.raises(TypeError, match="what is shown is a text"):
+        layout.fill(page(chance) | {"why": value}, [None, {"shown": True}])
 
 
 @pytest.mark.parametrize("source", ["{{ a|length }}", "{% if a == 'b' %}{% endif %}", "{{ a + 'b' }}", "{{ a[0] }}"])
@@ -112,8 +134,8 @@ def test_a_layout_that_computes_is_refused(source: str) -> None:
 
 
 def test_a_form_takes_values_of_any_letters() -> None:
-    form = Form(["a", "é", ""])
-    for values in (["", ""], ["1", "\0"], ["😀", "\0\0"]):
-        made = Pieces(form, values)
-        assert made.text == f"a{values[0]}é{values[1]}" and made.encoded == made.text.encode()
-    assert Pieces(Form(["alone"]), []).encoded == b"alone"
+    form = Form(Cut(["a", "é", ""], [0, 1]), Cut(["", ""], [1]))
+    for values in (["", "<"], ["1", "\0"], ["😀", "\0\0"]):
+        made = Body.of(form, Body(form, values).own)
+        assert made.html == f"a{values[0]}é{escape(values[1])}" and made.text == values[1]
+    assert Body(Form(Cut(["alone"], []), Cut([""], [])), []).html == "alone"

@@ -33,9 +33,9 @@ def test_what_has_nothing_to_show_is_left_out_and_the_footer_never() -> None:
     row = content.render(
         letters.occasion(cart=None, items=[], offer=None, code=None, reviews=[], says=_plain()), world.LINKS
     )
-    assert "Me désinscrire" in row["html"] and "14 rue Crébillon" in row["html"]
-    assert 'mbtn"' not in row["html"] and 'mbox"' not in row["html"]
-    assert "Me désinscrire" in row["text"] and "http" in row["text"]
+    assert "Me désinscrire" in row["body"].html and "14 rue Crébillon" in row["body"].html
+    assert 'mbtn"' not in row["body"].html and 'mbox"' not in row["body"].html
+    assert "Me désinscrire" in row["body"].text and "http" in row["body"].text
 
 
 def _plain() -> Send:
@@ -48,7 +48,7 @@ def test_every_marketing_mail_has_its_headers_its_text_and_its_sender() -> None:
     for number in range(1_000):
         name = f"Ada{number}" if number % 3 else "Éloïse d’Ohara"
         row = content.render(letters.occasion(message_id=uuid4(), first_name=name, blocks=bool(number % 2)), signed)
-        texts = {part: row[part] for part in ("subject", "html", "text", "headers")}
+        texts = {part: row[part] for part in ("subject", "body", "headers")}
         raw = mime.encode(mails.mail(sender=row["sender"], **texts))
         got = email.message_from_bytes(raw, policy=email.policy.default)
         assert re.fullmatch(r"<https://[^>]+>, <mailto:bounces\+u[^>]+>", str(got["List-Unsubscribe"]))
@@ -62,7 +62,7 @@ def test_every_marketing_mail_has_its_headers_its_text_and_its_sender() -> None:
 def test_what_a_customer_is_called_breaks_nothing(name: str) -> None:
     row = content.render(letters.occasion(first_name=name), world.LINKS)
     assert "\n" not in row["subject"] and "\r" not in row["subject"]
-    assert "<b>A</b>" not in row["html"] and "49" not in row["subject"]
+    assert "<b>A</b>" not in row["body"].html and "49" not in row["subject"]
 
 
 def test_a_missing_name_is_told_by_its_field_and_a_fallback_fills_it() -> None:
@@ -76,17 +76,17 @@ def test_a_missing_name_is_told_by_its_field_and_a_fallback_fills_it() -> None:
 @pytest.mark.parametrize(("opens", "clicks"), [(True, True), (False, True), (False, False)])
 def test_pictures_and_links_are_hers_only_if_they_may_be(opens: bool, clicks: bool) -> None:
     row = content.render(letters.occasion(count_opens=opens, count_clicks=clicks), world.LINKS)
-    assert ("/o/" in row["html"]) == opens
-    assert ("/c/" in row["html"] + row["text"]) == clicks and bool(row["links"]) == clicks
-    assert "https://aubier.example/p/cocotte" not in row["html"] or not clicks
+    assert ("/o/" in row["body"].html) == opens
+    assert ("/c/" in row["body"].html + row["body"].text) == clicks and bool(row["links"]) == clicks
+    assert "https://aubier.example/p/cocotte" not in row["body"].html or not clicks
 
 
 def test_a_second_yes_is_asked_for_by_the_button() -> None:
     said = {"subject": "Un dernier clic", "heading": "Confirmez", "intro": "Est-ce bien vous ?"}
     step = shapes.read(Send, {"type": "send", "id": "s", "words": {"fr": said}, "link": "/confirm"})
     row = content.render(letters.occasion(says=step, cart=None), world.LINKS)
-    token = re.search(r"https://relance\.example/k/([^\s\"]+)", row["text"])
-    assert token and world.LINKS.read_confirm(token[1]) == letters.MESSAGE and "Je confirme" in row["html"]
+    token = re.search(r"https://relance\.example/k/([^\s\"]+)", row["body"].text)
+    assert token and world.LINKS.read_confirm(token[1]) == letters.MESSAGE and "Je confirme" in row["body"].html
 
 
 def test_each_order_of_blocks_is_compiled_once() -> None:
@@ -131,20 +131,20 @@ def test_several_blocks_of_products_share_one_slate_and_repeat_nothing(
     say = {"type": "send", "id": "s", "products": 8, "words": {"fr": {"subject": "s", "blocks": chosen}}}
     items = [letters.item(letters.product(f"p{n}", f"Produit {n}", 100, ""), "") for n in range(1, 9)]
     row = content.render(letters.occasion(says=shapes.read(Send, say), cart=None, items=items), world.LINKS)
-    for part in ("html", "text"):
-        parts = re.split("Rang [0-9]", row[part])[-len(asked) :]
+    for said in (row["body"].html, row["body"].text):
+        parts = re.split("Rang [0-9]", said)[-len(asked) :]
         assert [[int(n) for n in dict.fromkeys(re.findall("Produit ([0-9])", part))] for part in parts] == shown
 
 
 def test_her_own_store_is_shown_with_its_hours_and_the_way_there() -> None:
-    said = {"fr": {"subject": "s", "blocks": [{"type": "store"}]}}
-    step = shapes.read(Send, {"type": "send", "id": "s", "words": said})
+    words = {"fr": {"subject": "s", "blocks": [{"type": "store"}]}}
+    step = shapes.read(Send, {"type": "send", "id": "s", "words": words})
     row = content.render(letters.occasion(says=step, stores={"": letters.STORE}), world.LINKS)
-    for part in ("html", "text"):
-        assert "Nantes Crébillon" in row[part] and "Du mardi au samedi, 10 h – 19 h 30" in row[part]
+    for said in (row["body"].html, row["body"].text):
+        assert "Nantes Crébillon" in said and "Du mardi au samedi, 10 h – 19 h 30" in said
     assert any(url.startswith("https://www.openstreetmap.org/?mlat=47.2136&mlon=-1.5621") for url in row["links"])
-    alone = content.render(letters.occasion(says=step, stores={}), world.LINKS)
-    assert "Voir sur un plan" not in alone["html"] and "14 rue Crébillon" in alone["html"], "who has none sees none"
+    alone = content.render(letters.occasion(says=step, stores={}), world.LINKS)["body"].html
+    assert "Voir sur un plan" not in alone and "14 rue Crébillon" in alone, "who has none sees none"
 
 
 def test_a_qr_square_is_a_picture_with_its_quiet_zone() -> None:
@@ -177,7 +177,7 @@ def pages() -> Iterator[str]:
 
     def shown(address: str) -> tuple[str, bytes]:
         if address in made:
-            return "text/html; charset=utf-8", made[address]["html"].encode()
+            return "text/html; charset=utf-8", made[address]["body"].html.encode()
         if address.startswith("/p/"):
             kind = address.split("/")[2]
             code = signed.read_code(address.rsplit("/", 1)[1], kind=kind) or ""
@@ -244,7 +244,7 @@ LOOK = """() => {
 
 
 def test_a_code_can_be_read_by_night_as_by_day() -> None:
-    html = content.render(letters.occasion(), world.LINKS)["html"]
+    html = content.render(letters.occasion(), world.LINKS)["body"].html
     assert ".mbars" in html and "#ffffff !important" in html, "bars stay on white"
     assert html.count("alt=") >= html.count("<img"), "every picture says what it shows"
     assert rules.Policy().postal_address in html and NOW is not None

@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 from campaigns import tables
-from campaigns.channels import base, connect, mime
+from campaigns.channels import base, connect, mime, pieces
 from campaigns.channels.base import Mail, Outcome
 from campaigns.channels.outbox import OutboxChannel
 from campaigns.channels.sendgrid import SendgridChannel
@@ -145,8 +145,7 @@ def a_mail(db: Database, **changes: Any) -> Mail:
         sender=world.SENDER,
         address="camille@example.org",
         subject="Votre panier à 10\u202f%",
-        html="<p>Bonjour</p>\n.\n<p>é</p>",
-        text="Bonjour\n.\né",
+        body=pieces.whole("<p>Bonjour</p>\n.\n<p>é</p>", "Bonjour\n.\né"),
         headers=headers,
         deadline=time.monotonic() + 30,
     )
