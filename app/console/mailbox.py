@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
 
 from app import security
 from app.console import mails, paging, roles
@@ -29,6 +30,15 @@ def rows() -> str:
     """The list alone, asked for again every few seconds."""
     chosen = request.args.get("open", "")
     return render_template("console/mailbox/rows.html", **_list(), chosen=chosen)
+
+
+@bp.post("/read")
+@security.require_role(*roles.CHANGE)
+def read() -> BaseResponse:
+    """Nothing in it is new any more."""
+    with current_parts().db.begin() as conn:
+        ledger.open_all(conn, now=datetime.now(UTC))
+    return redirect(url_for(".index"), code=303)
 
 
 @bp.get("/<uuid:message_id>")

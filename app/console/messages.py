@@ -8,6 +8,7 @@ from app import security
 from app.console import mails, paging, roles, words
 from app.parts import current_parts
 from campaigns import ledger, plans
+from campaigns.insights import house
 from foundation.errors import NotFound
 
 bp = Blueprint("messages", __name__, url_prefix="/messages")
@@ -29,12 +30,12 @@ def index() -> str:
             before=before,
             limit=paging.SIZE,
         )
-        sums = ledger.sums(conn)
-        campaigns = [plan.name for plan in plans.every(conn)]
+        known = house.read(conn)
+        campaigns = list(plans.titles(conn).values())
     return render_template(
         "console/messages/index.html",
         lines=lines,
-        total=ledger.total(sums),
+        known=known,
         campaigns=campaigns,
         words=words,
         paging=paging,

@@ -11,11 +11,12 @@ from werkzeug.wrappers import Response as BaseResponse
 from app import filters, i18n, security
 from app.console import report_charts, report_file, report_words, roles, words
 from app.parts import current_parts
-from campaigns import ledger, plans, reports
+from campaigns import figures, ledger, plans, reports
 from campaigns.evidence import sequences, verdicts, winners
 from campaigns.evidence.measures import Scope
 from campaigns.evidence.verdicts import Lift
 from campaigns.evidence.winners import Standing
+from campaigns.insights import house
 from campaigns.reports import Report
 from foundation import format
 from foundation.intervals import Interval
@@ -26,14 +27,21 @@ bp = Blueprint("reports", __name__, url_prefix="/reports")
 @bp.get("")
 @security.require_role(*roles.READ)
 def index() -> str:
-    """Every campaign that was launched, and what all of them together cause."""
-    now = datetime.now(UTC)
+    """Every campaign that was launched, and what all of them together cause, as it was counted last."""
     with current_parts().db.begin() as conn:
         launched = [plan for plan in plans.every(conn) if plan.launched_at]
-        everywhere = reports.everywhere(conn, now=now)
-        currency = reports.currency(conn)
+        known = figures.of(conn, [plan.id for plan in launched])
+        all_ = house.read(conn)
+    currency = all_.currency if all_ else None
     return render_template(
-        "console/reports/index.html", plans=launched, lift=everywhere, words=words, currency=currency, **_said(currency)
+        "console/reports/index.html",
+        plans=launched,
+        known=known,
+        house=all_,
+        lift=all_.everyone if all_ else verdicts.Lift(),
+        words=words,
+        currency=currency,
+        **_said(currency),
     )
 
 

@@ -21,6 +21,7 @@ from campaigns import (
     enrolments,
     figures,
     files,
+    ledger,
     membership,
     messages,
     offer_figures,
@@ -30,7 +31,7 @@ from campaigns import (
 )
 from campaigns.channels.outbox import OutboxChannel
 from campaigns.evidence import winners
-from campaigns.insights import due
+from campaigns.insights import house, shopping
 from recommender import results
 
 FILE = Path(__file__).resolve().parent / "past.json"
@@ -99,8 +100,11 @@ def _work(parts: Parts, at: datetime) -> None:
 
 
 def _count(parts: Parts, *, now: datetime) -> None:
-    """What the timetable would count a moment later, so that the first page shows it."""
+    """What the timetable would count in the next half hour, so that the first page shows it; and whatever is new in the
+    mailbox from now on is."""
     db = parts.db
+    with db.begin() as conn:
+        ledger.open_all(conn, now=now)
     conversions.credit_new_orders(db, now=now)
     winners.decide(db, now=now)
     offer_figures.keep_up(db, now=now)
@@ -108,4 +112,6 @@ def _count(parts: Parts, *, now: datetime) -> None:
     membership.refresh(db, now=now)
     figures.refresh(db, now=now)
     figures.press(db, now=now)
-    due.refresh(db, now=now)
+    for _ in range(house.DAYS // house.AT_ONCE):
+        house.refresh(db, now=now)
+    shopping.refresh(db, now=now)

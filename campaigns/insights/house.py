@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from campaigns import ledger, plans, policy
+from campaigns import ledger, plans, policy, reports
 from campaigns.evidence import measures
+from campaigns.evidence.sequences import Sample
+from campaigns.evidence.verdicts import Arm, Lift
 from campaigns.insights import kept
 from campaigns.ledger import Sum
 from campaigns.plans import Plan
@@ -33,13 +35,16 @@ class Day:
     caused: Interval | None
 
 
+NOTHING = Lift()
+
+
 @dataclass(frozen=True, slots=True)
 class House:
     """All campaigns together, as they were at `at`. Money in minor units of `currency`, net of returns.
 
     `told` counts the campaigns whose holdout says what they cause; `caused` is the sum of those, with an interval that
     holds however the campaigns overlap: widths are added, as if all erred the same way. `customers` is how many people
-    the shop knows.
+    the shop knows; `everyone` all campaigns together against those left alone everywhere.
     """
 
     at: datetime
@@ -52,6 +57,7 @@ class House:
     untold: int
     days: Sequence[Day] = field(default_factory=list)
     customers: int = 0
+    everyone: Lift = NOTHING
 
     @property
     def total(self) -> Sum:
@@ -70,7 +76,9 @@ def read(conn: sa.Connection) -> House | None:
         for day, line in sorted(figures["days"].items())
     ]
     sums = {channel: Sum(**parts) for channel, parts in figures["sums"].items()}
-    return House(**{**figures, "at": at, "days": days, "sums": sums, "caused": _interval(figures["caused"])})
+    everyone = _lift(figures["everyone"]) if "everyone" in figures else NOTHING
+    read_back = {"at": at, "days": days, "sums": sums, "caused": _interval(figures["caused"]), "everyone": everyone}
+    return House(**{**figures, **read_back})
 
 
 def customers_known(conn: sa.Connection) -> int:
@@ -96,6 +104,7 @@ def refresh(db: Database, *, now: datetime) -> str | None:
             "caused": _listed(added(told)),
             "told": len(told),
             "untold": len(gaps) - len(told),
+            "everyone": asdict(reports.everywhere(conn, now=now)),
             "customers": customers.count(conn),
             "days": _days(conn, launched, rules, before[0]["days"] if before else {}, now=now),
         }
@@ -140,6 +149,16 @@ def _listed(gap: Interval | None) -> list[float] | None:
 
 def _interval(listed: Sequence[float] | None) -> Interval | None:
     return Interval(*listed) if listed else None
+
+
+def _lift(said: Mapping[str, Any]) -> Lift:
+    gaps = {name: Interval(**said[name]) if said[name] else None for name in ("bought", "orders", "sales", "margin")}
+    return Lift(_arm(said["treated"]), _arm(said["held_out"]), said["watched"], **gaps)
+
+
+def _arm(said: Mapping[str, Any]) -> Arm:
+    samples = {name: Sample(**one) for name, one in said.items() if isinstance(one, Mapping)}
+    return Arm(said["people"], said["buyers"], **samples)
 
 
 _CREDITED = sa.text("""

@@ -12,8 +12,9 @@ from flask.testing import FlaskClient
 
 from app import parts
 from app.console import report_charts, report_file
-from campaigns import crediting, files, plans, tables
+from campaigns import crediting, figures, files, plans, reports, tables
 from campaigns.evidence import winners
+from campaigns.insights import house
 from foundation.intervals import Interval
 from tests.app import console_world
 from tests.app.console_world import CAMPAIGN, Day, post
@@ -157,3 +158,30 @@ def test_days_are_stacked_and_many_of_them_become_weeks() -> None:
     many = report_charts.days([(first + n * DAY, {"web": 10}) for n in range(100)])
     assert many and len(many.bars) == 15
     assert report_charts.days([]) is None
+
+
+def test_all_campaigns_together_are_read_as_they_were_counted(ines: FlaskClient, installation: parts.Parts) -> None:
+    assert "They are being counted" in ines.get("/console/reports").text
+    proved(installation)
+    house.refresh(installation.db, now=NOW)
+    figures.refresh(installation.db, now=NOW)
+    with installation.db.begin() as conn:
+        known = house.read(conn)
+        assert known is not None and known.everyone == reports.everywhere(conn, now=NOW)
+    page = ines.get("/console/reports").text
+    assert "+23.3 pts" in page and "counted at" in page
+
+
+def test_the_ledger_is_shown_as_it_was_counted(ines: FlaskClient, installation: parts.Parts, day: Day) -> None:
+    assert "They are being counted" in ines.get("/console/messages").text
+    house.refresh(installation.db, now=NOW)
+    with installation.db.begin() as conn:
+        conn.execute(sa.text("UPDATE insights SET figures = jsonb_set(figures, '{sums,email,accepted}', '4321')"))
+    assert "4,321" in ines.get("/console/messages").text, "the page counts nothing itself"
+
+
+def test_the_mailbox_is_read_at_once(ines: FlaskClient, installation: parts.Parts, day: Day) -> None:
+    assert 'class="count">' in ines.get("/console/mailbox").text
+    post(ines, "/console/mailbox/read", on="/console/mailbox")
+    page = ines.get("/console/mailbox").text
+    assert 'class="count">' not in page and "Mark all as read" not in page
