@@ -49,7 +49,7 @@ _NAMED = (
 )
 
 
-def _rehash(conn: sa.Connection, rows: Sequence[sa.Row[Any]]) -> int:
+def _rehash(conn: sa.Connection, rows: Sequence[Any]) -> int:
     hashes = [
         consent.address_hash(conn, row.channel, reachable.named(row.channel, row.address, row.customer_id))
         for row in rows

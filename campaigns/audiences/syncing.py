@@ -1,14 +1,18 @@
 """Keeps audiences in step with the platforms that hold them: only what changed, in batches, out before in.
 
-Nothing is called inside a transaction. What is about to be handed over is a row first (`adding`, with its hashes, or
-`removing`), and becomes `in`, or goes, when the platform has confirmed it; so whatever is cut short is simply done
-again, which changes nothing there. Memory holds one batch, whatever the size of the audience.
+Nothing is called inside a transaction. Whom a batch takes in is noted first, hashes and all, in one row; they become
+members `in` when the platform has confirmed it, else `adding`, to be handed over again. Who goes is `removing` until
+that is confirmed. So whatever is cut short is simply done again, which changes nothing there. While one batch is on its
+way the next is hashed: memory holds a few, whatever the size of the audience.
 """
 
 import logging
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +29,8 @@ log = logging.getLogger(__name__)
 members = tables.audience_members
 
 EVERY = timedelta(minutes=5)
+HANDS = 2
+"""Batches on their way at once: while a platform reads one, PostgreSQL keeps another."""
 LOCK = 7266
 """Held, with the audience's id, by whoever brings one up to date."""
 
@@ -74,7 +80,8 @@ def sync(db: Database, platforms: Platforms, audience: Audience, *, now: datetim
                 _in_step(db, audience, now=now)
         finally:
             aside.rollback()
-            aside.execute(sa.text("DROP TABLE IF EXISTS wanted, coming"))
+            aside.execute(sa.text("CLOSE ALL"))
+            aside.execute(sa.text("DROP TABLE IF EXISTS wanted"))
             aside.execute(sa.text("SELECT pg_advisory_unlock(:room, :audience)"), key)
             aside.commit()
     if done:
@@ -87,6 +94,7 @@ def _in_step(db: Database, audience: Audience, *, now: datetime) -> None:
     held = kept.audiences
     with db.begin() as conn:
         if audience.state == "ending":
+            conn.execute(sa.delete(members).where(members.c.audience_id == audience.id))
             conn.execute(sa.delete(held).where(held.c.id == audience.id))
         else:
             conn.execute(sa.update(held).where(held.c.id == audience.id).values(synced_at=now, fault=None))
@@ -126,10 +134,14 @@ class _Run:
     audience: Audience
     now: datetime
     done: Done
+    turn: threading.Lock = field(default_factory=threading.Lock)
 
     def all(self) -> bool:
         """Everything there is to do; False if it had to stop."""
-        self._aside(wanted.WANTED, "ANALYZE wanted", wanted.GOING, wanted.FORGOTTEN)
+        self._aside(wanted.WANTED, "ANALYZE wanted")
+        with self.db.begin() as conn:
+            self._settle(conn, "adding")
+        self._aside(wanted.GOING, wanted.FORGOTTEN)
         return self.remove() and self.again() and self.add()
 
     def _aside(self, *statements: str) -> None:
@@ -181,34 +193,47 @@ class _Run:
     def add(self) -> bool:
         """Takes in who is missing; False if it had to stop."""
         self._aside(wanted.COMING)
-        after, form = 0, self.platform.rules
-        while rows := self.aside.execute(sa.text(_COMING), {"after": after, "limit": self.platform.batch}).all():
-            self.aside.commit()
-            hashed = [
-                (normalising.digest(form.email, email), normalising.digest(form.phone, phone))
-                for _, email, phone, _ in rows
-            ]
-            with self.db.begin() as conn:
-                ids = self._intended(conn, rows, hashed)
-            people = {ids[row.id]: Person(*pair) for row, pair in zip(rows, hashed, strict=True) if row.id in ids}
-            if not self._hand_over(self.platform.add, people, self._added):
-                return False
-            after = rows[-1].id
-        return True
+        with ThreadPoolExecutor(HANDS) as hands:
+            under_way = deque[Future[bool]]()
+            for batch in self._noted():
+                if len(under_way) == HANDS and not under_way.popleft().result():
+                    return False
+                under_way.append(hands.submit(self._take_in, *batch))
+            return all([one.result() for one in under_way])
 
-    def _intended(
-        self, conn: sa.Connection, rows: Sequence[Any], hashed: Sequence[tuple[bytes | None, bytes | None]]
-    ) -> dict[int, int]:
-        """Writes down, before anything leaves, who is about to be taken in and by which hashes."""
-        columns = [
-            self.audience.id,
-            self.now,
-            arrays.numbers(row.id for row in rows),
-            arrays.numbers(row.contact for row in rows),
-            arrays.texts(_bytes(email) for email, _ in hashed),
-            arrays.texts(_bytes(phone) for _, phone in hashed),
-        ]
-        return dict(database.driver(conn).execute(_INTENDED, columns).fetchall())
+    def _noted(self) -> Iterator[tuple[int, Sequence[Person]]]:
+        """Who is missing, a batch at a time, hashed and written down before anything leaves."""
+        form, fetch = self.platform.rules, f"FETCH {self.platform.batch} FROM coming"
+        while rows := database.driver(self.aside).execute(fetch).fetchall():
+            self.aside.commit()
+            ids, addresses, numbers, contacts = zip(*rows, strict=True)
+            emails = [normalising.digest(form.email, address) for address in addresses]
+            phones = [normalising.digest(form.phone, number) for number in numbers]
+            columns = [self.audience.id, self.now, arrays.numbers(ids), arrays.numbers(contacts)]
+            columns += [arrays.texts(map(_bytes, emails)), arrays.texts(map(_bytes, phones))]
+            with self.db.begin() as conn:
+                ((noted,),) = database.driver(conn).execute(_NOTED, columns).fetchall()
+            yield noted, [Person(*pair) for pair in zip(emails, phones, strict=True)]
+
+    def _take_in(self, noted: int, people: Sequence[Person]) -> bool:
+        """Hands a batch over. Unless all of it is taken, each is a row of her own and tried again as such."""
+        shown = [person for person in people if any(person)]
+        reply = self.platform.add(self.audience.external_id or "", shown) if shown else Reply(Answer.TAKEN)
+        with self.db.begin() as conn:
+            gates.heard(conn, self.platform.name, reply, now=self.now)
+            number = self._settle(conn, "in" if reply.answer is Answer.TAKEN else "adding", noted=noted)
+        with self.turn:
+            if reply.answer is Answer.TAKEN:
+                self.done.added += number
+                return True
+            if reply.answer is Answer.ROWS:
+                return self.again()
+            self.done.stopped = reply
+            return False
+
+    def _settle(self, conn: sa.Connection, state: str, *, noted: int | None = None) -> int:
+        """What was noted, or all that an earlier sync noted, as members in this state; how many."""
+        return database.driver(conn).execute(_SETTLED, [self.audience.id, noted, noted, state]).rowcount
 
     def _added(self, conn: sa.Connection, ids: Sequence[int]) -> None:
         taken = database.driver(conn).execute(_TAKEN, [self.audience.id, arrays.numbers(ids)])
@@ -255,7 +280,7 @@ class _Run:
 
 
 def _bytes(digest: bytes | None) -> str | None:
-    return f"\\x{digest.hex()}" if digest else None
+    return "\\x" + digest.hex() if digest else None
 
 
 _REMOVING = """
@@ -290,23 +315,32 @@ WITH gone AS (
 )
 SELECT id FROM gone
 """
-_COMING = f"""
-SELECT person.id, person.email, person.phone, {wanted.CONTACT} AS contact
-FROM (SELECT id FROM coming WHERE id > :after ORDER BY id LIMIT :limit) AS part
-JOIN customers AS person ON person.id = part.id ORDER BY person.id
+_NOTED = """
+INSERT INTO audience_handovers (audience_id, at, people, contacts, email_hashes, phone_hashes)
+VALUES (%b, %b, %b::bigint[], %b::bigint[], %b::bytea[], %b::bytea[]) RETURNING id
 """
-_INTENDED = """
-WITH given AS (SELECT %b::bigint AS audience_id, %b::timestamptz AS now)
-INSERT INTO audience_members AS member (audience_id, customer_id, state, since, contact, email_hash, phone_hash)
-SELECT audience_id, person.id, 'adding', now, coming.contact, coming.email_hash, coming.phone_hash
-FROM given, unnest(%b::bigint[], %b::bigint[], %b::bytea[], %b::bytea[])
-    AS coming (id, contact, email_hash, phone_hash)
-JOIN customers AS person ON person.id = coming.id AND person.merged_into IS NULL
-ON CONFLICT (customer_id, audience_id) DO UPDATE SET state = 'adding', since = excluded.since,
-    contact = excluded.contact, email_hash = excluded.email_hash, phone_hash = excluded.phone_hash
-    WHERE member.state = 'out'
-RETURNING customer_id, id
+_SETTLED = """
+WITH noted AS (
+    DELETE FROM audience_handovers WHERE audience_id = %b AND (id = %b OR %b::bigint IS NULL) RETURNING *
+), handed AS (
+    SELECT audience_id, %b::text AS state, at, person.*
+    FROM noted, unnest(people, contacts, email_hashes, phone_hashes) AS person (id, contact, email_hash, phone_hash)
+), members AS (
+    INSERT INTO audience_members AS member (audience_id, customer_id, state, since, contact, email_hash, phone_hash)
+    SELECT audience_id, handed.id, state, at, contact, email_hash, phone_hash
+    FROM handed JOIN customers ON customers.id = handed.id
+    ON CONFLICT (customer_id, audience_id) DO UPDATE SET state = excluded.state, since = excluded.since,
+        contact = excluded.contact, email_hash = excluded.email_hash, phone_hash = excluded.phone_hash
+        WHERE member.state = 'out'
+    RETURNING customer_id
+), unknown AS (
+    INSERT INTO audience_members (audience_id, state, reason, since, email_hash, phone_hash)
+    SELECT audience_id, 'removing', 'erased', at, email_hash, phone_hash
+    FROM handed WHERE id NOT IN (SELECT customer_id FROM members)
+)
+SELECT FROM members
 """
+"""Whoever was erased meanwhile is taken out again: her hashes stay until that is confirmed."""
 _TAKEN = """
 UPDATE audience_members SET state = 'in'
 WHERE audience_id = %b AND id = ANY(%b::bigint[]) AND state = 'adding'

@@ -61,13 +61,15 @@ FROM going WHERE member.audience_id = :audience AND member.id = going.id
 
 FORGOTTEN = "DELETE FROM audience_members WHERE audience_id = :audience AND state = 'out' AND customer_id IS NULL"
 
-COMING = """
-CREATE TEMPORARY TABLE coming AS
-SELECT id FROM wanted WHERE NOT EXISTS (SELECT FROM audience_members AS member
+COMING = f"""
+DECLARE coming CURSOR WITH HOLD FOR
+SELECT person.id, person.email, person.phone, {CONTACT} AS contact
+FROM wanted JOIN customers AS person ON person.id = wanted.id AND person.merged_into IS NULL
+WHERE NOT EXISTS (SELECT FROM audience_members AS member
     WHERE member.audience_id = :audience AND member.customer_id = wanted.id AND member.state <> 'out')
-ORDER BY id
+ORDER BY person.id
 """
-"""Everybody who should be in and is not."""
+"""Everybody who should be in and is not, read once and given out in parts, without a transaction that stays open."""
 
 
 def given(audience: Audience, *, now: datetime) -> dict[str, object]:

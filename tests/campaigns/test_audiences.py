@@ -1,6 +1,6 @@
 """Audiences: whoever should be in is in, whoever should not be is out, and nothing is lost when it is cut short."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 import orjson
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from campaigns import files, membership, segments
 from campaigns.audiences import asking, gates, kept, normalising, syncing, tables
 from campaigns.audiences.platforms import meta
+from campaigns.audiences.platforms.base import Person, Reply
 from foundation.database import Database
 from foundation.errors import Conflict, Invalid
 from shop import consent, privacy
@@ -351,6 +352,31 @@ def test_a_sync_that_is_cut_short_loses_nobody(db: Database, now: datetime, peer
     run(db, peers, now + HOUR)
     assert peers[1].held[AUDIENCE] == {hashed("bea@example.org")}
     assert audience(db).size == 1
+
+
+def test_nobody_is_handed_over_who_was_not_written_down_first(db: Database, now: datetime, peers: Peers) -> None:
+    """In batches of two, several on their way at once: each is on disk while it is, and only the members remain."""
+    for number in range(7):
+        person(db, f"user{number}", at=now)
+    gold(db, now=now)
+    membership.refresh(db, now=now)
+    seen: list[set[bytes]] = []
+
+    class Watching(meta.Meta):
+        batch = 2
+
+        def add(self, audience: str, people: Sequence[Person]) -> Reply:
+            with db.begin() as conn:
+                noted = conn.scalars(sa.text("SELECT unnest(email_hashes) FROM audience_handovers"))
+                seen.append({one.email_hash for one in people if one.email_hash} - set(map(bytes, noted)))
+            return super().add(audience, people)
+
+    watching = Watching(ad_platforms.TOKEN, host=str(peers[0]["meta"]._http.base_url))  # type: ignore[attr-defined]
+    assert syncing.sync(db, {"meta": watching}, audience(db), now=now).added == 7
+    watching.close()
+    assert seen == [set()] * 4 and len(peers[1].held[AUDIENCE]) == 7
+    with db.begin() as conn:
+        assert conn.scalar(sa.text("SELECT count(*) FROM audience_handovers")) == 0
 
 
 def test_two_at_once_do_not_get_in_each_other_s_way(db: Database, now: datetime, peers: Peers) -> None:
