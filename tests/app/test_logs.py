@@ -19,7 +19,7 @@ from foundation.database import Database
 from shop import consent
 from tests.app.conftest import NOW
 from tests.campaigns import world
-from tests.campaigns.test_delivery import Carrier
+from tests.campaigns.carriers import Carrier
 
 ADDRESS, NUMBER, NAME = "canary.bird@nowhere.example", "+33698765432", "Canariette"
 OUTCOMES = (Outcome.ACCEPTED, Outcome.REFUSED_FINAL, Outcome.REFUSED_RETRY, Outcome.AMBIGUOUS, Outcome.MISCONFIGURED)

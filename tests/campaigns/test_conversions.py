@@ -22,7 +22,7 @@ from campaigns import (
 from campaigns.verdicts import Basket, Line
 from foundation.database import Database
 from tests.campaigns import world
-from tests.campaigns.test_delivery import Carrier
+from tests.campaigns.carriers import Carrier
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 

@@ -1,7 +1,7 @@
 """What the sender does when something is in the way."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -19,30 +19,9 @@ from foundation.errors import Conflict, Invalid
 from shop import consent, inbox, stores
 from shop.inbox import Parcel
 from tests.campaigns import world
+from tests.campaigns.carriers import Carrier
 
 HOUR = timedelta(hours=1)
-
-
-class Carrier:
-    """A provider that answers what it is told to, and keeps what it was handed."""
-
-    provider = "carrier"
-    keeps_for: timedelta | None = None
-    tells = False
-
-    def __init__(self) -> None:
-        self.answer: Callable[[Mail], Receipt] = lambda mail: Receipt(mail.message_id, Outcome.ACCEPTED)
-        self.handed: list[Mail] = []
-
-    def deliver(self, batch: Sequence[Mail]) -> list[Receipt]:
-        self.handed += batch
-        return [self.answer(mail) for mail in batch]
-
-    def close(self) -> None:
-        """There is nothing to close."""
-
-    def always(self, outcome: Outcome, **more: Any) -> None:
-        self.answer = lambda mail: Receipt(mail.message_id, outcome, "because", **more)
 
 
 @pytest.fixture

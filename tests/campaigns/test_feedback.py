@@ -28,7 +28,8 @@ from shop import consent
 from shop.tables import consent_log, products
 from shop.tables import events as event_rows
 from tests.campaigns import world
-from tests.campaigns.test_delivery import Carrier
+from tests.campaigns.carriers import Carrier
+from tests.campaigns.test_sendgrid import in_doubt
 
 HOUR = timedelta(hours=1)
 KINDS = [Kind.ACCEPTED, Kind.DELIVERED, Kind.DROPPED, Kind.BOUNCED, Kind.COMPLAINED, Kind.OTHER]
@@ -156,6 +157,29 @@ def test_unsubscribing_twice_is_once(db: Database, sent: UUID, now: datetime) ->
         assert consent.suppressed(conn, "email", [hashed]) == {hashed}
         said = sa.select(consent_log.c.at).where(consent_log.c.source == f"unsubscribe:{sent}")
         assert conn.scalars(said).all() == [now + HOUR]
+
+
+def test_many_goodbyes_of_one_post_are_as_many_statements_as_a_few(db: Database, now: datetime) -> None:
+    counted: list[int] = []
+    for turn, size in enumerate((3, 40)):
+        left = [in_doubt(db, f"u{turn}-{number}", at=now) for number in range(size)]
+        reports = [Report(f"g{one}", Kind.UNSUBSCRIBED, now, message_id=one, attempt=1) for one in left]
+        said: list[str] = []
+
+        def note(conn: Any, cursor: Any, statement: str, *_: Any, said: list[str] = said) -> None:
+            said.append(statement)
+
+        sa.event.listen(db.engine, "before_cursor_execute", note)
+        with db.begin() as conn:
+            assert feedback.reported(conn, "sendgrid", reports, now=now + HOUR) == size
+        sa.event.remove(db.engine, "before_cursor_execute", note)
+        counted.append(len(said))
+        with db.begin() as conn:
+            denied = sa.select(sa.func.count()).where(consent_log.c.state == "denied", consent_log.c.at == now + HOUR)
+            assert conn.scalar(denied) == sum((3, 40)[: turn + 1])
+            gone = [consent.address_hash(conn, "email", f"u{turn}-{number}@example.org") for number in range(size)]
+            assert consent.suppressed(conn, "email", gone) == set(gone)
+    assert counted[0] == counted[1], counted
 
 
 # ------------------------------------------------------------------------------------------------ webhook

@@ -17,7 +17,8 @@ from campaigns.sending import Sending
 from foundation.database import Database
 from shop import privacy
 from tests.campaigns import world
-from tests.campaigns.test_delivery import Carrier, enrol, states
+from tests.campaigns.carriers import Carrier
+from tests.campaigns.test_delivery import enrol, states
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 contents, forms = tables.message_contents, mail_tables.mail_forms

@@ -15,7 +15,8 @@ from campaigns.verdicts import Basket, Line
 from foundation.database import Database
 from foundation.errors import Invalid
 from tests.campaigns import world
-from tests.campaigns.test_delivery import HOUR, Carrier, enrol, states
+from tests.campaigns.carriers import Carrier
+from tests.campaigns.test_delivery import HOUR, enrol, states
 
 BASKET = Basket("EUR", (Line("cocotte", 1, 18900),))
 NEEDS_IT = {"fr": {"subject": "{{ code.text }}", "heading": "h", "intro": "i"}}

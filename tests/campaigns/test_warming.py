@@ -14,7 +14,8 @@ from campaigns.domains import Day, WarmUp
 from foundation.database import Database
 from foundation.errors import Invalid
 from tests.campaigns import world
-from tests.campaigns.test_delivery import Carrier, enrol
+from tests.campaigns.carriers import Carrier
+from tests.campaigns.test_delivery import enrol
 from tests.campaigns.test_sendgrid import in_doubt
 
 DAY = timedelta(days=1)

@@ -18,7 +18,8 @@ from foundation.database import Database
 from shop import ingest, sources, vocabulary
 from shop.tables import customers
 from tests.campaigns import journey, world
-from tests.campaigns.test_delivery import Carrier, states
+from tests.campaigns.carriers import Carrier
+from tests.campaigns.test_delivery import states
 from tests.conftest import PEPPER
 from tests.prove import audience, goodbyes, workers
 

@@ -22,8 +22,9 @@ from campaigns.channels.smtp import SmtpChannel
 from campaigns.sending import Sending
 from foundation.database import Database
 from tests.campaigns import sendgrid_host, sink, world
+from tests.campaigns.carriers import Carrier
 from tests.campaigns.sendgrid_host import SendgridHost
-from tests.campaigns.test_delivery import Carrier, enrol, states
+from tests.campaigns.test_delivery import enrol, states
 
 SECOND = timedelta(seconds=1)
 

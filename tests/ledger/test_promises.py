@@ -2,9 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,34 +26,14 @@ from campaigns import (
     settling,
     tables,
 )
-from campaigns.channels.base import Mail, Outcome, Receipt
+from campaigns.channels.base import Outcome
 from campaigns.feedback import Kind, Report
 from campaigns.sending import Sending
 from foundation.database import Database
 from tests.campaigns import world
+from tests.campaigns.carriers import Carrier
 
 HOUR = timedelta(hours=1)
-
-
-@dataclass
-class Carrier:
-    """A provider in this process: takes what it is handed, as it is told to, and keeps it."""
-
-    keeps_for: timedelta | None = None
-    tells: bool = False
-    answer: Callable[[Mail], Receipt] = lambda mail: Receipt(mail.message_id, Outcome.ACCEPTED)
-    handed: list[Mail] = field(default_factory=list)
-    provider: str = "carrier"
-
-    def deliver(self, batch: Sequence[Mail]) -> list[Receipt]:
-        self.handed += batch
-        return [self.answer(mail) for mail in batch]
-
-    def close(self) -> None:
-        """There is nothing to close."""
-
-    def always(self, outcome: Outcome, **more: Any) -> None:
-        self.answer = lambda mail: Receipt(mail.message_id, outcome, "because", **more)
 
 
 @pytest.fixture

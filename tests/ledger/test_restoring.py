@@ -12,8 +12,8 @@ from foundation import backups, postgres
 from foundation.database import Database, new_id
 from shop import consent
 from tests.campaigns import world
+from tests.campaigns.carriers import Carrier
 from tests.conftest import PEPPER
-from tests.ledger.test_promises import Carrier
 
 HOUR = timedelta(hours=1)
 

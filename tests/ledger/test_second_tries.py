@@ -29,7 +29,8 @@ from campaigns.sending import Sending
 from foundation.database import Database, new_id
 from shop.tables import customers as people
 from tests.campaigns import world
-from tests.campaigns.test_delivery import Carrier, enrol, states
+from tests.campaigns.carriers import Carrier
+from tests.campaigns.test_delivery import enrol, states
 
 HOUR = timedelta(hours=1)
 

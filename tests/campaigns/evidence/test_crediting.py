@@ -14,7 +14,7 @@ from foundation.database import Database
 from shop import ingest, sources, vocabulary
 from shop.vocabulary import Name
 from tests.campaigns import world
-from tests.campaigns.test_delivery import Carrier
+from tests.campaigns.carriers import Carrier
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
