@@ -190,9 +190,8 @@ def _consequences(conn: sa.Connection, reports: Sequence[Report], *, now: dateti
     consent.suppress_many(conn, complained, reason="complaint", now=now)
     consent.suppress_many(conn, [address for one, address in known if one.bad_address], reason="hard_bounce", now=now)
     _soft(conn, [(*address, one.at) for one, address in known if _soft_bounce(one)], now=now)
-    for one in reports:
-        if one.kind is Kind.UNSUBSCRIBED and one.message_id:
-            unsubscribed(conn, one.message_id, now=now)
+    leaving = [one.message_id for one in reports if one.kind is Kind.UNSUBSCRIBED and one.message_id]
+    unsubscribed_many(conn, leaving, now=now)
 
 
 def _soft_bounce(report: Report) -> bool:
@@ -330,36 +329,56 @@ def unsubscribed(conn: sa.Connection, message_id: UUID, *, now: datetime, everyt
     Of a campaign with a topic, no more of its topic; of any other, or if she wants `everything` to end, no more
     marketing at all, to this address either.
     """
-    row = _message(conn, message_id)
-    if row is None:
-        return False
-    intents.wait_for_people(conn, [row["person"]])
-    topic = None if everything else topic_of(conn, row)
-    purpose = f"marketing/{topic}" if topic else "marketing"
-    if consent.standing(conn, row["person"]).get((row["channel"], purpose)) != consent.State.DENIED:
-        source = f"unsubscribe:{message_id}"
-        consent.withdraw(conn, row["person"], channel=row["channel"], purpose=purpose, source=source, now=now)
-    if topic is None:
-        addresses = _addresses(conn, [message_id]).values()
-        consent.suppress_many(conn, list(addresses), reason="unsubscribed", now=now)
-    key = f"unsubscribed:{message_id}" + (f":{topic}" if topic else "")
+    return unsubscribed_many(conn, [message_id], now=now, everything=everything) == 1
+
+
+def unsubscribed_many(conn: sa.Connection, ids: Collection[UUID], *, now: datetime, everything: bool = False) -> int:
+    """The same for many messages; the number of statements does not grow with theirs. How many were known."""
+    rows = _rows(conn, ids) if ids else []
+    if not rows:
+        return 0
+    intents.wait_for_people(conn, [row["person"] for row in rows])
+    topics = dict.fromkeys([row["id"] for row in rows]) if everything else _topics(conn, rows)
+    _withdraw(conn, rows, topics, now=now)
+    everywhere = [row["id"] for row in rows if topics[row["id"]] is None]
+    consent.suppress_many(conn, list(_addresses(conn, everywhere).values()), reason="unsubscribed", now=now)
+    told = [_goodbye(row, topics[row["id"]], now) for row in rows]
+    own_events.tell(conn, told, now=now)
+    return len(rows)
+
+
+def _withdraw(
+    conn: sa.Connection, rows: Sequence[Mapping[str, Any]], topics: Mapping[UUID, str | None], *, now: datetime
+) -> None:
+    """What was withdrawn before stays as it was said then."""
+    stood = consent.standing_of(conn, {row["person"] for row in rows})
+    said: dict[tuple[int, str, str], consent.Said] = {}
+    for row in rows:
+        topic, source = topics[row["id"]], f"unsubscribe:{row['id']}"
+        purpose = f"marketing/{topic}" if topic else "marketing"
+        key = (row["person"], row["channel"], purpose)
+        if stood[row["person"]].get((row["channel"], purpose)) != consent.State.DENIED:
+            said.setdefault(key, consent.Said(*key, consent.State.DENIED, now, source))
+    consent.record_many(conn, list(said.values()), now=now)
+
+
+def _goodbye(row: Mapping[str, Any], topic: str | None, now: datetime) -> own_events.Told:
+    key = f"unsubscribed:{row['id']}" + (f":{topic}" if topic else "")
     properties = own_events.about(row) | ({"topic": topic} if topic else {})
-    told = own_events.Told(key, Name.UNSUBSCRIBED, row["customer_id"], now, properties)
-    own_events.tell(conn, [told], now=now)
-    return True
+    return own_events.Told(key, Name.UNSUBSCRIBED, row["customer_id"], now, properties)
 
 
-def topic_of(conn: sa.Connection, row: Mapping[str, Any]) -> str | None:
-    """What its campaign is about, if the merchant sorts mails by topic; `row` is a row of the ledger."""
-    key = (row["campaign_id"], row["version"], row["step"])
-    said = plans.said(conn, {key}).get(key)
-    return said.campaign.topic if said else None
+def _topics(conn: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> dict[UUID, str | None]:
+    """What the campaign of each is about, if the merchant sorts mails by topic."""
+    keys = {row["id"]: (row["campaign_id"], row["version"], row["step"]) for row in rows}
+    said = plans.said(conn, set(keys.values()))
+    return {one: said[key].campaign.topic if key in said else None for one, key in keys.items()}
 
 
 def topic_of_message(conn: sa.Connection, message_id: UUID) -> str | None:
     """The same of a message by its id; None if it is not known."""
     row = _message(conn, message_id)
-    return topic_of(conn, row) if row else None
+    return _topics(conn, [row])[message_id] if row else None
 
 
 def customer_of(conn: sa.Connection, message_id: UUID) -> int | None:

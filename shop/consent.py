@@ -5,7 +5,7 @@ The log is only ever added to; `consents` holds what it says now. A suppressed a
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -223,8 +223,16 @@ def history(conn: sa.Connection, customer_id: int) -> Sequence[Said]:
 
 def standing(conn: sa.Connection, customer_id: int) -> dict[tuple[str, str], State]:
     """What stands now, by channel and purpose."""
-    rows = conn.execute(sa.select(consents).where(consents.c.customer_id == customer_id))
-    return {(row.channel, row.purpose): State(row.state) for row in rows}
+    return standing_of(conn, [customer_id])[customer_id]
+
+
+def standing_of(conn: sa.Connection, customer_ids: Collection[int]) -> dict[int, dict[tuple[str, str], State]]:
+    """The same of many."""
+    found: dict[int, dict[tuple[str, str], State]] = {customer: {} for customer in customer_ids}
+    ids = sa.bindparam("ids", list(found), postgresql.ARRAY(sa.BigInteger))
+    for row in conn.execute(sa.select(consents).where(consents.c.customer_id == sa.any_(ids))):
+        found[row.customer_id][row.channel, row.purpose] = State(row.state)
+    return found
 
 
 # ------------------------------------------------------------------------------------------ merged customers

@@ -179,7 +179,7 @@ def test_many_goodbyes_of_one_post_are_as_many_statements_as_a_few(db: Database,
             assert conn.scalar(denied) == sum((3, 40)[: turn + 1])
             gone = [consent.address_hash(conn, "email", f"u{turn}-{number}@example.org") for number in range(size)]
             assert consent.suppressed(conn, "email", gone) == set(gone)
-    assert counted[0] == counted[1], counted
+    assert counted[1] <= counted[0], counted
 
 
 # ------------------------------------------------------------------------------------------------ webhook
