@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 import httpx2
@@ -118,7 +119,7 @@ def _events(mail: Mapping[str, Any], one: Doubtful) -> Iterator[dict[str, Any]]:
 # --------------------------------------------------------------------------------------------- the lists
 def agree(db: Database, channel: Channel, *, now: datetime) -> str | None:
     """Both ways: their addresses never to be used become ours, as hashes, and ours become theirs where they are still
-    known. Manages its own transactions: nothing is asked inside one."""
+    known; who unsubscribed and came back leaves theirs. Manages its own transactions: nothing is asked inside one."""
     if not isinstance(channel, SendgridChannel):
         return None
     taken = 0
@@ -126,9 +127,11 @@ def agree(db: Database, channel: Channel, *, now: datetime) -> str | None:
         for name, reason in LISTS.items():
             taken += _take(db, channel.client, name, reason=reason, now=now)
         given = _give(db, channel.client, now=now)
+        back = _take_back(db, channel.client, now=now)
     except Refused as refused:
         return f"lists not open: {refused}"
-    return f"{taken} taken over, {given} handed on" if taken or given else None
+    told = {"taken over": taken, "handed on": given, "taken back": back}
+    return ", ".join(f"{number} {word}" for word, number in told.items() if number) or None
 
 
 def _take(db: Database, client: httpx2.Client, name: str, *, reason: str, now: datetime) -> int:
@@ -199,6 +202,38 @@ def _give(db: Database, client: httpx2.Client, *, now: datetime) -> int:
     return len(addresses)
 
 
+def _take_back(db: Database, client: httpx2.Client, *, now: datetime) -> int:
+    """Who unsubscribed and has said yes again since the last time, with the proof of it, is taken off their list of
+    goodbyes. Their lists of bounces and complaints are never touched, and whom we must not write to stays."""
+    with db.begin() as conn:
+        since = _read_until(conn, "back") or datetime.fromtimestamp(0, UTC)
+        said = conn.scalars(sa.text(_CAME_BACK), {"since": since, "now": now}).all()
+        hashed = {address: consent.address_hash(conn, "email", address) for address in said}
+        refused = consent.suppressed(conn, "email", hashed.values())
+    welcome = [address for address in said if hashed[address] not in refused]
+    for address in welcome:
+        _end(client, f"/v3/asm/suppressions/global/{quote(address, safe='')}")
+    with db.begin() as conn:
+        _note(conn, "back", now)
+    return len(welcome)
+
+
+_CAME_BACK = """
+SELECT DISTINCT customers.email FROM consent_log AS yes
+JOIN consents AS stands USING (customer_id, channel, purpose)
+JOIN customers ON customers.id = yes.customer_id AND customers.email IS NOT NULL
+WHERE yes.recorded_at > :since AND yes.recorded_at <= :now AND yes.state = 'granted' AND stands.state = 'granted'
+    AND yes.channel IN ('email', 'any') AND split_part(yes.purpose, '/', 1) IN ('marketing', 'any')
+    AND (yes.text IS NOT NULL OR yes.proof <> '{}')
+    AND EXISTS (SELECT FROM consent_log AS no WHERE no.customer_id = yes.customer_id AND no.state = 'denied'
+        AND no.channel IN ('email', 'any') AND split_part(no.purpose, '/', 1) IN ('marketing', 'any')
+        AND no.at < yes.at)
+    AND NOT EXISTS (SELECT FROM consents AS no WHERE no.customer_id = yes.customer_id AND no.state = 'denied'
+        AND no.channel IN ('email', 'any') AND no.purpose IN ('marketing', 'any'))
+ORDER BY customers.email
+"""
+
+
 def _read_until(conn: sa.Connection, name: str) -> datetime | None:
     table = mail_tables.provider_lists
     query = sa.select(table.c.read_until).where(table.c.provider == PROVIDER, table.c.name == name)
@@ -214,6 +249,16 @@ def _note(conn: sa.Connection, name: str, now: datetime) -> None:
             index_elements=["provider", "name"], set_={"read_until": statement.excluded.read_until}
         )
     )
+
+
+def _end(client: httpx2.Client, path: str) -> None:
+    """Deletes what may not be there any more."""
+    try:
+        response = client.delete(path)
+    except httpx2.HTTPError as error:
+        raise Refused(f"{type(error).__name__}: {error}"[:200]) from error
+    if not response.is_success and response.status_code != 404:
+        raise Refused(f"{path.rpartition('/')[0]} answered {response.status_code}")
 
 
 def _json(request: httpx2.Request, client: httpx2.Client, *, kind: type = dict) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 
 class SendgridHost(ThreadingHTTPServer):
@@ -79,6 +79,16 @@ class _Endpoint(BaseHTTPRequestHandler):
             start, limit = int(asked["offset"]), int(asked["limit"])
             return self._say(200, self.server.lists.get(name, [])[start : start + limit])
         return self._say(403, {"errors": [{"message": "access forbidden"}]})
+
+    def do_DELETE(self) -> None:
+        self._asked("DELETE", {})
+        address = unquote(self.path.rsplit("/", 1)[1])
+        goodbyes = self.server.lists.get("unsubscribes", [])
+        left = [one for one in goodbyes if one["email"].lower() != address.lower()]
+        if "lists" in self.server.closed:
+            return self._say(403, {"errors": [{"message": "access forbidden"}]})
+        self.server.lists["unsubscribes"] = left
+        return self._say(404, {"errors": [{"message": "not found"}]}) if left == goodbyes else self._say(204, None)
 
     def _send(self, body: dict[str, Any]) -> None:
         bad = {one["to"][0]["email"] for one in body["personalizations"]} & self.server.bad_recipients

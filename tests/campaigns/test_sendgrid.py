@@ -314,6 +314,41 @@ def test_who_came_back_is_not_taken_for_gone_because_we_had_told_them(
         assert consent.suppressed(conn, "email", hashes.values()) == {hashes["bob"]}, "her last word stands"
 
 
+def test_who_says_yes_again_with_proof_leaves_their_list_of_goodbyes_and_no_other(
+    db: Database, host: SendgridHost, channel: SendgridChannel, now: datetime
+) -> None:
+    back = {
+        "ada": {"text": "Yes, write to me again"},
+        "bob": {"proof": {"message": "m1"}},
+        "eve": {},  # a yes nobody can prove
+        "dan": {"text": "Yes"},  # who complained before
+        "flo": {"text": "Yes"},  # who changed her mind once more
+        "new+1": {"text": "Yes"},  # who never left
+    }
+    with db.begin() as conn:
+        for name, proof in back.items():
+            person = world.make_customer(conn, name, at=now - 9 * MINUTE, consents=False)
+            said = [("denied", 5, {})] if name != "new+1" else []
+            said += [("granted", 3, proof)] + ([("denied", 2, {})] if name == "flo" else [])
+            for state, ago, more in said:
+                at = now - ago * MINUTE
+                one = consent.Said(person, "email", "marketing", state, at, "form", **more)  # type: ignore[arg-type]
+                consent.record_many(conn, [one], now=at)
+        consent.suppress(conn, channel="email", address="dan@example.org", reason="complaint", now=now - 4 * MINUTE)
+    host.lists = {"unsubscribes": [{"email": f"{name}@example.org", "created": 1} for name in ("Ada", *back)]}
+    assert sendgrid_account.agree(db, channel, now=now) == "7 taken over, 2 taken back"
+    ended = [path for method, path, _ in host.asked if method == "DELETE"]
+    assert ended == [f"/v3/asm/suppressions/global/{name}%40example.org" for name in ("ada", "bob")]
+    assert [one["email"] for one in host.lists["unsubscribes"]] == [
+        f"{name}@example.org" for name in ("eve", "dan", "flo", "new+1")
+    ]
+    with db.begin() as conn:
+        hashes = {name: consent.address_hash(conn, "email", f"{name}@example.org") for name in back}
+        assert hashes["ada"] not in consent.suppressed(conn, "email", hashes.values())
+    assert sendgrid_account.agree(db, channel, now=now + MINUTE) is not None, "the list is read again"
+    assert len([path for method, path, _ in host.asked if method == "DELETE"]) == 2, "each is asked once"
+
+
 def test_the_lists_of_both_sides_agree(
     db: Database, host: SendgridHost, channel: SendgridChannel, doubtful: UUID, now: datetime
 ) -> None:
