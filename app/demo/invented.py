@@ -90,6 +90,13 @@ ENGLISH_LAST = (
     "Smith Jones Taylor Brown Williams Wilson Johnson Davies Patel Robinson Wright Thompson Evans Walker White Roberts "
     "Green Hall Wood Jackson Clarke Khan Lewis Harris Turner Hill Cooper Ward Morris Moore Baker Edwards Hughes Bell"
 ).split()
+HOURS = (
+    "lun.–sam. 9h–20h, dim. 10h–13h",
+    "lun.–sam. 9h30–19h30",
+    "mar.–sam. 10h–19h, dim. 9h–12h30",
+    "lun.–ven. 8h30–20h, sam. 9h–19h",
+)
+"""When the one of a town is open, and when those of its quarters are, as a French shop writes it on its door."""
 TOWNS = (
     ("Paris", 48.857, 2.352), ("Marseille", 43.297, 5.37), ("Lyon", 45.764, 4.836), ("Toulouse", 43.605, 1.444),
     ("Nice", 43.71, 7.262), ("Nantes", 47.218, -1.554), ("Montpellier", 43.611, 3.877), ("Strasbourg", 48.573, 7.752),

@@ -206,6 +206,7 @@ def _store(store_id: int, rank: int) -> dict[str, Any]:
         "longitude": round(longitude + away * (_mixed(store_id, 2) % 21 - 10) / 1000, 4),
         "timezone": "Europe/Paris",
         "address": f"{1 + _mixed(store_id, 3) % 120} rue du {quarter}, {town}",
+        "hours": invented.HOURS[0] if not away else invented.HOURS[1 + _mixed(store_id, 4) % (len(invented.HOURS) - 1)],
     }
 
 

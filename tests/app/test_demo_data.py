@@ -46,7 +46,10 @@ def test_everything_but_the_orders_is_imported_without_a_refusal(db: Database, f
             True,
         )
         assert banana.url == f"http://shop.example/demo/product/{banana.product_id}"
-        assert len(stores.list_all(conn)) == 457
+        shops = stores.list_all(conn)
+        assert len(shops) == 457
+        assert all(shop.hours and shop.latitude and shop.longitude for shop in shops), "a customer may find each, open"
+        assert len({shop.hours for shop in shops}) == 4
         people = finding.search(conn, "", limit=3000).customers
         said = consent.states(conn, [person.id for person in people], channel="email")
         granted = sum(state == consent.State.GRANTED for state in said.values())
