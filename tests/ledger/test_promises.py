@@ -1,6 +1,5 @@
 """What the ledger promises: caps, priorities, pauses, canaries, what is too late, doubts, sums; on real PostgreSQL."""
 
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +31,7 @@ from campaigns.sending import Sending
 from foundation.database import Database
 from tests.campaigns import world
 from tests.campaigns.carriers import Carrier
+from tests.prove import stops
 
 HOUR = timedelta(hours=1)
 
@@ -79,20 +79,10 @@ def states(db: Database) -> list[tuple[str, str | None]]:
 
 
 # ---------------------------------------------------------------------------------------- caps and priority
-def test_twenty_campaigns_at_once_never_exceed_the_cap_of_one_person(
-    db: Database, sending: Sending, carrier: Carrier, tmp_path: Path, now: datetime
-) -> None:
-    for number in range(19):
-        also(db, f"other-{number}", now=now)
-    obey(db, now=now, cap_messages=2, cap_days=1)
-    people = [f"u{number}" for number in range(25)]
-    due = enrol(db, *people, now=now)
-    crew = [world.sending(carrier, tmp_path / str(n), batch=7) for n in range(4)]
-    with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda one: messages.deliver_due(db, one, now=due), crew))
-    per_person = {user: sum(mail.address == f"{user}@example.org" for mail in carrier.handed) for user in people}
-    assert set(per_person.values()) == {2}, "exactly the cap, for each of 25 persons wanted by 20 campaigns"
-    assert len(states(db)) == 500 and states(db).count(("accepted", None)) == 50
+def test_twenty_campaigns_at_once_never_exceed_the_cap_of_one_person(db: Database, tmp_path: Path) -> None:
+    told = stops.cap_everybody(db, tmp_path, people=25, campaigns=20, senders=4, cap=2)
+    assert told.got == {2: 25}, "exactly the cap, for each of 25 persons wanted by 20 campaigns"
+    assert told.wanted == 500 and states(db).count(("accepted", None)) == 50
 
 
 def test_the_higher_priority_goes_and_the_loser_says_to_whom_it_lost(
@@ -142,32 +132,9 @@ def test_a_share_of_everybody_gets_no_marketing_at_all(db: Database, sending: Se
 
 
 # ------------------------------------------------------------------------------------------- pause, cancel
-def test_after_a_pause_has_answered_nothing_begins_and_what_flew_was_counted(
-    db: Database, carrier: Carrier, sending: Sending, tmp_path: Path, now: datetime
-) -> None:
-    obey(db, now=now, cap_messages=100)
-    due = enrol(db, *(f"u{number}" for number in range(60)), now=now)
-    for trial in range(6):
-        with db.begin() as conn:
-            plans.launch(conn, files.DEMO, now=due)
-        already, crew = len(carrier.handed), []
-        for number in range(3):
-            mine = world.sending(carrier, tmp_path / f"{trial}-{number}", batch=5, in_flight=2, seconds=0.25)
-            crew.append(threading.Thread(target=messages.deliver_due, args=(db, mine), kwargs={"now": due}))
-        for one in crew:
-            one.start()
-        while len(carrier.handed) < min(already + 3, 60) and any(one.is_alive() for one in crew):
-            pass
-        with db.begin() as conn:
-            flying = plans.pause(conn, files.DEMO, now=due)
-        with db.begin() as conn:
-            begun = conn.scalar(sa.select(sa.func.count()).select_from(tables.attempts))
-        for one in crew:
-            one.join()
-        with db.begin() as conn:
-            after = conn.scalar(sa.select(sa.func.count()).select_from(tables.attempts))
-        assert after == begun and flying <= 6
-    assert len({mail.message_id for mail in carrier.handed}) == len(carrier.handed)
+def test_after_a_pause_has_answered_nothing_begins_and_what_flew_was_counted(db: Database, tmp_path: Path) -> None:
+    told = stops.pause_often(db, tmp_path, pauses=6)
+    assert told.began_after == 0 and told.twice == 0 and told.flying <= 6 and told.handed >= 18
 
 
 # ------------------------------------------------------------------------------------------------ too late

@@ -16,7 +16,7 @@ from foundation.database import Database, metadata
 from tests.campaigns import machine, test_machine
 from tests.conftest import PEPPER
 from tests.ledger import machine as sender
-from tests.prove import again, codes, frozen, goodbyes, lanes, proofs, relaunch, senders
+from tests.prove import again, codes, frozen, goodbyes, lanes, proofs, relaunch, senders, stops
 from tests.prove.audience import Verdict
 
 
@@ -40,6 +40,8 @@ def _asked() -> argparse.Namespace:
     asked.add_argument("--web-kills", type=int, default=20, help="of the web server that takes events in (default 20)")
     asked.add_argument("--queue", type=int, default=200_000, help="messages beside the orders (default 200,000)")
     asked.add_argument("--leaving", type=int, default=1_000, help="people who unsubscribe (default 1,000)")
+    asked.add_argument("--pauses", type=int, default=100, help="of a campaign under way (default 100)")
+    asked.add_argument("--people", type=int, default=500, help="wanted by twenty campaigns at once (default 500)")
     asked.add_argument("--codes", type=int, default=200, help="that fifty clients use at once (default 200)")
     asked.add_argument("--guesses", type=int, default=100_000, help="of promo codes (default 100,000)")
     asked.add_argument("--households", type=int, default=10_000, help="relaunched in simulated time (default 10,000)")
@@ -117,6 +119,28 @@ def goodbye(ground: Ground) -> bool:
     return sound
 
 
+def pauses(ground: Ground) -> bool:
+    """A campaign paused again and again while senders work."""
+    _empty(ground.db)
+    told = stops.pause_often(ground.db, ground.folder / "pauses", pauses=ground.given.pauses)
+    sound = not told.began_after and not told.twice and told.flying <= 2 * stops.SENDERS
+    print(f"{_word(sound)} pauses: {told.pauses}, begun after an answer {told.began_after}, on their way at most "
+          f"{told.flying}, {told.handed} handed over, twice {told.twice}", flush=True)  # fmt: skip
+    return sound
+
+
+def cap(ground: Ground) -> bool:
+    """Twenty campaigns want the same people, and four senders work."""
+    _empty(ground.db)
+    told = stops.cap_everybody(
+        ground.db, ground.folder / "cap", people=ground.given.people, campaigns=20, senders=4, cap=2
+    )
+    sound = set(told.got) == {2}
+    print(f"{_word(sound)} cap of two: {told.got.total()} people, {told.wanted} messages wanted; people by messages "
+          f"they got: {dict(told.got)}", flush=True)  # fmt: skip
+    return sound
+
+
 def codes_at_once(ground: Ground) -> bool:
     """Promo codes used by fifty at once, and guessed at."""
     _empty(ground.db)
@@ -146,6 +170,8 @@ PROOFS: dict[str, Callable[[Ground], bool]] = {
     "events": lambda ground: taken_in(ground.db, ground.folder, kills=ground.given.web_kills),
     "lanes": orders_beside,
     "goodbyes": goodbye,
+    "pauses": pauses,
+    "cap": cap,
     "codes": codes_at_once,
     "relaunch": households,
     "machine": lambda ground: random_days(ground.db, ground.folder / "machine", examples=ground.given.examples),

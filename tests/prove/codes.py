@@ -44,9 +44,14 @@ class Client:
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
 
     def say(self, path: str, body: object) -> tuple[int, str | None]:
-        """The status and the reason of the answer."""
-        self._wire.request("POST", path, orjson.dumps(body), self._headers)
-        answer = self._wire.getresponse()
+        """The status and the reason of the answer. A line the server closed meanwhile is opened anew."""
+        try:
+            self._wire.request("POST", path, orjson.dumps(body), self._headers)
+            answer = self._wire.getresponse()
+        except (ConnectionError, http.client.RemoteDisconnected):
+            self._wire.close()
+            self._wire.request("POST", path, orjson.dumps(body), self._headers)
+            answer = self._wire.getresponse()
         return answer.status, orjson.loads(answer.read()).get("reason")
 
 
