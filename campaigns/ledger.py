@@ -1,14 +1,14 @@
 """Reading the message ledger: pages of it, one message with all that is known of it, and the outbox as a mailbox."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from campaigns import tables
+from campaigns import frozen, tables
 from campaigns.states import FACTS, State
 from foundation import database
 from foundation.errors import NotFound
@@ -19,6 +19,8 @@ messages, contents, campaigns = tables.messages, tables.message_contents, tables
 WAITING = (State.PENDING, State.HELD, State.CLAIMED, State.SUBMITTING)
 UNSURE = (State.UNCERTAIN, State.UNCONFIRMED)
 NOT_SENT = (State.SKIPPED, State.EXPIRED, State.CANCELLED)
+SHOWN = 200
+"""Letters of a mail's text beside its subject in the mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +165,12 @@ def content(conn: sa.Connection, message_id: UUID) -> Content | None:
         .outerjoin(codes, codes.c.code == contents.c.promo_code)
         .where(contents.c.message_id == message_id)
     )
-    found = database.read(conn, wanted, Content)
-    return found[0] if found else None
+    row = conn.execute(wanted).mappings().one_or_none()
+    if row is None:
+        return None
+    body = frozen.bodies(conn, [row])[message_id]
+    beside = {name: row[name] for name in Content.__slots__ if name not in ("html", "text")}
+    return Content(**beside, html=body.html, text=body.text)
 
 
 def mails(conn: sa.Connection, *, before: datetime | None = None, limit: int = 50) -> list[Mail]:
@@ -176,7 +182,7 @@ def mails(conn: sa.Connection, *, before: datetime | None = None, limit: int = 5
             contents.c.address,
             contents.c.sender,
             contents.c.subject,
-            sa.func.left(contents.c.text, 200).label("text"),
+            *frozen.WORDS,
         )
         .join(contents, contents.c.message_id == outbox.c.message_id)
         .order_by(outbox.c.received_at.desc(), outbox.c.message_id)
@@ -184,7 +190,14 @@ def mails(conn: sa.Connection, *, before: datetime | None = None, limit: int = 5
     )
     if before is not None:
         wanted = wanted.where(outbox.c.received_at < before)
-    return database.read(conn, wanted, Mail)
+    return [replace(mail, text=mail.text[:SHOWN]) for mail in _mails(conn, wanted)]
+
+
+def _mails(conn: sa.Connection, wanted: "sa.Select[Any]") -> list[Mail]:
+    rows = conn.execute(wanted).mappings().all()
+    said = frozen.bodies(conn, rows)
+    names = [name for name in Mail.__slots__ if name != "text"]
+    return [Mail(**{name: row[name] for name in names}, text=said[row["message_id"]].text) for row in rows]
 
 
 def open_mail(conn: sa.Connection, message_id: UUID, *, now: datetime) -> Mail:
@@ -194,11 +207,11 @@ def open_mail(conn: sa.Connection, message_id: UUID, *, now: datetime) -> Mail:
         sa.update(outbox).where(outbox.c.message_id == message_id, outbox.c.opened_at.is_(None)).values(opened_at=now)
     )
     wanted = (
-        sa.select(outbox, contents.c.address, contents.c.sender, contents.c.subject, contents.c.text)
+        sa.select(outbox, contents.c.address, contents.c.sender, contents.c.subject, *frozen.WORDS)
         .join(contents, contents.c.message_id == outbox.c.message_id)
         .where(outbox.c.message_id == message_id)
     )
-    found = database.read(conn, wanted, Mail)
+    found = _mails(conn, wanted)
     if not found:
         raise NotFound("no such mail")
     return found[0]
