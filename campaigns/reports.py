@@ -13,7 +13,7 @@ from campaigns.definitions.steps import Ask, Send
 from campaigns.evidence import earnings, funnel, measures, verdicts, winners
 from campaigns.evidence.earnings import Costs, Earned
 from campaigns.evidence.funnel import Funnel
-from campaigns.evidence.measures import ALL, Scope
+from campaigns.evidence.measures import ALL, Anew, Scope
 from campaigns.evidence.winners import Standing
 from campaigns.experiments import Lift
 from campaigns.plans import Plan
@@ -112,7 +112,7 @@ class Goal:
 @dataclass(frozen=True, slots=True)
 class Report:
     """Everything that is known of a campaign's effect. What is attributed and what is caused are two things: neither
-    is part of the other."""
+    is part of the other. `anew`: when the comparison began anew, if it did."""
 
     scope: Scope
     window: timedelta
@@ -125,6 +125,7 @@ class Report:
     costs: Costs
     experiments: Sequence[Standing]
     says: Mapping[str, Send | Ask]
+    anew: Anew | None = None
 
     @property
     def caused(self) -> Interval | None:
@@ -156,6 +157,7 @@ def full(conn: sa.Connection, plan: Plan, *, scope: Scope = ALL, now: datetime) 
         costs=earnings.costs(conn, plan.id, policy=rules, scope=scope),
         experiments=winners.of_plan(conn, plan, now=now),
         says=says(plan.definition),
+        anew=measures.began_anew(conn, plan.id),
     )
 
 

@@ -10,6 +10,7 @@ from app.i18n import N_
 from campaigns.attribution import Why
 from campaigns.crediting import Credited
 from campaigns.evidence import sequences
+from campaigns.evidence.measures import Anew
 from campaigns.evidence.verdicts import Lacking, Lift, Verdict
 from campaigns.evidence.winners import Standing
 from campaigns.reports import Report
@@ -45,6 +46,40 @@ def headline(lift: Lift) -> str:
     if lift.bought.value > 0:
         return i18n.gettext("It makes people buy: %(points)s points more than those left alone.", points=points)
     return i18n.gettext("It makes people buy less: %(points)s points below those left alone.", points=points)
+
+
+def anew(found: Anew) -> str:
+    """That the comparison began anew, and why."""
+    when = filters.moment(found.at)
+    if found.everywhere:
+        return i18n.gettext(
+            "The comparison began anew on %(when)s: since then another share of customers is left alone by every "
+            "campaign. Who came in before is not compared.",
+            when=when,
+        )
+    return i18n.gettext(
+        "The comparison began anew on %(when)s: since then this campaign leaves another share alone. Who came in "
+        "before is not compared.",
+        when=when,
+    )
+
+
+def changed(standing: Standing) -> str:
+    """That the evidence of an experiment began anew, because it says something else; empty if it never did."""
+    if not standing.before:
+        return ""
+    if standing.since is None:
+        return i18n.ngettext(
+            "It was changed, and its evidence begins anew: %(n)s customer drawn before proves nothing of it.",
+            "It was changed, and its evidence begins anew: %(n)s customers drawn before prove nothing of it.",
+            standing.before,
+        )
+    return i18n.ngettext(
+        "It was changed, and its evidence began anew on %(when)s: %(n)s customer drawn before proves nothing of it.",
+        "It was changed, and its evidence began anew on %(when)s: %(n)s customers drawn before prove nothing of it.",
+        standing.before,
+        when=filters.moment(standing.since),
+    )
 
 
 def explained(lift: Lift, window: timedelta) -> str:
@@ -154,9 +189,13 @@ def _lacks(what: Lacking, number: int | None, pace: float) -> str:
         _about(number),
     )
     weeks = math.ceil(number / pace) if pace else 0
-    if not weeks:
+    if not weeks or weeks > MOST_WEEKS:
         return said
     return f"{said} " + i18n.ngettext("%(n)s week at the present pace.", "%(n)s weeks at the present pace.", weeks)
+
+
+MOST_WEEKS = 52
+"""Beyond a year no pace stays what it is."""
 
 
 def pace(report: Report, *, now: datetime) -> float:

@@ -34,6 +34,14 @@ ALL = Scope()
 
 
 @dataclass(frozen=True, slots=True)
+class Anew:
+    """Since when another share is left alone: by this campaign, or by all of them (`everywhere`)."""
+
+    at: datetime
+    everywhere: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """Each arm by its name, and how many are still within their window."""
 
@@ -52,9 +60,17 @@ def of_campaign(
 ) -> Lift:
     """Those a campaign wrote to against those it left alone, its own holdout and everybody's."""
     people = _ENTRANTS.format(which="AND enrolments.campaign_id = :campaign", campaign="CAST(:campaign AS bigint)")
-    changed = [conn.scalar(_SHARE_SINCE, {"campaign": campaign_id}), policy_.holdout_since(conn)]
-    asked = {"campaign": campaign_id, "drawn": max(filter(None, changed), default=None), **_scoped(scope)}
+    anew = began_anew(conn, campaign_id)
+    asked = {"campaign": campaign_id, "drawn": anew.at if anew else None, **_scoped(scope)}
     return _lift(_measure(conn, people, asked, window=window, policy=policy, now=now))
+
+
+def began_anew(conn: sa.Connection, campaign_id: int) -> Anew | None:
+    """When the evidence of a campaign began anew, because another share of customers is left alone since; None if it
+    never did."""
+    own, house = conn.scalar(_SHARE_SINCE, {"campaign": campaign_id}), policy_.holdout_since(conn)
+    changed = [Anew(at, everywhere) for at, everywhere in ((own, False), (house, True)) if at]
+    return max(changed, key=lambda one: one.at, default=None)
 
 
 def of_everyone(conn: sa.Connection, *, window: timedelta, policy: Policy, now: datetime, scope: Scope = ALL) -> Lift:

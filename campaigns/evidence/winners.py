@@ -40,7 +40,8 @@ class Named:
 class Standing:
     """One experiment: its step, what each variant did, what that allows to say, and the winners named so far.
 
-    `since` is when the first customer came to it; `routed` counts those led to a winner, who prove nothing.
+    `since` is when the first customer came to it; `routed` counts those led to a winner, who prove nothing. `before`
+    are those drawn while it said something else: they prove nothing of what it says now.
     """
 
     step: Experiment
@@ -51,6 +52,7 @@ class Standing:
     routed: int
     verdict: Verdict
     named: Sequence[Named]
+    before: int = 0
 
     @property
     def winner(self) -> Named | None:
@@ -122,9 +124,13 @@ def _of_step(conn: sa.Connection, plan: Plan, step: Experiment, *, now: datetime
     window = measures.window(plan, rules)
     found = measures.of_experiment(conn, plan.id, step.id, design, window=window, policy=rules, now=now)
     arms = {variant.name: found.arms.get(variant.name, Arm()) for variant in step.variants}
-    mine = (exposures.c.campaign_id == plan.id) & (exposures.c.step == step.id) & (exposures.c.design == design)
-    since, routed = conn.execute(
-        sa.select(sa.func.min(exposures.c.at), sa.func.count().filter(exposures.c.settled)).where(mine)
+    now_said = exposures.c.design == design
+    since, routed, before = conn.execute(
+        sa.select(
+            sa.func.min(exposures.c.at).filter(now_said),
+            sa.func.count().filter(now_said, exposures.c.settled),
+            sa.func.count().filter(~now_said),
+        ).where(exposures.c.campaign_id == plan.id, exposures.c.step == step.id)
     ).one()
     named = sa.select(kept).where(kept.c.campaign_id == plan.id, kept.c.step == step.id, kept.c.design == design)
     return Standing(
@@ -136,6 +142,7 @@ def _of_step(conn: sa.Connection, plan: Plan, step: Experiment, *, now: datetime
         routed,
         verdicts.judge(arms, step.winner, since=since, now=now),
         database.read(conn, named.order_by(kept.c.id.desc()), Named),
+        before,
     )
 
 

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from app import parts
 from app.console import report_charts, report_file
 from campaigns import crediting, figures, files, plans, reports, tables
+from campaigns.definitions import campaign as definitions
 from campaigns.evidence import winners
 from campaigns.insights import house
 from foundation.intervals import Interval
@@ -185,3 +186,23 @@ def test_the_mailbox_is_read_at_once(ines: FlaskClient, installation: parts.Part
     post(ines, "/console/mailbox/read", on="/console/mailbox")
     page = ines.get("/console/mailbox").text
     assert 'class="count">' not in page and "Mark all as read" not in page
+
+
+def test_the_page_says_when_the_comparison_began_anew(ines: FlaskClient, installation: parts.Parts) -> None:
+    plan = proved(installation)
+    assert "began anew" not in ines.get("/console/reports/journey").text
+    definition = definitions.dump(plan.definition) | {"holdout_percent": 25}
+    with installation.db.begin() as conn:
+        plans.update(conn, plan.name, definition=definition, now=NOW - DAY)
+    page = ines.get("/console/reports/journey").text
+    assert "The comparison began anew on" in page and "this campaign leaves another share alone" in page
+
+
+def test_the_page_says_when_an_experiment_was_changed(ines: FlaskClient, installation: parts.Parts) -> None:
+    plan = proved(installation)
+    definition = definitions.dump(plan.definition)
+    definition["steps"][0]["variants"][0]["name"] = "warmer"
+    with installation.db.begin() as conn:
+        plans.update(conn, plan.name, definition=definition, now=NOW)
+    page = ines.get("/console/reports/journey").text
+    assert "its evidence begins anew: 3,000 customers drawn before prove nothing of it" in page
