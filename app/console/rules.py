@@ -135,15 +135,15 @@ def switch(rule_id: int) -> Response:
 @bp.post("/<int:rule_id>/move")
 @security.require_role(*roles.CHANGE)
 def move(rule_id: int) -> Response:
-    """One place up or down; the first rule decides where two cannot both."""
-    step = -1 if request.form.get("way") == "up" else 1
+    """One place up or down, or to a place; the first rule decides where two cannot both."""
+    step, to = -1 if request.form.get("way") == "up" else 1, request.form.get("to", type=int)
     with current_parts().db.begin() as conn:
         order = [kept.id for kept in merchandising.every_rule(conn)]
         if rule_id not in order:
             abort(404)
         place = order.index(rule_id)
-        other = min(max(place + step, 0), len(order) - 1)
-        order[place], order[other] = order[other], order[place]
+        order.remove(rule_id)
+        order.insert(max(place + step if to is None else to, 0), rule_id)
         merchandising.order_rules(conn, order, by=_by(), now=datetime.now(UTC))
     return redirect(url_for(".index", _anchor=f"rule-{rule_id}"), code=303)
 
