@@ -26,11 +26,15 @@ from campaigns import (
     messages,
     offer_figures,
     plans,
+    segments,
     settling,
     visits,
 )
 from campaigns.channels.outbox import OutboxChannel
+from campaigns.definitions.conditions import Orders
+from campaigns.definitions.entries import Schedule
 from campaigns.evidence import winners
+from campaigns.files import File
 from campaigns.insights import house, shopping
 from recommender import results
 
@@ -38,8 +42,12 @@ FILE = Path(__file__).resolve().parent / "past.json"
 TRIAL, LETTER, WIN_BACK = "autumn-baskets", "weekly-letter", "win-back"
 HOURS = (time(9, 40), time(15, 20), time(19, 40))
 """When the jobs of a day are played, in UTC: soon after the hours the campaigns go by."""
+OF_THEN = ("basket-left", "clicked-lately", "code-in-hand")
+"""Segments of what happened in these weeks alone grow day by day. The others are about orders, of which the import has
+told the later ones already: they begin today."""
+BEFORE = timedelta(days=90)
 EVERY = 3
-"""Days between two looks at who is in which segment."""
+"""Days between two looks at who is in which segment, and at what slates led to."""
 LETTERS_AFTER = timedelta(days=14)
 SETTLED = timedelta(days=5)
 """The trial takes baskets in until so long before today: it is over then, and sends nothing more by itself."""
@@ -68,13 +76,26 @@ def play(parts: Parts, kept: Sequence[Bought], *, now: datetime, progress: Progr
 def _launch(conn: sa.Connection, *, start: datetime, until: datetime) -> None:
     """The segments, offers and campaigns of those weeks, as they were written on the first day."""
     file = files.read(FILE.read_bytes())
-    ending = {TRIAL: {"ends_at": until.replace(minute=0, second=0, microsecond=0)}}
-    campaigns = tuple(one.model_copy(update=ending.get(one.name, {})) for one in file.campaigns)
-    files.apply(conn, file.model_copy(update={"campaigns": campaigns}), now=start)
+    changed: dict[str, dict[str, object]] = {
+        TRIAL: {"ends_at": until.replace(minute=0, second=0, microsecond=0)},
+        LETTER: {"entry": _readers(file, start)},
+    }
+    campaigns = tuple(one.model_copy(update=changed.get(one.name, {})) for one in file.campaigns)
+    then = tuple(one for one in file.segments if one.name in OF_THEN)
+    files.apply(conn, file.model_copy(update={"segments": then, "campaigns": campaigns}), now=start)
     if WIN_BACK not in {plan.name for plan in plans.every(conn)}:
         files.start_from(conn, WIN_BACK, now=start)
     for name, after in ((TRIAL, timedelta(0)), (WIN_BACK, timedelta(0)), (LETTER, LETTERS_AFTER)):
         plans.launch(conn, name, now=start + after)
+
+
+def _readers(file: File, start: datetime) -> Schedule:
+    """The letter goes to those who ordered often in the months before these weeks."""
+    entry = next(one.entry for one in file.campaigns if one.name == LETTER)
+    if not isinstance(entry, Schedule) or not isinstance(entry.audience, Orders):
+        raise TypeError(f"{LETTER} goes to those who ordered, by the calendar")
+    days = {"since": (start - BEFORE).date(), "until": start.date()}
+    return entry.model_copy(update={"audience": entry.audience.model_copy(update=days)})
 
 
 def _moments(start: datetime, now: datetime) -> Iterator[datetime]:
@@ -92,6 +113,7 @@ def _work(parts: Parts, at: datetime) -> None:
     visits.judge(parts.db, now=at)
     if at.time() == HOURS[0] and at.toordinal() % EVERY == 0:
         membership.refresh(parts.db, now=at)
+        results.meet(parts.db, now=at)
         settling.sweep(parts.db, channels=sending.channels, now=at)
     enrolments.admit_due(parts.db, now=at)
     enrolments.admit_timed(parts.db, now=at)
@@ -109,6 +131,9 @@ def _count(parts: Parts, *, now: datetime) -> None:
     winners.decide(db, now=now)
     offer_figures.keep_up(db, now=now)
     results.meet(db, now=now)
+    with db.begin() as conn:
+        for segment in files.read(FILE.read_bytes()).segments:
+            segments.apply(conn, segment, now=now)
     membership.refresh(db, now=now)
     figures.refresh(db, now=now)
     figures.press(db, now=now)

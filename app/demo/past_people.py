@@ -30,14 +30,14 @@ GIVEN_UP = timedelta(days=8)
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message that left, the household it went to, and how many links are in it."""
+    """A message that left, the household it went to, and where its links lead."""
 
     id: UUID
     household: str
     step: str
     channel: str
     at: datetime
-    links: int
+    links: Sequence[str]
 
 
 @dataclass(slots=True)
@@ -83,11 +83,10 @@ class People:
         for when, letter, doing in now:
             match doing:
                 case Doing.CLICK:
-                    n = int(habits.chance(letter.household, f"{letter.step}:link") * letter.links)
-                    visits.followed(conn, letter.id, n, machine=False, now=when)
+                    visits.followed(conn, letter.id, self._link(letter), machine=False, now=when)
                     self.clicked.setdefault(letter.household, []).append(when)
                 case Doing.SCAN:
-                    for n in range(min(letter.links, 4)):
+                    for n in range(min(len(letter.links), 4)):
                         visits.followed(conn, letter.id, n, machine=False, now=when)
                 case Doing.LEAVE:
                     feedback.unsubscribed(conn, letter.id, now=when)
@@ -96,18 +95,27 @@ class People:
         if reports:
             feedback.reported(conn, "outbox", reports, now=at)
 
+    def _link(self, letter: Letter) -> int:
+        """The link she follows: to something she is about to buy if it is shown, else any."""
+        soon = [one for one in self.kept if one.user_id == letter.household and one.at > letter.at]
+        wanted = {line.product_id for one in soon for line in one.lines}
+        shown = [n for n, link in enumerate(letter.links) if link.rpartition("/")[2] in wanted]
+        drawn = habits.chance(letter.household, f"{letter.step}:link")
+        return shown[int(drawn * len(shown))] if shown else int(drawn * len(letter.links))
+
     # --------------------------------------------------------------------------------------- between moments
     def live(self, db: Database, before: datetime, at: datetime) -> None:
         """What they do after `before` and until `at`: read, look around, leave baskets, order, review, return."""
         with db.begin() as conn:
             self._react(conn, at)
-            site = sources.source(conn, sales.SHOP, channel="web", now=at, trusted=True)
             paid = list(self._paid(before, at))
-            said = [*self._looked(before, at), *self._left(before, at)]
             by_code = [one for one in paid if self._tries_code(one[1])]
-            said += [self._ordered(when, bought) for when, bought in paid if (when, bought) not in by_code]
-            said += self._after(before, at)
-            _tell(conn, said, site, now=at)
+            ordered = [
+                (bought.store_id, self._ordered(when, bought)) for when, bought in paid if (when, bought) not in by_code
+            ]
+            online = [*self._looked(before, at), *self._left(before, at), *self._after(before, at)]
+            _tell(conn, [*online, *(said for store, said in ordered if store is None)], at_till=False, now=at)
+            _tell(conn, [said for store, said in ordered if store is not None], at_till=True, now=at)
         for when, bought in by_code:
             self._pay_by_code(db, bought, now=when)
 
@@ -205,8 +213,7 @@ class People:
                     store_id=bought.store_id,
                     now=now,
                 )
-                site = sources.source(conn, sales.SHOP, channel="web", now=now, trusted=True)
-                _tell(conn, [self._ordered(now, bought)], site, now=now)
+                _tell(conn, [self._ordered(now, bought)], at_till=bought.store_id is not None, now=now)
 
     def _with_code(self, conn: sa.Connection, bought: Bought, *, now: datetime) -> baskets.Basket:
         who = customers.find(conn, user_id=bought.user_id)
@@ -231,7 +238,7 @@ def _letters(conn: sa.Connection, at: datetime) -> list[Letter]:
             found.step,
             found.channel,
             found.accepted_at.label("at"),
-            sa.func.jsonb_array_length(contents.links).label("links"),
+            contents.links,
         )
         .select_from(tables.messages)
         .join(tables.message_contents, contents.message_id == found.id)
@@ -258,8 +265,10 @@ def _track(name: str, bought: Bought, *, key: str, when: datetime, properties: M
     }
 
 
-def _tell(conn: sa.Connection, said: Iterable[Mapping[str, Any]], site: vocabulary.Source, *, now: datetime) -> None:
-    """By the door of the tracking API, in the order it happened."""
-    heard = [vocabulary.parse(one, source=site, received_at=now) for one in said]
+def _tell(conn: sa.Connection, said: Iterable[Mapping[str, Any]], *, at_till: bool, now: datetime) -> None:
+    """By the door of the tracking API, in the order it happened: the site's word, or the tills'."""
+    name, channel = (sales.TILL, "store") if at_till else (sales.SHOP, "web")
+    sender = sources.source(conn, name, channel=channel, now=now, trusted=True)
+    heard = [vocabulary.parse(one, source=sender, received_at=now) for one in said]
     events = sorted((one for one in heard if isinstance(one, Event)), key=lambda one: (one.occurred_at, one.message_id))
     ingest.ingest(conn, events, refused=[one for one in heard if not isinstance(one, Event)], now=now)
