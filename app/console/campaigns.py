@@ -307,7 +307,7 @@ def _stages(report: reports.Results) -> list[Stage]:
     """The way from a basket left behind to an order, each a part of the one before."""
     counted = (
         (i18n.gettext("Came in"), report.enrolled),
-        (i18n.gettext("Written to"), report.planned),
+        (i18n.gettext("Messages planned"), report.planned),
         (i18n.gettext("Sent, accepted"), report.sent),
         (i18n.gettext("Clicks"), report.clicked),
         (i18n.gettext("Ordered after a click"), report.orders),

@@ -17,6 +17,7 @@ from campaigns.definitions import conditions
 from campaigns.definitions.conditions import Condition
 from campaigns.segment_explain import Explained
 
+JOINED = {"all": N_("and"), "any": N_("or")}
 GROUPS = {"all": N_("All of these rules"), "any": N_("At least one of these rules")}
 _HOLE = re.compile(r"\{([a-z_.]+)\}")
 
@@ -46,18 +47,49 @@ def sentence(rule: Mapping[str, Any]) -> Markup:
     inner, turned = segment_forms.opened(rule)
     kind = segment_fields.BY_TYPE.get(inner["type"])
     if kind is None:
-        said = Markup(", ").join(sentence(one) for one in inner["of"])
-        text = Markup("{}: {}").format(i18n.gettext(GROUPS[inner["type"]]), said)
+        text = _together(inner)
     else:
-        text = Markup("").join(_said(inner, part) for part in parts(kind)) + _rest(inner, kind)
+        text = Markup("").join(_pieces(inner, kind)).rstrip() + _rest(inner, kind)
     return Markup("{} {}").format(i18n.gettext("Except if:"), text) if turned else text
 
 
-def _said(rule: Mapping[str, Any], part: Part) -> Markup:
-    if part.field is None:
-        return escape(part.text)
-    found = spoken(rule, part.field)
-    return Markup("<b>{}</b>").format(found) if found else Markup("")
+def _together(group: Mapping[str, Any]) -> Markup:
+    """The rules of a group one after the other; a group within it stands in brackets."""
+    said = [
+        Markup("({})").format(sentence(one)) if one.get("type") in GROUPS and len(one["of"]) > 1 else sentence(one)
+        for one in group["of"]
+    ]
+    return Markup(" {} ").format(i18n.gettext(JOINED[group["type"]])).join(said)
+
+
+def _pieces(rule: Mapping[str, Any], kind: Kind) -> Iterator[Markup]:
+    """The sentence of a rule. A comparison that holds its number says it there; what is not bounded in time says
+    nothing of it."""
+    held = _holding(rule, kind)
+    told = [part for part in parts(kind) if not (held and part.field and part.field.name == "value")]
+    for part, after in zip(told, [*told[1:], None], strict=True):
+        if part.field and part.field.name == "op" and held:
+            yield Markup("<b>{}</b>").format(held)
+        elif part.field:
+            found = spoken(rule, part.field)
+            yield Markup("<b>{}</b>").format(found) if found and not _unbounded(rule, part) else Markup("")
+        elif after and _unbounded(rule, after):
+            yield escape(part.text.rstrip(" ,"))
+        else:
+            yield escape(part.text)
+
+
+def _holding(rule: Mapping[str, Any], kind: Kind) -> str:
+    """`more than 120 days ago`: the comparison with its number in its place; empty if it has none."""
+    op = next((field for field in kind.fields if field.name == "op"), None)
+    word = next((word for value, word in op.choices if value == segment_forms.shown(rule, op)), "") if op else ""
+    said = str(i18n.gettext(word)) if word else ""
+    value = next((field for field in kind.fields if field.name == "value"), None)
+    return said.replace("…", spoken(rule, value)) if "…" in said and value else ""
+
+
+def _unbounded(rule: Mapping[str, Any], part: Part) -> bool:
+    return part.field is not None and part.field.name == "within" and segment_forms.shown(rule, part.field) == ""
 
 
 def spoken(rule: Mapping[str, Any], field: Field) -> str:

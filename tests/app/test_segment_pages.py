@@ -1,13 +1,16 @@
 """What stands beside a rule: values from the shop's own data, the overlap with another segment, who uses it."""
 
+import re
 from html import unescape
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
 
 from app import parts
-from app.console import venn
+from app.console import segment_words, venn
 from campaigns import membership, segments
 from tests.app import console_world
 from tests.app.console_world import NOW
@@ -81,3 +84,31 @@ def test_an_empty_shop_offers_nothing_and_does_not_fail(ines: FlaskClient, insta
         assert "<option" not in _values(ines, of, "'; DROP TABLE customers; --")
     with installation.db.begin() as conn:
         assert conn.scalar(sa.text("SELECT count(*) FROM customers")) == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (
+            {"type": "orders", "measure": "last", "op": "over_days_ago", "value": 120},
+            "Orders: the last more than 120 days ago",
+        ),
+        (
+            {"type": "orders", "measure": "count", "op": "at_least", "value": 2, "within": "90d"},
+            "Orders: number at least 2, in the last 90 days",
+        ),
+        (
+            {
+                "type": "all",
+                "of": [
+                    {"type": "segment", "name": "a"},
+                    {"type": "any", "of": [{"type": "segment", "name": "b"}, {"type": "segment", "name": "c"}]},
+                ],
+            },
+            "Is in segment a and (Is in segment b or Is in segment c)",
+        ),
+    ],
+)
+def test_a_rule_reads_as_one_sentence(web: Flask, rule: dict[str, Any], said: str) -> None:
+    with web.test_request_context("/console/segments"):
+        assert re.sub(r"<[^>]+>", "", segment_words.sentence(rule)) == said
