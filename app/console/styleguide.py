@@ -4,12 +4,14 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from flask import Blueprint, render_template
 
 from app import i18n, security
-from app.console import charts, forms, roles, words
+from app.console import charts, flow_charts, forms, roles, venn, words
 from app.i18n import N_
+from campaigns.ledger import Sum
 
 bp = Blueprint("styleguide", __name__, url_prefix="/styleguide")
 
@@ -27,6 +29,19 @@ DAYS = 14
 CLICKS = (30, 31, 29, 26, 31, 33, 31, 34, 38, 37, 39, 41, 41, 39)
 PUSHED = (26, 25, 29, 29, 26, 27, 26, 26, 23, 20, 24, 27, 29, 27)
 LOW, HIGH, TOP = 5, 5, 60
+
+
+ROADS = (
+    *((0, "store", "store", 60), (0, "store", "web", 14), (0, "web", "email", 12), (0, "web", "web", 18)),
+    *((1, "store", "store", 55), (1, "store", "web", 5), (1, "web", "web", 20), (1, "web", "store", 12)),
+    *((1, "email", "web", 8), (1, "email", "store", 4)),
+)
+PLACES = {"store": N_("Shop"), "web": N_("Site"), "email": N_("E-mail")}
+STAGES = ((N_("Discover"), 2_400, 0), (N_("Consider"), 1_310, 2_400), (N_("Buy"), 820, 1_310))
+VERDICTS = (
+    (N_("Buyers"), 92, 140, 188, True, "+3.2 pts"),
+    (N_("Orders"), 38, 84, 130, False, "+0.02"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +69,7 @@ def show() -> str:
             {"late": i18n.gettext("Give a number of hours from 1 to 720.")},
         ),
         curve=_curve(),
+        example=_example(),
     )
 
 
@@ -71,6 +87,19 @@ def colours() -> tuple[tuple[str, tuple[Colour, ...]], ...]:
 def spaces() -> tuple[tuple[str, int], ...]:
     """The steps of space, in pixels at the usual size of text."""
     return tuple((name, round(float(size) * 16)) for name, size in _SPACE.findall(SHEET.read_text()))
+
+
+def _example() -> dict[str, Any]:
+    """What the larger charts show."""
+    roads = [flow_charts.Road(*road) for road in ROADS]
+    names = {key: str(i18n.gettext(name)) for key, name in PLACES.items()}
+    return {
+        "ledger": Sum(accepted=569, not_sent=255, failed=0, uncertain=2, waiting=11),
+        "verdicts": VERDICTS,
+        "venn": venn.draw(410, 270, 90),
+        "paths": flow_charts.draw(roads, names=names, tones={"store": "c3", "web": "c1", "email": "c2"}),
+        "stages": STAGES,
+    }
 
 
 def _curve() -> dict[str, str]:
