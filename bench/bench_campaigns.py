@@ -5,6 +5,7 @@
     RELANCE_BENCH_EVENTS=20                                         events of each customer, if not 4
     RELANCE_BENCH_KEEP=/some/folder                                 the crowd is kept there, and found again
     RELANCE_BENCH_PARTS="enrolled sent woken soon"                  some of the four
+    RELANCE_BENCH_LETTER=0                                          a letter of 20 kB instead of 60
 
 The provider speaks SendGrid's v3 and is a process of its own, and so is the sender: `deliver_due` with the parts of a
 real installation. Beside it a bare loop renders the same Jinja templates with the same kind of values and posts one
@@ -46,6 +47,8 @@ WOKEN = 200_000
 SOON, SOON_SECONDS = 300, 120
 BARE = 3_000
 TOGETHER = 50
+MORE = int(os.environ.get("RELANCE_BENCH_LETTER", "15"))
+"""Blocks of text beyond the first two; each makes the letter longer by 2.7 kB."""
 PARAGRAPH = "Une recette de saison, pas à pas, avec ce que vous avez déjà dans la cuisine. " * 3
 WORDS = {
     "subject": "{{ customer.first_name }}, le marché de la semaine",
@@ -53,7 +56,7 @@ WORDS = {
         {"type": "header"},
         {"type": "text", "heading": "Bonjour {{ customer.first_name }}", "body": f"{PARAGRAPH}\n\n{PARAGRAPH}"},
         {"type": "image", "url": "https://aubier.example/semaine.png", "alt": "Le marché", "link": "/semaine"},
-        {"type": "text", "heading": "Cette semaine", "body": f"{PARAGRAPH}\n\n{PARAGRAPH}"},
+        *[{"type": "text", "heading": "Cette semaine", "body": f"{PARAGRAPH}\n\n{PARAGRAPH}"}] * (1 + MORE),
         {"type": "button", "label": "Voir le marché", "link": "/marche"},
     ],
 }

@@ -102,10 +102,11 @@ _PEOPLE = "SELECT pg_advisory_xact_lock(7264, n) FROM unnest(%(people)s::int[]) 
 
 _RECEIVED = """
     SELECT count(*) FROM messages AS other
-    WHERE other.customer_id IN (
+    WHERE other.customer_id = ANY(ARRAY(
             SELECT customers.id FROM customers
-            WHERE customers.id = given.person OR customers.merged_into = given.person)
-        AND other.submitted_at > %(since)s AND other.state = ANY(%(counted)s::text[]) AND other.id <> message.id
+            WHERE customers.id = given.person OR customers.merged_into = given.person))
+        AND coalesce(other.submitted_at, '-infinity') > %(since)s AND other.state = ANY(%(counted)s::text[])
+        AND other.id <> message.id
         AND other.purpose <> 'transactional' AND other.channel = ANY(%(capped)s::text[])
 """
 _SAID = """
@@ -146,7 +147,7 @@ WITH given AS (
         END AS reason
     FROM given
         JOIN messages AS message ON message.id = given.id AND message.lease_token = given.token
-            AND message.state = 'claimed'
+            AND message.state || '' = 'claimed'
         JOIN customers AS person ON person.id = given.person AND person.merged_into IS NULL
         JOIN campaigns ON campaigns.id = message.campaign_id
         LEFT JOIN carts ON carts.id = message.cart_ref
@@ -156,7 +157,7 @@ WITH given AS (
     UPDATE messages SET state = 'submitting', attempt = messages.attempt + 1, submitted_at = %(now)s,
         lease_until = clock_timestamp() + %(lease)s::interval, provider = %(provider)s, reason = NULL, detail = NULL
     FROM given JOIN checked USING (id)
-    WHERE messages.id = given.id AND checked.reason IS NULL AND messages.state = 'claimed'
+    WHERE messages.id = given.id AND checked.reason IS NULL AND messages.state || '' = 'claimed'
         AND messages.lease_token = given.token
     RETURNING messages.id, messages.attempt
 ), written AS (
@@ -164,3 +165,6 @@ WITH given AS (
 )
 SELECT checked.id, meant.attempt, checked.reason FROM checked LEFT JOIN meant USING (id)
 """
+"""What is asked of states and times is written as no index has it. While a broadcast goes, the planner still believes
+that hardly anything was submitted, and would look through all of it for each message; and the index of leases is full
+of what just left it. So messages are found by their ids, and people's by theirs."""

@@ -53,6 +53,8 @@ log = logging.getLogger(__name__)
 SETTLE_SECONDS = 1.0
 AHEAD_SECONDS = 5
 """No more is claimed than what leaves in this time at the provider's rate."""
+AT_ONCE = 5
+"""How many times what leaves together is prepared at once, at most."""
 
 
 class UnsafeDatabase(RelanceError):
@@ -173,8 +175,9 @@ def _deliver(db: Database, lane: _Lane, *, sending: Sending, told: Counter[str],
 
 
 def _next_batch(sending: Sending, a_second: float) -> int:
-    """Larger batches cost less a message; none so large that the last of it waits long for the first."""
-    return min(max(sending.batch, int(a_second * AHEAD_SECONDS)), max(sending.batch, sending.together))
+    """Larger batches cost less a message; none so large that the last of it waits long for the first, or that much
+    stands in memory. What leaves together is less: only that a crash can leave in doubt."""
+    return min(max(sending.batch, int(a_second * AHEAD_SECONDS)), max(sending.batch, AT_ONCE * sending.together))
 
 
 def _ready(

@@ -68,11 +68,11 @@ def claim(
     no more than that.
     """
     given = {"channel": channel, "owner": owner, "lease": lease, "limit": limit, "late": now - late, "now": now}
-    rows = conn.execute(_CLAIM, given).mappings()
-    return [Claimed(**{name: row[name] for name in Claimed.__slots__}) for row in rows]
+    return [Claimed(*row) for row in conn.execute(_CLAIM, given)]
 
 
-_CLAIM = sa.text("""
+_CLAIM = sa.text(
+    """
 WITH open AS (
     SELECT id, :limit AS places FROM campaigns WHERE state = 'sending' AND canary_left IS NULL
 ), canaries AS MATERIALIZED (
@@ -95,8 +95,9 @@ WITH open AS (
 )
 UPDATE messages SET state = 'claimed', lease_token = lease_token + 1, lease_owner = :owner,
     lease_until = clock_timestamp() + :lease
-WHERE id = ANY(ARRAY(SELECT id FROM due)) RETURNING messages.*
-""").bindparams(sa.bindparam("lease", type_=sa.Interval), sa.bindparam("limit", type_=sa.Integer))
+WHERE id = ANY(ARRAY(SELECT id FROM due)) RETURNING COLUMNS
+""".replace("COLUMNS", ", ".join(f"messages.{name}" for name in Claimed.__slots__))
+).bindparams(sa.bindparam("lease", type_=sa.Interval), sa.bindparam("limit", type_=sa.Integer))
 
 
 def change(conn: sa.Connection, changes: Sequence[Change], *, now: datetime) -> None:
@@ -122,8 +123,10 @@ UPDATE messages SET state = given.state, reason = given.reason, detail = given.d
     resolved_by = CASE WHEN given.state <> 'pending' THEN 'worker' END
 FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[], %(states)s::text[], %(reasons)s::text[], %(details)s::text[],
     %(moments)s::timestamptz[]) AS given (id, token, state, reason, detail, moment)
-WHERE messages.id = given.id AND messages.lease_token = given.token AND messages.state = 'claimed'
+WHERE messages.id = given.id AND messages.lease_token = given.token AND messages.state || '' = 'claimed'
 """
+"""By id, as all that follows: the index of what is leased is full of what just left it, so the state is written as that
+index has it not."""
 
 
 def freeze(conn: sa.Connection, made: Mapping[UUID, tuple[Claimed, bytes, Mapping[str, Any]]]) -> set[UUID]:
@@ -169,12 +172,12 @@ WITH given AS (
             slate_id, rendered_at)
 ), kept AS (
     UPDATE messages SET address_hash = given.hash, payload_hash = given.payload FROM given
-    WHERE messages.id = given.id AND messages.lease_token = given.token AND messages.state = 'claimed'
+    WHERE messages.id = given.id AND messages.lease_token = given.token AND messages.state || '' = 'claimed'
         AND NOT EXISTS (
             SELECT FROM messages AS other
             WHERE (other.campaign_id, other.step, other.channel, other.entry_key, other.address_hash)
                 = (messages.campaign_id, messages.step, messages.channel, messages.entry_key, given.hash)
-                AND other.id <> messages.id)
+                AND other.id <> messages.id OFFSET 0)
     RETURNING messages.id
 )
 INSERT INTO message_contents (message_id, address, sender, subject, html, text, form, own, headers, links, promo_code,
@@ -304,8 +307,15 @@ def expire(conn: sa.Connection, *, now: datetime) -> int:
 def unsettled(conn: sa.Connection, *, limit: int) -> Sequence[sa.RowMapping]:
     """Messages that came to an end whose consequences are still to be drawn; locked for the caller."""
     ended = (messages.c.resolved_at.is_not(None)) & (messages.c.settled_at.is_(None))
-    query = sa.select(messages).where(ended).order_by(messages.c.resolved_at).limit(limit)
+    query = sa.select(*_ENDED).where(ended).order_by(messages.c.resolved_at).limit(limit)
     return conn.execute(query.with_for_update(skip_locked=True)).mappings().all()
+
+
+_ENDED = [
+    *(messages.c.id, messages.c.state, messages.c.resends, messages.c.accepted_at, messages.c.resolved_at),
+    *(messages.c.customer_id, messages.c.campaign_id, messages.c.step, messages.c.channel),
+]
+"""What their consequences depend on."""
 
 
 def settle(conn: sa.Connection, ids: Sequence[UUID], *, now: datetime) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from campaigns import given
 from shop import ingest, sources, vocabulary
 from shop.tables import customers, identities
 from shop.vocabulary import Event, Name
@@ -25,13 +26,13 @@ class Told:
     properties: Mapping[str, Any] = field(default_factory=dict)
 
 
-def sent(row: Mapping[str, Any]) -> Told:
+def sent(row: Mapping[Any, Any]) -> Told:
     """A message was accepted; `row` is its row in the ledger."""
     at = row["accepted_at"] or row["resolved_at"]
     return Told(f"sent:{row['id']}", Name.MESSAGE_SENT, row["customer_id"], at, about(row))
 
 
-def about(row: Mapping[str, Any]) -> dict[str, Any]:
+def about(row: Mapping[Any, Any]) -> dict[str, Any]:
     """What our events say of their message."""
     return {
         "message_id": str(row["id"]),
@@ -112,7 +113,7 @@ def _handles(conn: sa.Connection, ids: Sequence[int]) -> dict[int, dict[str, Any
     query = (
         sa.select(held.c.id, person.c.user_id, person.c.email, device.label("device"))
         .join(person, person.c.id == sa.func.coalesce(held.c.merged_into, held.c.id))
-        .where(held.c.id.in_(ids))
+        .where(held.c.id == given.any_of(ids))
     )
     named = {row["id"]: _named(row) for row in conn.execute(query).mappings()}
     return {customer: payload for customer, payload in named.items() if payload}

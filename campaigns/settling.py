@@ -61,7 +61,7 @@ def settle(db: Database, *, now: datetime) -> None:
             sent = [row for row in rows if moves.was_sent(row["state"])]
             promotions.issue(conn, _ids(sent), now=now)
             promotions.release_reserved(conn, _ids(row for row in rows if moves.never_left(row)), now=now)
-            own_events.tell(conn, [own_events.sent(dict(row)) for row in sent], now=now)
+            own_events.tell(conn, [own_events.sent(row) for row in sent], now=now)
             moves.settle(conn, _ids(rows), now=now)
 
 

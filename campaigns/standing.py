@@ -13,8 +13,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from email_validator import EmailNotValidError, validate_email
+from sqlalchemy.dialects import postgresql
 
-from campaigns import eligibility, lately, ledger_tables, plans, reachable, rules, tables, watching
+from campaigns import eligibility, given, lately, ledger_tables, plans, reachable, rules, tables, watching
 from campaigns.content import Subject
 from campaigns.definitions import content as words
 from campaigns.definitions import shapes
@@ -251,7 +252,7 @@ def told_before(conn: sa.Connection, batch: Sequence[Claimed]) -> set[UUID]:
         )
         .outerjoin(enrolments, enrolments.c.id == messages.c.enrolment_id)
         .where(
-            messages.c.id.in_([message.id for message in batch]),
+            messages.c.id == _any([message.id for message in batch]),
             sa.func.coalesce(enrolments.c.happened_at, messages.c.queued_at) <= known.c.at,
         )
     )
@@ -286,8 +287,13 @@ def _around(ids: Sequence[UUID]) -> sa.Select[Any]:
         .join(person, person.c.id == sa.func.coalesce(held.c.merged_into, held.c.id))
         .outerjoin(tables.enrolments, tables.enrolments.c.id == messages.c.enrolment_id)
         .outerjoin(carts, carts.c.id == messages.c.cart_ref)
-        .where(messages.c.id.in_(ids))
+        .where(messages.c.id == _any(ids))
     )
+
+
+def _any(ids: Sequence[UUID]) -> "sa.ColumnElement[Any]":
+    """One parameter, however many they are: a place for each would be compiled and planned anew for each batch."""
+    return sa.any_(sa.bindparam(None, list(ids), postgresql.ARRAY(postgresql.UUID)))
 
 
 def _subject(context: Mapping[str, Any]) -> Subject | None:
@@ -309,7 +315,7 @@ def _consented(conn: sa.Connection, ids: Sequence[int]) -> dict[int, datetime]:
     granted = (
         sa.select(consents.c.customer_id, sa.func.max(consents.c.at))
         .where(
-            consents.c.customer_id.in_(ids),
+            consents.c.customer_id == given.any_of(ids),
             consents.c.channel.in_(("email", "any")),
             consents.c.purpose.in_(("marketing", "any")),
             consents.c.state == "granted",

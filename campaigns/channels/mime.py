@@ -41,11 +41,16 @@ def headers(
     ways = [f"<{unsubscribe}>", *([f"<mailto:{unsubscribe_by_mail}>"] if unsubscribe_by_mail else [])]
     return {
         "Message-ID": f"<{message_id}@{domain}>",
-        "Date": format_datetime(at),
+        "Date": _date(at),
         "List-Unsubscribe": ", ".join(ways),
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         "List-Id": f"{_encoded(list_name)} <{campaign}.{domain}>",
     }
+
+
+@lru_cache(maxsize=16)
+def _date(at: datetime) -> str:
+    return format_datetime(at)
 
 
 @lru_cache(maxsize=256)
