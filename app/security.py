@@ -308,11 +308,20 @@ def _may_skip_enrolling(user: users.User) -> bool:
 
 
 def _ask_to_sign_in() -> BaseResponse:
+    """To the door, and afterwards back to the page one stood on: where a form stands that was sent, its browser may
+    still hold what was typed."""
     if request.headers.get("HX-Request"):
-        return Response(status=401, headers={"HX-Redirect": SIGN_IN_PATH})
-    if request.method != "GET":
-        return redirect(SIGN_IN_PATH, code=303)
-    return redirect(f"{SIGN_IN_PATH}?next={quote(request.full_path.rstrip('?'))}", code=303)
+        door = _door(request.headers.get("HX-Current-URL", ""))
+        return Response(status=401, headers={"HX-Redirect": door})
+    stood = request.full_path if request.method == "GET" else request.referrer or ""
+    return redirect(_door(stood), code=303)
+
+
+def _door(stood: str) -> str:
+    """Where to sign in, coming from a page of ours."""
+    page = urlsplit(stood)
+    back = f"{page.path}?{page.query}".rstrip("?")
+    return f"{SIGN_IN_PATH}?next={quote(back)}" if back else SIGN_IN_PATH
 
 
 def _check_csrf() -> None:

@@ -104,9 +104,10 @@ def _refuse(conn: sa.Connection, definition: Definition) -> None:
         raise Invalid(*(Fault(f"/rule{fault.pointer}", fault.detail) for fault in faults))
 
 
-def find(conn: sa.Connection, name: str) -> Segment | None:
-    """The segment of that name, if there is one."""
-    row = conn.execute(sa.select(segments).where(segments.c.name == name)).mappings().one_or_none()
+def find(conn: sa.Connection, name: str, *, held: bool = False) -> Segment | None:
+    """The segment of that name, if there is one; `held`, nobody else changes it until the transaction ends."""
+    query = sa.select(segments).where(segments.c.name == name)
+    row = conn.execute(query.with_for_update() if held else query).mappings().one_or_none()
     return _segment(row) if row else None
 
 

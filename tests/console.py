@@ -1,16 +1,19 @@
 """The console as its people see it: an installation at an address it knows, opened in Chromium in a language, a width
 and a look."""
 
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
 from axe_playwright_python.base import AXE_SCRIPT
+from babel import support
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -90,7 +93,7 @@ class Console:
         page = self.window(heard=heard, **looks)
         page.goto(f"/console/sign-in?next={quote(path)}")
         sign_in(page, email=email)
-        page.wait_for_url(f"**{path.partition('?')[0]}**")
+        page.wait_for_url(lambda url: "/sign-in" not in url)
         return page
 
     def window(self, *, locale: str = "en", width: int = DESK, look: str = "light", heard: bool = True) -> Page:
@@ -124,7 +127,8 @@ class Console:
         assert self.elsewhere == []
 
     def _heard(self, line: ConsoleMessage) -> None:
-        if line.type in ("error", "warning") and not line.location["url"].startswith(SHOP):
+        ours = line.type in ("error", "warning") and not line.location["url"].startswith(SHOP)
+        if ours and not REFUSED.search(line.text):
             self.said.append(f"{line.page and line.page.url}: {line.text}")
 
     def _fetched(self, url: str) -> None:
@@ -132,6 +136,8 @@ class Console:
             self.elsewhere.append(url)
 
 
+REFUSED = re.compile(r"(status of|Status Error Code) (409|422)")
+"""What a browser says of an answer that is no: it is an answer, and stands on the page."""
 SHOP = "https://aubier.example/"
 """Where the shop of the tests says its pages and product pictures are; nothing is there."""
 
@@ -153,6 +159,16 @@ def slow(context: BrowserContext, milliseconds: int, *, pages: str = "**/console
     context.route(pages, late)
 
 
+def spoken(locale: str) -> Callable[[str], str]:
+    """The console's words in a language, as its own catalogue has them: `say("Undo the merge")`."""
+    if locale == "en":
+        return lambda text: text
+    with CATALOGUE.open("rb") as compiled:
+        french = support.Translations(compiled)
+    return lambda text: str(french.ugettext(text))
+
+
+CATALOGUE = Path(front.__file__).parent / "translations" / "fr" / "LC_MESSAGES" / "messages.mo"
 GRAVE = ("serious", "critical")
 
 
@@ -160,6 +176,7 @@ def grave(page: Page, *, rules: list[str] | None = None) -> list[str]:
     """What would shut somebody out of a page as it stands now: each fault of axe-core, and where."""
     if page.evaluate("typeof axe === 'undefined'"):
         page.evaluate(AXE_SCRIPT)
+    page.evaluate(STILL)
     options: dict[str, object] = {"resultTypes": ["violations"]} | ({"runOnly": rules} if rules else {})
     found = page.evaluate("(options) => axe.run(document, options)", options)["violations"]
     return [
@@ -167,7 +184,23 @@ def grave(page: Page, *, rules: list[str] | None = None) -> list[str]:
     ]
 
 
+STILL = """() => {
+  for (const one of document.getAnimations()) if (one instanceof CSSTransition) one.finish();
+}"""
+"""Colours that are on their way from one light to the other are those of neither."""
+
+
 def too_wide(page: Page) -> int:
     """By how many pixels a page is wider than its screen."""
     width = page.viewport_size["width"] if page.viewport_size else 0
     return max(0, int(page.evaluate("document.documentElement.scrollWidth")) - width)
+
+
+def beyond(page: Page) -> list[str]:
+    """What stands beyond the right edge of the screen, for who looks for the cause."""
+    return list(page.evaluate(BEYOND))
+
+
+BEYOND = """() => [...document.querySelectorAll("main *")]
+  .filter((one) => one.getBoundingClientRect().right > innerWidth + 1 && !one.closest(".scroll-x"))
+  .slice(0, 3).map((one) => one.outerHTML.slice(0, 120))"""

@@ -3,7 +3,7 @@
 import re
 import tempfile
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,8 @@ NEW = "new"
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What is being written: the rule as JSON, its faults by place, and what it comes to once it has none."""
+    """What is being written: the rule as JSON, its faults by place, and what it comes to once it has none. `since` is
+    when the segment it was begun from was kept, as text; empty for a new one."""
 
     name: str
     title: str
@@ -42,6 +43,7 @@ class Draft:
     each: dict[str, int | None] = field(default_factory=dict)
     people: tuple[customers.Customer, ...] = ()
     total: int = 0
+    since: str = ""
 
 
 @bp.get("")
@@ -73,7 +75,8 @@ def show(name: str) -> str:
         total = house.customers_known(conn)
     rule = conditions.dump(kept.rule) if kept.rule else dict(segment_forms.EMPTY)
     counted = segment_preview.Counted(kept.size, True, tuple(shown), None) if kept.size is not None else None
-    return _editor(Draft(kept.name, kept.title, _grouped(rule), {}, counted, {}, people, total), kept)
+    since = kept.updated_at.isoformat()
+    return _editor(Draft(kept.name, kept.title, _grouped(rule), {}, counted, {}, people, total, since), kept)
 
 
 @bp.post("/draft")
@@ -86,19 +89,42 @@ def draft() -> str:
 @bp.post("")
 @security.require_role(*roles.CHANGE)
 def save() -> BaseResponse | tuple[str, int]:
-    """Keeps what was written; every fault comes back beside its rule. A button of the builder keeps nothing: without
-    scripts it comes here too."""
+    """Keeps what was written; every fault comes back beside its rule, and so does what somebody else has changed
+    meanwhile. A button of the builder keeps nothing: without scripts it comes here too."""
     if request.form.get("do"):
-        return _editor(_sent(), None), 200
+        return _editor(_sent(), _begun_from()), 200
     written, now = _sent(counting=False), datetime.now(UTC)
     value = {"name": written.name, "title": written.title, "rule": written.rule}
     try:
         with current_parts().db.begin() as conn:
-            segments.apply(conn, segments.parse(value), now=now)
+            definition = segments.parse(value)
+            theirs = _changed_meanwhile(conn, definition, written.since)
+            if theirs is None:
+                segments.apply(conn, definition, now=now)
     except Invalid as error:
-        return _editor(_with_faults(written, error.faults), None), 422
-    flash(i18n.gettext("Saved. Its members are found within seconds."))
-    return redirect(url_for(".show", name=written.name), code=303)
+        return _editor(_with_faults(written, error.faults), _begun_from()), 422
+    if theirs is None:
+        flash(i18n.gettext("Saved. Its members are found within seconds."))
+        return redirect(url_for(".show", name=written.name), code=303)
+    if not request.form.get("name"):
+        taken = i18n.gettext("There is a segment of this name already.")
+        return _editor(replace(written, faults={"/title": taken}), None), 422
+    mine = replace(written, since=theirs.updated_at.isoformat())
+    return _editor(mine, theirs, overtaken=True), 409
+
+
+def _changed_meanwhile(conn: sa.Connection, written: segments.Definition, since: str) -> segments.Segment | None:
+    """The segment as somebody else has kept it since the form was drawn; None if nobody did, or both wrote the same."""
+    current = segments.find(conn, written.name, held=True)
+    if current is None or current.updated_at.isoformat() == since:
+        return None
+    return None if (current.title, current.rule) == (written.title, written.rule) else current
+
+
+def _begun_from() -> segments.Segment | None:
+    """The segment the form changes; None for a new one."""
+    with current_parts().db.begin() as conn:
+        return segments.find(conn, request.form.get("name", ""))
 
 
 @bp.get("/values")
@@ -198,7 +224,7 @@ def _sent(*, counting: bool = True) -> Draft:
     if do := form.get("do", ""):
         rule = segment_forms.changed(rule, do, form.get("kind" + do.partition(":")[2], ""))
     title = form.get("title", "").strip()
-    draft = Draft(form.get("name") or _slug(title), title, _grouped(rule))
+    draft = Draft(form.get("name") or _slug(title), title, _grouped(rule), since=form.get("since", ""))
     return _counted(draft) if counting else draft
 
 
@@ -232,9 +258,8 @@ def _counted(draft: Draft) -> Draft:
     with db.begin() as conn:
         people = customers.get_many(conn, counted.sample)
     sample = tuple(people[one] for one in counted.sample if one in people)
-    return Draft(
-        draft.name, draft.title, draft.rule, {}, counted, _each(rule, now=now), sample, max(total, counted.number or 0)
-    )
+    known = max(total, counted.number or 0)
+    return replace(draft, counted=counted, each=_each(rule, now=now), people=sample, total=known)
 
 
 def _each(rule: Condition, *, now: datetime) -> dict[str, int | None]:
@@ -251,15 +276,15 @@ def _with_faults(draft: Draft, faults: list[Fault]) -> Draft:
     for fault in faults:
         place = fault.pointer.removeprefix("/rule") if fault.pointer.startswith("/rule/of") else fault.pointer
         said.setdefault(place, i18n.gettext("This value %(fault)s.", fault=sentences.said(fault.detail)))
-    return Draft(draft.name, draft.title, draft.rule, said)
+    return replace(draft, faults=said)
 
 
-def _editor(draft: Draft, kept: segments.Segment | None) -> str:
+def _editor(draft: Draft, kept: segments.Segment | None, *, overtaken: bool = False) -> str:
     chosen = request.args.get("customer", type=int)
     with current_parts().db.begin() as conn:
         asides = {"why": _why(conn, kept, chosen), **_about(conn, kept)}
         asides |= {"known_traits": known_values.traits(conn), "known_events": known_values.event_names(conn)}
-    return render_template("console/segments/edit.html", kept=kept, **_context(draft), **asides)
+    return render_template("console/segments/edit.html", kept=kept, overtaken=overtaken, **_context(draft), **asides)
 
 
 def _context(draft: Draft) -> dict[str, Any]:

@@ -40,6 +40,19 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
 });
 
+// A form goes once, however often it is pressed while the answer is on its way; whoever comes back may send it again.
+// Heard last, at the window: what other scripts send themselves they have stopped by then.
+addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post" || form.target) return;
+  if (form.hasAttribute("aria-busy")) event.preventDefault();
+  else form.setAttribute("aria-busy", "true");
+});
+
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[aria-busy]")) form.removeAttribute("aria-busy");
+});
+
 // What was done is said, then gets out of the way.
 setTimeout(() => document.querySelectorAll(".flash .toast").forEach((said) => said.remove()), 6000);
 
