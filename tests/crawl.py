@@ -4,7 +4,7 @@ has been met once."""
 import html
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map
@@ -14,15 +14,20 @@ Get = Callable[[str], str]
 
 MOST_OF_A_KIND = 3
 """Pages of one kind whose links are followed: one campaign in draft links elsewhere than one that runs."""
-LINK = re.compile(r'href="(/console[^"#]*)')
+LINK = re.compile(r'href="(/[^"#]*)')
 START = ("/console/", "/console/styleguide")
 
 
 def pages(get: Get, views: Map) -> dict[str, str]:
-    """The first address met of each view, in the order they were met."""
-    met: dict[str, str] = {}
+    """The first address met of each view of the console, in the order they were met."""
+    return {endpoint: addresses[0] for endpoint, addresses in every(get, views, START).items()}
+
+
+def every(get: Get, views: Map, start: Sequence[str]) -> dict[str, list[str]]:
+    """The first addresses met of each view, by links that stay where the first of `start` is."""
+    met: dict[str, list[str]] = {}
     followed: dict[str, int] = {}
-    queue, seen = deque(START), set(START)
+    queue, seen = deque(start), set(start)
     while queue:
         path = queue.popleft()
         endpoint = kind(path, views)
@@ -32,8 +37,8 @@ def pages(get: Get, views: Map) -> dict[str, str]:
         page = get(path)
         if "</html>" not in page:
             continue
-        met.setdefault(endpoint, path)
-        for link in _links(page):
+        met.setdefault(endpoint, []).append(path)
+        for link in _links(page, under=start[0]):
             if link not in seen:
                 seen.add(link)
                 queue.append(link)
@@ -49,6 +54,7 @@ def kind(path: str, views: Map) -> str | None:
     return None if endpoint == "console.nowhere" else str(endpoint)
 
 
-def _links(page: str) -> Iterator[str]:
+def _links(page: str, *, under: str) -> Iterator[str]:
     for found in LINK.findall(page):
-        yield html.unescape(found)
+        if found.startswith(under.rstrip("/")):
+            yield html.unescape(found)

@@ -49,7 +49,7 @@ def live(installation: parts.Parts) -> Day:
     enrolments.admit_due(installation.db, now=now)
     enrolments.advance_due(installation.db, now=now)
     messages.deliver_due(installation.db, installation.sending(), now=now)
-    message_id = _clicked(installation, camille)
+    message_id = clicked(installation, camille)
     with installation.db.begin() as conn:
         world.order(conn, "camille", at=now, order_id="W-1", channel="store")
         source = sources.source(conn, "site", channel="web", now=now)
@@ -61,7 +61,8 @@ def live(installation: parts.Parts) -> Day:
     return Day(camille, paul, message_id)
 
 
-def _clicked(installation: parts.Parts, customer_id: int) -> UUID:
+def clicked(installation: parts.Parts, customer_id: int) -> UUID:
+    """A customer clicked in the message she got; gives that message."""
     touched = {"first_clicked_at": NOW, "last_clicked_at": NOW}
     with installation.db.begin() as conn:
         mine = tables.messages.c.customer_id == customer_id
