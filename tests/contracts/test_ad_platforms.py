@@ -24,6 +24,7 @@ def people(number: int) -> list[Person]:
 
 Pair = tuple[Platform, Peer]
 READ_SECONDS = 0.5
+PATIENT_SECONDS = 20.0
 
 
 def platform_of(peer: Peer, address: str) -> Platform:
@@ -67,6 +68,7 @@ def test_people_are_taken_in_and_out_and_a_second_time_changes_nothing(pair: Pai
 
 def test_a_whole_batch_fits_a_call(pair: Pair) -> None:
     platform, peer = pair
+    platform._http.timeout = PATIENT_SECONDS  # type: ignore[attr-defined]
     assert platform.add(AUDIENCE, people(platform.batch)).answer is Answer.TAKEN
     assert len(peer.held[AUDIENCE]) == 2 * platform.batch
 
