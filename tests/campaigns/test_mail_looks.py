@@ -209,7 +209,7 @@ def _square(address: str) -> bytes:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [700, 390])
+@pytest.mark.parametrize("width", [700, 390, 320])
 @pytest.mark.parametrize("name", list(MAILS))
 def test_mails_look_as_they_did_when_they_were_looked_at(
     chromium: Browser, pages: str, name: str, width: int, scheme: str
