@@ -64,8 +64,6 @@ def old(server_url: str, worker_id: str) -> Iterator[Database]:
         conn.commit()
     yield made
     made.dispose()
-    with admin.connect() as conn:
-        conn.execute(sa.text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
 
 
 def test_what_was_hashed_before_is_keyed_where_it_stands(old: Database, now: datetime) -> None:
