@@ -25,10 +25,11 @@ from campaigns.moves import Claimed
 from campaigns.plans import Said
 from campaigns.rules import Policy
 from campaigns.states import Reason
+from foundation import database
 from shop import consent, orders
 from shop.baskets import Cart, CartLine
 from shop.events import Review
-from shop.tables import carts, consents, customers, suppressions
+from shop.tables import carts, consents, customers
 from shop.vocabulary import Name
 
 messages = tables.messages
@@ -224,15 +225,22 @@ def suppressed(
     }
     if not hashed:
         return set()
-    blocked = (sa.tuple_(suppressions.c.channel, suppressions.c.address_hash)).in_(set(hashed.values()))
-    query = sa.select(suppressions.c.channel, suppressions.c.address_hash, suppressions.c.reason).where(blocked)
-    reasons = {(channel, bytes(digest)): reason for channel, digest, reason in conn.execute(query)}
+    pairs = sorted(set(hashed.values()))
+    asked = {"channels": [channel for channel, _ in pairs], "hashes": [digest for _, digest in pairs]}
+    rows_of = database.driver(conn).execute(_SUPPRESSED, asked).fetchall()
+    reasons = {(channel, bytes(digest)): reason for channel, digest, reason in rows_of}
     found = set()
     for row in rows:
         reason = reasons.get(hashed.get(row["message_id"], ("", b"")))
         if reason is not None and not (reason == "unsubscribed" and row["purpose"] == eligibility.TRANSACTIONAL):
             found.add(row["message_id"])
     return found
+
+
+_SUPPRESSED = """
+SELECT channel, address_hash, reason FROM suppressions
+JOIN unnest(%(channels)b::text[], %(hashes)b::bytea[]) AS asked (channel, address_hash) USING (channel, address_hash)
+"""
 
 
 def told_before(conn: sa.Connection, batch: Sequence[Claimed]) -> set[UUID]:
