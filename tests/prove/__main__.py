@@ -16,7 +16,7 @@ from foundation.database import Database, metadata
 from tests.campaigns import machine, test_machine
 from tests.conftest import PEPPER
 from tests.ledger import machine as sender
-from tests.prove import again, codes, frozen, goodbyes, lanes, proofs, relaunch, senders, stops
+from tests.prove import again, codes, frozen, goodbyes, lanes, proofs, relaunch, reports_in, senders, stops
 from tests.prove.audience import Verdict
 
 
@@ -141,6 +141,16 @@ def cap(ground: Ground) -> bool:
     return sound
 
 
+def reports(ground: Ground) -> bool:
+    """The web server killed while a provider posts signed reports."""
+    _empty(ground.db)
+    told = reports_in.killed_server(ground.db, ground.folder / "reports", messages=2_000, kills=ground.given.web_kills)
+    sound = told.delivered == told.kept == told.messages and not told.twice
+    print(f"{_word(sound)} reports: {told.messages} in {told.posts} posts, {told.kills} kills, {told.delivered} "
+          f"delivered, {told.kept} kept, twice {told.twice}", flush=True)  # fmt: skip
+    return sound
+
+
 def codes_at_once(ground: Ground) -> bool:
     """Promo codes used by fifty at once, and guessed at."""
     _empty(ground.db)
@@ -170,6 +180,7 @@ PROOFS: dict[str, Callable[[Ground], bool]] = {
     "events": lambda ground: taken_in(ground.db, ground.folder, kills=ground.given.web_kills),
     "lanes": orders_beside,
     "goodbyes": goodbye,
+    "reports": reports,
     "pauses": pauses,
     "cap": cap,
     "codes": codes_at_once,

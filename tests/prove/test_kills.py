@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from foundation.database import Database
-from tests.prove import again, frozen, proofs, senders
+from tests.prove import again, frozen, proofs, reports_in, senders
 
 
 @pytest.mark.slow
@@ -26,6 +26,12 @@ def test_reports_lost_to_a_crash_come_again_and_count_once(db: Database, tmp_pat
     before, after = proofs.crash_in_webhook(db.url, tmp_path, seed=1, size=3)
     assert before.sound and before.uncertain == 3
     assert after.sound and after.states == {"accepted": 3}
+
+
+@pytest.mark.slow
+def test_a_web_server_killed_while_reports_come_in_loses_and_doubles_none(db: Database, tmp_path: Path) -> None:
+    told = reports_in.killed_server(db, tmp_path, messages=100, kills=2)
+    assert told.delivered == told.kept == 100 and not told.twice and told.posts > 20, told
 
 
 @pytest.mark.slow
