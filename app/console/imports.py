@@ -72,11 +72,16 @@ def show(number: int) -> str:
 
 @bp.get("/<int:number>/progress")
 @security.require_role(*roles.READ)
-def progress(number: int) -> str:
-    """How far it is, asked again every second while it is read."""
+def progress(number: int) -> Response:
+    """How far it is, asked again every second while it is read; once it has ended, the page is asked to come anew, with
+    what can be done next."""
     with current_parts().db.begin() as conn:
         one = file_imports.get(conn, number)
-    return render_template("console/imports/progress.html", **_shown(one))
+    shown = _shown(one)
+    response = Response(render_template("console/imports/progress.html", **shown))
+    if one.state != "running" or shown["stopped"]:
+        response.headers["HX-Refresh"] = "true"
+    return response
 
 
 @bp.post("/<int:number>")
