@@ -1,0 +1,116 @@
+"""Every page in a real browser, by day and night, in both languages, at a desk and on a telephone: it fits the screen,
+its scripts complain of nothing, and axe-core finds nothing that would shut somebody out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import sqlalchemy as sa
+from playwright.sync_api import Browser, Page
+
+import app as front
+from foundation.config import Config
+from foundation.database import Database
+from shop.tables import products
+from tests import crawl
+from tests.app import busy_shop
+from tests.app.conftest import ENVIRON
+from tests.console import DESK, HEIGHTS, PHONE, Console, beyond, grave, installed, marks, too_wide
+
+pytestmark = marks
+FEWEST = 60
+"""Pages there are at least; fewer means that a link to some was lost."""
+PARTS = 4
+"""So that a slow machine has time for each."""
+OTHER: dict[Any, Any] = {DESK: PHONE, PHONE: DESK, "light": "dark", "dark": "light"}
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One way of looking at pages."""
+
+    page: Page
+    locale: str
+    look: str
+    width: int
+
+    def faults(self, path: str) -> list[str]:
+        """What is wrong with a page as it opens, and by the other light on the other screen."""
+        self._stand(self.look, self.width)
+        answer = self.page.goto(path)
+        found = [] if answer and answer.ok else ["is not answered"]
+        spoken = self.page.locator("html").get_attribute("lang")
+        found += [] if spoken == self.locale else [f"speaks {spoken}"]
+        found += self._too_wide() + grave(self.page)
+        self._stand(OTHER[self.look], OTHER[self.width])
+        return found + self._too_wide() + grave(self.page, rules=["color-contrast"])
+
+    def _stand(self, look: str, width: int) -> None:
+        self.page.emulate_media(color_scheme=look)
+        self.page.set_viewport_size({"width": width, "height": HEIGHTS[width]})
+
+    def _too_wide(self) -> list[str]:
+        more = too_wide(self.page)
+        return [f"is {more} too wide on {self.page.viewport_size}: {beyond(self.page)}"] if more else []
+
+
+@pytest.fixture(scope="module")
+def shop(
+    kept_db: Database, database_url: str, chromium: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Console]:
+    """One installation for all walks: they change nothing."""
+    var = str(tmp_path_factory.mktemp("walk"))
+    config = Config.from_env({**ENVIRON, "RELANCE_DATABASE_URL": database_url, "RELANCE_VAR": var})
+    with installed(config, demo=True) as built:
+        yield Console(chromium, built)
+
+
+@pytest.fixture(scope="module")
+def paths(shop: Console) -> list[str]:
+    """An address of every kind of page: of the console, of links in messages, and of the demo shop."""
+    busy_shop.console_world.make_user(shop.installation)
+    day = busy_shop.opened(shop.installation)
+    with shop.installation.db.begin() as conn:
+        conn.execute(sa.update(products).values(image_url=f"{shop.address}/demo/images/soup.png"))
+    ines = busy_shop.signed_in(shop.installation)
+    views = front.create_app(shop.installation).url_map
+
+    def get(path: str) -> str:
+        with ines.get(path, follow_redirects=True) as answer:
+            assert answer.status_code < 400, f"{path}: {answer.status_code}"
+            return answer.text if answer.mimetype == "text/html" else ""
+
+    links = shop.installation.links
+    public = [links.preferences(day.message_id), links.unsubscribe(day.message_id)]
+    everywhere = "/console/campaigns/basket-everywhere/edit"
+    saying = [everywhere, *(f"{everywhere}/message/{step}" for step in busy_shop.saying(shop.installation))]
+    hers = f"/console/customers/{busy_shop.hostile(shop.installation)}"
+    found = [*crawl.pages(get, views).values(), hers, f"{hers}?tab=orders", *saying]
+    found += [addresses[0] for addresses in crawl.every(get, views, ["/demo/"]).values()]
+    return found + [urlsplit(address).path for address in public]
+
+
+@pytest.fixture(scope="module", params=[("fr", "light", PHONE), ("en", "dark", DESK)], ids=["fr", "en"])
+def walk(request: pytest.FixtureRequest, shop: Console, paths: list[str]) -> Iterator[Walk]:
+    """Somebody signed in, in a language, by a light and on a screen."""
+    locale, look, width = request.param
+    yield Walk(shop.open(locale=locale, look=look, width=width), locale, look, width)
+    shop.close()
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_page_fits_and_can_be_used_by_everyone(shop: Console, walk: Walk, paths: list[str], part: int) -> None:
+    faults = {path: found for path in paths[part::PARTS] if (found := walk.faults(path))}
+    assert faults == {}
+    assert shop.said == []
+    assert len(paths) >= FEWEST, paths
+
+
+@pytest.mark.parametrize("locale", ["fr", "en"])
+def test_the_door_can_be_used_by_everyone(shop: Console, paths: list[str], locale: str) -> None:
+    page = shop.window(locale=locale, width=PHONE)
+    page.goto("/console/sign-in")
+    assert page.locator("#password").is_visible()
+    assert too_wide(page) == 0 and grave(page) == []
