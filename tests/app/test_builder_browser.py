@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 from campaigns import drafts, files, plans
 from campaigns.definitions import edits
 from tests.app import console_world
-from tests.console import Console, grave, marks, sign_in, too_wide
+from tests.console import Console, grave, marks, sign_in, slow, too_wide
 
 pytestmark = marks
 NAME = "basket-relaunch"
@@ -116,3 +116,22 @@ def test_what_was_typed_outlives_the_session(console: Console) -> None:
     page.wait_for_url(f"**{PAGE}**")
     expect(page.locator("#step-a-day")).to_contain_text("7 heures")
     assert too_wide(page) == 0
+
+
+def test_over_a_slow_line_quick_hands_and_the_button_back_lose_nothing(console: Console) -> None:
+    page = console.open(PAGE)
+    slow(page.context, 2_000, pages="**/edit/**")
+    page.locator("#step-a-day .tok").click()
+    page.locator("[id='f-duration']").fill("7")
+    page.keyboard.press("Tab")
+    page.locator("#step-reminder [data-stop]").focus()
+    page.keyboard.press("c")
+    page.keyboard.press("v")
+    expect(page.locator("#step-reminder-2")).to_be_visible(timeout=60_000)
+    expect(page.locator("#step-a-day")).to_contain_text("7 hours")
+    page.get_by_role("link", name="Compare").click()
+    page.locator("h1").wait_for()
+    page.go_back()
+    expect(page.locator("#step-reminder-2")).to_be_visible(timeout=60_000)
+    expect(page.locator("#step-a-day")).to_contain_text("7 hours")
+    assert page.get_by_text("Somebody was quicker.").count() == 0

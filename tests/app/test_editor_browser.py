@@ -10,7 +10,7 @@ from campaigns import drafts, files, plans, wording
 from campaigns.definitions import block_edits, edits
 from tests.app import console_world
 from tests.campaigns import world
-from tests.console import Console, grave, marks, sign_in, slow, too_wide
+from tests.console import Console, everyone, grave, marks, sign_in, slow, spoken, too_wide
 
 pytestmark = marks
 NAME, STEP = "basket-relaunch", "reminder"
@@ -158,3 +158,29 @@ def test_what_was_typed_outlives_the_session_and_the_connection(console: Console
     assert (kept["heading"], kept["body"]) == ("Hors ligne", "Toujours hors ligne")
     assert too_wide(page) == 0
     assert grave(page) == []
+
+
+@everyone
+def test_an_email_is_written_by_clicking(console: Console, locale: str, width: int) -> None:
+    say = spoken(locale)
+    page = console.open(PAGE + f"?in={locale}", locale=locale, width=width)
+    before = page.locator(".mblock").count()
+    palette = page.locator(".palette [value=text]")
+    if not palette.is_visible():
+        page.locator(".palette-box summary").click()
+    palette.click()
+    _settled(page, 1)
+    expect(page.locator(".mblock")).to_have_count(before + 1, timeout=WAIT)
+    page.locator("#f-heading").fill("Écrit du pouce")
+    page.locator("#f-heading").press("Tab")
+    expect(page.locator(".mailcanvas")).to_contain_text("Écrit du pouce", timeout=WAIT)
+    page.locator(".mblock.is-on").get_by_role("button", name=say("Move up")).click()
+    expect(page.locator(".mblock.is-on")).to_have_attribute("data-block", str(before - 1), timeout=WAIT)
+    page.locator(f".med-env [name='{locale}.subject']").fill("Votre panier vous attend")
+    page.locator(f".med-env [name='{locale}.subject']").press("Tab")
+    expect(page.locator(".jb-top h1")).to_have_text("Votre panier vous attend", timeout=WAIT)
+    expect(page.locator("#ed-checks #ready")).to_be_visible(timeout=WAIT)
+    page.reload()
+    expect(page.locator(".mailcanvas")).to_contain_text("Écrit du pouce", timeout=WAIT)
+    assert _words(console, locale)["subject"] == "Votre panier vous attend"
+    assert too_wide(page) == 0 and grave(page) == []

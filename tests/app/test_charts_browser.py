@@ -1,0 +1,40 @@
+"""Charts are taken away from the page they stand on: as a picture, and as a table."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from campaigns import figures
+from campaigns.insights import due
+from tests.app import console_world, test_reports
+from tests.console import Console, everyone, marks
+
+pytestmark = marks
+
+
+@pytest.fixture
+def page(console: Console, locale: str, width: int) -> Page:
+    console_world.live(console.installation)
+    test_reports.proved(console.installation)
+    due.refresh(console.installation.db, now=console_world.NOW)
+    figures.refresh(console.installation.db, now=console_world.NOW)
+    return console.open(locale=locale, width=width)
+
+
+@everyone
+@pytest.mark.parametrize("path", ["/console/reports/journey", "/console/insights/channels", "/console/insights/stages"])
+def test_a_chart_is_taken_away_as_picture_and_as_table(page: Page, path: str, tmp_path: Path) -> None:
+    page.goto(path)
+    with page.expect_download() as painted:
+        page.locator("[data-png]").first.click()
+    painted.value.save_as(tmp_path / "chart.png")
+    picture = (tmp_path / "chart.png").read_bytes()
+    assert picture.startswith(b"\x89PNG") and len(picture) > 1_000
+    assert painted.value.suggested_filename.endswith(".png")
+    with page.expect_download() as written:
+        page.locator("a[download]", has_text="CSV").first.click()
+    written.value.save_as(tmp_path / "chart.csv")
+    rows = list(csv.reader((tmp_path / "chart.csv").read_text("utf-8-sig").splitlines()))
+    assert len(rows) > 1 and len({len(row) for row in rows}) == 1
