@@ -88,6 +88,7 @@ def index() -> str | BaseResponse:
         code=code,
         verdict=verdict,
         lacking=_lacking(verdict, basket),
+        asking=_untold(verdict, basket),
         person=person,
         said=SAID,
         words=words,
@@ -237,6 +238,11 @@ def _lacking(verdict: Verdict | None, basket: Basket) -> int:
     if verdict is None or verdict.reason != Reason.MINIMUM or verdict.offer is None:
         return 0
     return max(0, (verdict.offer.minimum or 0) - basket.total)
+
+
+def _untold(verdict: Verdict | None, basket: Basket) -> bool:
+    """Whether the code waits for the total alone: nothing was typed, and nothing left online."""
+    return verdict is not None and verdict.reason == Reason.MINIMUM and not basket.total
 
 
 def _money(verdict: Verdict, basket: Basket) -> str:

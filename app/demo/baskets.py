@@ -138,6 +138,7 @@ def amount(minor: int | None) -> float | None:
 
 
 def picture(product: Product) -> str:
-    """The path of the drawing the shop itself shows; mails use the bitmap beside it."""
-    name = (product.image_url or "").rpartition("/demo/images/")[2].removesuffix(".png")
-    return f"/demo/images/{name or pictures.DEFAULT}.svg"
+    """The path of the drawing the shop itself shows; mails use the bitmap beside it. Of a product whose picture is
+    another's there is only the usual one."""
+    _, ours, name = (product.image_url or "").rpartition("/demo/images/")
+    return f"/demo/images/{name.removesuffix('.png') if ours and name else pictures.DEFAULT}.svg"

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page
 
 import app as front
 from app import parts
-from app.demo import phrases, pictures, storefront
+from app.demo import baskets, phrases, pictures, storefront
 from campaigns import codes, offers
 from campaigns.definitions.offers import Offer
 from campaigns.tables import promo_codes
@@ -28,6 +28,7 @@ from shop.tables import consent_log, events, orders
 from tests.app import tracking
 
 NOW = datetime.now(UTC)
+ELSEWHERE = "https://cdn.shop.example/tea.png"
 PRODUCTS = (
     ("1001", "Onion soup 11 oz", "Grocery > Soup", "24.90", "soup"),
     ("1002", "Rye bread 20 oz", "Grocery > Bread", "3.50", "bread"),
@@ -514,3 +515,11 @@ def test_slots_keep_their_height_while_they_fill(page: Page, db: Database) -> No
     after = page.locator(".slot").first.bounding_box()
     assert before is not None and after is not None
     assert abs(before["y"] - after["y"]) < 1
+
+
+def test_a_picture_that_is_not_the_shops_own_is_the_usual_one(shop: parts.Parts) -> None:
+    with shop.db.begin() as conn:
+        catalogue.put(conn, [_feed("9", "Tea", "Grocery > Tea", "4.00", "x") | {"image_url": ELSEWHERE}], now=NOW)
+        known = catalogue.get_many(conn, ["9", "1001"])
+    assert baskets.picture(known["9"]) == f"/demo/images/{pictures.DEFAULT}.svg"
+    assert baskets.picture(known["1001"]) == "/demo/images/soup.svg"

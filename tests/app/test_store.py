@@ -89,6 +89,15 @@ def test_what_is_missing_on_a_ticket_is_said(assistant: FlaskClient, installatio
     assert "Use the code on this ticket" not in page
 
 
+def test_before_a_total_is_known_a_code_asks_for_it(assistant: FlaskClient, installation: parts.Parts) -> None:
+    code = _code(installation, minimum=5000)
+    with installation.db.begin() as conn:
+        conn.execute(sa.text("DELETE FROM carts"))
+    page = unescape(assistant.get(STORE, query_string={"q": code}).text)
+    assert "What is the total of the ticket?" in page and 'name="total"' in page
+    assert "This code cannot be used" not in page and "more is needed" not in page
+
+
 def test_an_agreement_is_kept_with_the_words_the_shop_and_who_asked(
     assistant: FlaskClient, installation: parts.Parts
 ) -> None:
