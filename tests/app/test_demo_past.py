@@ -1,5 +1,6 @@
 """The demo's last weeks: played through the engine, always the same, and in the demo alone."""
 
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -111,9 +112,8 @@ def test_the_baskets_left_out_are_those_of_seldom_buyers() -> None:
 
 
 def test_a_real_installation_gets_none_of_it(config: Config, db: Database) -> None:
-    built = parts.build(replace(config, demo=False))
-    first_run.prepare(built, track=quiet)
-    with built.db.begin() as conn:
-        assert [(plan.name, plan.state) for plan in plans.every(conn)] == [("cart-relaunch", "draft")]
+    with closing(parts.build(replace(config, demo=False))) as built:
+        first_run.prepare(built, track=quiet)
+        with built.db.begin() as conn:
+            assert [(plan.name, plan.state) for plan in plans.every(conn)] == [("cart-relaunch", "draft")]
     assert count(db, shop_tables.customers) == count(db, tables.messages) == 0
-    built.close()

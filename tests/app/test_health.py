@@ -43,12 +43,13 @@ def test_a_scheduler_gone_silent_is_a_reason(client: FlaskClient, db: Database) 
 @pytest.fixture
 def newer_program(db: Database) -> Iterator[None]:
     """A database that an older program left behind."""
+    change = sa.text("UPDATE alembic_version SET version_num = :version")
     with db.begin() as conn:
-        head = conn.scalar(sa.text("UPDATE alembic_version SET version_num = 'older' RETURNING version_num"))
-    assert head == "older"
+        head = conn.scalar(sa.text("SELECT version_num FROM alembic_version"))
+        conn.execute(change, {"version": "older"})
     yield
     with db.begin() as conn:
-        conn.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+        conn.execute(change, {"version": head})
 
 
 @pytest.mark.usefixtures("beating", "newer_program")
