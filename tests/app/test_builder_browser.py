@@ -118,6 +118,7 @@ def test_what_was_typed_outlives_the_session(console: Console) -> None:
     assert too_wide(page) == 0
 
 
+@pytest.mark.timeout(600)
 def test_over_a_slow_line_quick_hands_and_the_button_back_lose_nothing(console: Console) -> None:
     page = console.open(PAGE)
     slow(page.context, 2_000, pages="**/edit/**")

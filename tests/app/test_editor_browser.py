@@ -122,6 +122,7 @@ def test_two_tabs_at_once_lose_nothing(console: Console) -> None:
     assert found[1]["type"] == "header"
 
 
+@pytest.mark.timeout(600)
 def test_over_a_slow_line_quick_hands_lose_nothing(console: Console) -> None:
     page = console.open(PAGE + "?block=1")
     slow(page.context, 2_000, pages="**/edit/message/**")
