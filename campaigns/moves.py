@@ -62,7 +62,8 @@ class Change:
 def claim(
     conn: sa.Connection, *, channel: str, owner: str, lease: timedelta, limit: int, late: timedelta, now: datetime
 ) -> list[Claimed]:
-    """T1: takes due messages of campaigns that are sending: what was asked for first, then by priority.
+    """T1: takes due messages of campaigns that are sending, in the order they are to go: what was asked for first,
+    then by priority.
 
     What should have gone out more than `late` ago is left to somebody's decision. A campaign whose canary is out gives
     no more than that.
@@ -92,11 +93,13 @@ WITH open AS (
     UPDATE campaigns SET canary_left = canary_left - taken.n
     FROM (SELECT campaign_id, count(*)::int AS n FROM due GROUP BY campaign_id) AS taken
     WHERE campaigns.id = taken.campaign_id AND canary_left IS NOT NULL
+), claimed AS (
+    UPDATE messages SET state = 'claimed', lease_token = lease_token + 1, lease_owner = :owner,
+        lease_until = clock_timestamp() + :lease
+    WHERE id = ANY(ARRAY(SELECT id FROM due)) RETURNING *
 )
-UPDATE messages SET state = 'claimed', lease_token = lease_token + 1, lease_owner = :owner,
-    lease_until = clock_timestamp() + :lease
-WHERE id = ANY(ARRAY(SELECT id FROM due)) RETURNING COLUMNS
-""".replace("COLUMNS", ", ".join(f"messages.{name}" for name in Claimed.__slots__))
+SELECT COLUMNS FROM claimed ORDER BY purpose = 'transactional' DESC, priority DESC, not_before
+""".replace("COLUMNS", ", ".join(Claimed.__slots__))
 ).bindparams(sa.bindparam("lease", type_=sa.Interval), sa.bindparam("limit", type_=sa.Integer))
 
 

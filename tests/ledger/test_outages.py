@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from campaigns import enrolments, messages, plans, settling, tables
+from campaigns import enrolments, messages, moves, plans, settling, tables
 from campaigns.channels.base import Mail, Note, Outcome, Receipt
 from campaigns.channels.sendgrid import CONNECTIONS, SendgridChannel
 from campaigns.channels.smtp import SmtpChannel
@@ -182,22 +182,36 @@ def test_a_line_dropped_after_the_last_dot_is_a_doubt_and_no_second_mail(
 
 def test_an_order_mail_waits_for_no_campaign(shop: Database, tmp_path: Path, now: datetime) -> None:
     """However many are queued, at most one batch goes before it."""
-    with shop.begin() as conn:
-        definition = world.relaunch(offer=None, products=0) | {"purpose": "transactional"}
-        plans.create(conn, "receipt", definition=definition, now=now)
     due, carrier, batch = enrol(shop, *people(60), now=now), Carrier(), 8
 
     def order_after_the_fifth(mail: Mail) -> Receipt:
         if len(carrier.handed) == 5:
-            with shop.begin() as conn:
-                plans.launch(conn, "receipt", now=due)
-                world.make_customer(conn, "waiting", at=now)
-                world.leave_cart(conn, "waiting", at=now)
-            enrolments.admit_due(shop, now=due)
-            enrolments.advance_due(shop, now=due)
+            order_mail(shop, now=now, due=due)
         return Receipt(mail.message_id, Outcome.ACCEPTED)
 
     carrier.answer = order_after_the_fifth
     messages.deliver_due(shop, world.sending(carrier, tmp_path, batch=batch, in_flight=1), now=due)
     place = next(n for n, mail in enumerate(carrier.handed) if mail.campaign == "receipt")
     assert place <= 5 + batch, "before those who were first"
+
+
+def test_of_what_is_claimed_together_order_mails_are_first(shop: Database, now: datetime) -> None:
+    due = enrol(shop, *people(20), now=now)
+    order_mail(shop, now=now, due=due)
+    with shop.begin() as conn:
+        hour = timedelta(hours=1)
+        claimed = moves.claim(conn, channel="email", owner="one", lease=hour, limit=50, late=hour, now=due)
+    purposes = [one.purpose for one in claimed]
+    assert purposes == sorted(purposes, reverse=True) and set(purposes) == {"marketing", "transactional"}
+
+
+def order_mail(db: Database, *, now: datetime, due: datetime) -> None:
+    """An order's mail is queued after all the others."""
+    with db.begin() as conn:
+        definition = world.relaunch(offer=None, products=0) | {"purpose": "transactional"}
+        plans.create(conn, "receipt", definition=definition, now=now)
+        plans.launch(conn, "receipt", now=due)
+        world.make_customer(conn, "waiting", at=now)
+        world.leave_cart(conn, "waiting", at=now)
+    enrolments.admit_due(db, now=due)
+    enrolments.advance_due(db, now=due)
