@@ -118,6 +118,21 @@ def test_what_was_typed_outlives_the_session(console: Console) -> None:
     assert too_wide(page) == 0
 
 
+def test_a_menu_stays_open_while_what_was_typed_is_kept(console: Console) -> None:
+    page = console.open(PAGE)
+    slow(page.context, 1_000, pages="**/edit/**")
+    page.locator("#step-a-day .tok").click()
+    page.locator("[id='f-duration']").fill("7")
+    page.locator("#flow .add").nth(1).click()
+    page.keyboard.press("ArrowDown")
+    chosen = page.evaluate("document.activeElement.value")
+    expect(page.locator("#step-a-day")).to_contain_text("7 hours")
+    expect(page.locator("#adder")).to_be_visible()
+    assert page.evaluate("document.activeElement.value") == chosen, "where she was in it"
+    page.keyboard.press("Escape")
+    expect(page.locator("#adder")).to_be_hidden()
+
+
 @pytest.mark.timeout(600)
 def test_over_a_slow_line_quick_hands_and_the_button_back_lose_nothing(console: Console) -> None:
     page = console.open(PAGE)

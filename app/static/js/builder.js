@@ -67,6 +67,8 @@ function put() {
   return plus;
 }
 
+stays(adder, () => `.add[data-at="${CSS.escape(adder.querySelector("[name=at]").value)}"]`);
+
 adder.addEventListener("submit", (event) => {
   event.preventDefault();
   add(event.submitter.value);

@@ -113,6 +113,24 @@ document.addEventListener("htmx:afterSettle", () => {
   tell();
 });
 
+// A menu that is open in what is drawn anew is open there again; `place` tells the selector of where it was opened.
+function stays(menu, place) {
+  let opened, focused;
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (!event.detail.shouldSwap || !drawn().contains(menu)) return;
+    opened = place();
+    focused = menu.contains(document.activeElement) ? document.activeElement : null;
+    desk.after(menu);
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    if (menu.hidden || drawn().contains(menu)) return;
+    const found = document.querySelector(opened);
+    if (!found) return put();
+    choose(found);
+    if (focused) focused.focus();
+  });
+}
+
 // Each fault beside its field, for whatever is not drawn anew while one types in it.
 function tell() {
   for (const field of document.querySelectorAll("[data-field]")) show(field, "");

@@ -82,6 +82,8 @@ function put() {
   return stop;
 }
 
+if (adder) stays(adder, () => `#${adder.parentElement.id} [data-stop]`);
+
 adder?.addEventListener("keydown", (event) => {
   const buttons = [...adder.querySelectorAll("button")];
   const here = buttons.indexOf(document.activeElement);
