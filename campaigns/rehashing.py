@@ -62,8 +62,10 @@ def _rehash(conn: sa.Connection, rows: Sequence[Any]) -> int:
     }
     found = given.rows("found", columns)
     conn.execute(sa.update(messages).where(messages.c.id == found.c.id).values(address_hash=found.c.new))
-    kept = 0
-    for table in (mail_tables.soft_bounces, suppressions):
-        mine = (table.c.channel == found.c.channel) & (table.c.address_hash == found.c.old)
-        kept = conn.execute(sa.update(table).where(mine).values(address_hash=found.c.new)).rowcount
-    return kept
+    _replace(conn, mail_tables.soft_bounces, found)
+    return _replace(conn, suppressions, found)
+
+
+def _replace(conn: sa.Connection, table: sa.Table, found: sa.FromClause) -> int:
+    mine = (table.c.channel == found.c.channel) & (table.c.address_hash == found.c.old)
+    return conn.execute(sa.update(table).where(mine).values(address_hash=found.c.new)).rowcount

@@ -5,18 +5,21 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config as AlembicConfig
+from click.testing import Result
 
+import app as front
 from app import doctor, parts
 from app.health import MIGRATIONS
 from campaigns import holding, rehashing, tables
 from campaigns.journal import Journal
+from foundation import jobs
 from foundation.config import Config
 from foundation.database import Database
 from shop import consent, pepper
@@ -133,3 +136,23 @@ def test_whom_a_kept_mail_names_is_recognised_again_with_a_new_pepper(lost: part
         ]
         assert consent.suppressed(conn, "email", hashes) == set(hashes[:2])
         assert set(conn.scalars(sa.select(tables.messages.c.address_hash))) == set(hashes[:2])
+
+
+def test_the_command_goes_on_with_the_present_pepper_once_nothing_is_sent(lost: parts.Parts, now: datetime) -> None:
+    web = front.create_app(lost)
+
+    def run(*args: str, answer: str = "") -> Result:
+        with web.app_context():
+            return web.test_cli_runner().invoke(args=["new-pepper", *args], input=answer)
+
+    jobs.beat(lost.db, "scheduler", started_at=now, now=datetime.now(UTC))
+    with lost.db.begin() as conn:
+        before = set(conn.scalars(sa.select(suppressions.c.address_hash)))
+    assert "stop it first" in run("--yes").output
+    jobs.beat(lost.db, "scheduler", started_at=now, now=now)
+    assert run(answer="n\n").exit_code == 1
+    with lost.db.begin() as conn:
+        assert set(conn.scalars(sa.select(suppressions.c.address_hash))) == before
+    done = run(answer="y\n")
+    assert done.exit_code == 0 and "2 refused addresses are recognised again, 1 are not." in done.output
+    assert "nothing to do" in run().output
