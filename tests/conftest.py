@@ -29,6 +29,7 @@ from foundation.config import Config
 from foundation.database import Database, metadata
 from tests import browser
 from tests.app import console_world
+from tests.campaigns.carriers import Carrier
 from tests.console import Console, installed
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
@@ -131,3 +132,9 @@ def console(config: Config, db: Database, chromium: Browser) -> Iterator[Console
         opened = Console(chromium, built)
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def carrier() -> Carrier:
+    """A provider that takes what it is handed, unless a test tells it otherwise."""
+    return Carrier()

@@ -13,7 +13,7 @@ from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import parts, security
-from app.demo import baskets, checkout, pages, till, visits
+from app.demo import baskets, checkout, pages, sales, till, visits
 from app.tables import api_keys
 from campaigns import timeline
 from shop import catalogue, customers, stores
@@ -44,7 +44,7 @@ def ensure(conn: sa.Connection, var_dir: Path, *, now: datetime) -> str:
         works = (api_keys.c.key_hash == hashlib.sha256(key.encode()).digest()) & api_keys.c.revoked_at.is_(None)
         if conn.scalar(sa.select(sa.func.count()).where(works)):
             return key
-    key = security.create_key(conn, kind=security.Kind.WRITE, name="Demo shop", channel="web", now=now)
+    key = security.create_key(conn, kind=security.Kind.WRITE, name=sales.SHOP, channel="web", now=now)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
     os.chmod(path, 0o600)

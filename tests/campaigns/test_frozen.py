@@ -25,11 +25,6 @@ contents, forms = tables.message_contents, mail_tables.mail_forms
 
 
 @pytest.fixture
-def carrier() -> Carrier:
-    return Carrier()
-
-
-@pytest.fixture
 def sending(db: Database, carrier: Carrier, tmp_path: Path, now: datetime) -> Iterator[Sending]:
     with db.begin() as conn:
         world.stock_shop(conn, now=now)

@@ -23,11 +23,6 @@ NEEDS_IT = {"fr": {"subject": "{{ code.text }}", "heading": "h", "intro": "i"}}
 
 
 @pytest.fixture
-def carrier() -> Carrier:
-    return Carrier()
-
-
-@pytest.fixture
 def sending(db: Database, carrier: Carrier, tmp_path: Path, now: datetime) -> Iterator[Sending]:
     """A pool of one code, and the relaunch that gives it."""
     with db.begin() as conn:

@@ -37,11 +37,6 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def carrier() -> Carrier:
-    return Carrier()
-
-
-@pytest.fixture
 def sending(db: Database, carrier: Carrier, tmp_path: Path, now: datetime) -> Iterator[Sending]:
     with db.begin() as conn:
         world.stock_shop(conn, now=now)
