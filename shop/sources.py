@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from foundation import database
-from shop.tables import sources
+from shop.tables import event_counts, sources
 from shop.vocabulary import Source
+
+SILENT = timedelta(hours=3)
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +36,19 @@ def source(conn: sa.Connection, name: str, *, channel: str, now: datetime, trust
 def senders(conn: sa.Connection) -> Sequence[Sender]:
     """Every source, by name."""
     return database.read(conn, sa.select(sources).order_by(sources.c.name), Sender)
+
+
+def silent(conn: sa.Connection, *, now: datetime) -> Sequence[Sender]:
+    """Sources that have said nothing for three hours, though they spoke in the same hours a week ago (yesterday, if
+    they are younger): a shop that is closed is not silent. Who has said nothing for a week is no longer expected."""
+    young = sources.c.created_at > now - WEEK - SILENT
+    span = sa.case((young, sa.literal(DAY, sa.Interval)), else_=sa.literal(WEEK, sa.Interval))
+    then = sa.literal(now, sa.DateTime(timezone=True)) - span
+    spoke = sa.exists().where(
+        event_counts.c.source_id == sources.c.id,
+        event_counts.c.accepted > 0,
+        event_counts.c.minute.between(then - SILENT, then),
+    )
+    last = sources.c.last_event_at
+    query = sa.select(sources).where(last > now - WEEK, last < now - SILENT, spoke).order_by(sources.c.name)
+    return database.read(conn, query, Sender)

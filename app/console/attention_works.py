@@ -13,9 +13,6 @@ from foundation import jobs
 from recommender import runs
 from shop import events, sources
 
-SILENT = timedelta(hours=3)
-USUAL = timedelta(days=7)
-
 
 def stopped(conn: sa.Connection, *, now: datetime) -> list[Point]:
     """What keeps messages from leaving, or the works from running."""
@@ -150,19 +147,19 @@ def _model(conn: sa.Connection, now: datetime) -> list[Point]:
 
 
 def _silent(conn: sa.Connection, now: datetime) -> list[Point]:
-    """Sources that spoke within a week and have been silent for hours: baskets paid there may be relaunched."""
+    """Baskets paid where nobody is heard from may be relaunched."""
     return [
         Point(
             "plug",
             "warn",
             i18n.gettext("“%(name)s” is silent", name=sender.name),
             i18n.gettext("An order taken there is not known here: its basket might be relaunched."),
-            filters.ago(sender.last_event_at, now),
+            filters.ago(sender.last_event_at, now) if sender.last_event_at else "",
             url_for("console.sources.index"),
             i18n.gettext("See the source"),
         )
-        for sender in sources.senders(conn)
-        if sender.name not in words.OWN_SOURCES and sender.last_event_at and SILENT < now - sender.last_event_at < USUAL
+        for sender in sources.silent(conn, now=now)
+        if sender.name not in words.OWN_SOURCES
     ]
 
 

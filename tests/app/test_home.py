@@ -1,5 +1,6 @@
 """The first page: what needs attention before all else, and figures that a job counted and nobody who looks."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -12,6 +13,7 @@ from app.console import time_charts
 from campaigns import plans, tables
 from campaigns.insights import due, house, kept
 from foundation.intervals import Interval
+from shop import tables as shop_tables
 from tests.app import console_world
 from tests.app.console_world import CAMPAIGN, NOW
 
@@ -54,17 +56,24 @@ def test_a_pool_that_runs_out_asks_for_codes(ines: FlaskClient, installation: pa
 
 
 def test_a_source_that_fell_silent_is_named(ines: FlaskClient, installation: parts.Parts) -> None:
+    month = timedelta(days=30)
     with installation.db.begin() as conn:
-        silent = {
-            "name": "Till <Lyon>",
-            "channel": "store",
-            "created_at": NOW,
-            "last_event_at": NOW - timedelta(hours=5),
-        }
-        conn.execute(sa.text("INSERT INTO sources (name, channel, created_at, last_event_at)"
-                             " VALUES (:name, :channel, :created_at, :last_event_at)"), silent)  # fmt: skip
+        heard(conn, "Till <Lyon>", at=[NOW - timedelta(days=1, hours=1), NOW - timedelta(hours=5)])
+        heard(conn, "Closed till", at=[NOW - timedelta(days=1, hours=5), NOW - timedelta(hours=5)])
+        heard(conn, "Busy till", at=[NOW - timedelta(days=1, hours=1), NOW - timedelta(hours=1)])
+        heard(conn, "Sunday till", known=month, at=[NOW - timedelta(days=1, hours=1), NOW - timedelta(hours=5)])
+        heard(conn, "Weekday till", known=month, at=[NOW - timedelta(days=7, hours=1), NOW - timedelta(hours=5)])
     raw = ines.get("/console/").text
     assert "Till &lt;Lyon&gt;” is silent" in raw and "Till <Lyon>" not in raw
+    assert re.findall(r"“([^”]+)” is silent", raw) == ["Till &lt;Lyon&gt;", "Weekday till"], "only when it should speak"
+
+
+def heard(conn: sa.Connection, name: str, *, at: list[datetime], known: timedelta = timedelta(days=2)) -> None:
+    """A source that was heard at these moments."""
+    sender = {"name": name, "channel": "store", "created_at": NOW - known, "last_event_at": max(at)}
+    source = conn.scalar(sa.insert(shop_tables.sources).values(sender).returning(shop_tables.sources.c.id))
+    rows = [{"minute": moment, "source_id": source, "name": "Product Viewed", "accepted": 1} for moment in at]
+    conn.execute(sa.insert(shop_tables.event_counts), rows)
 
 
 def test_figures_are_those_the_job_counted(ines: FlaskClient, installation: parts.Parts) -> None:
