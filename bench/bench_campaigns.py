@@ -4,17 +4,21 @@
     RELANCE_BENCH_CUSTOMERS=1000000 python -m bench campaigns       a million
     RELANCE_BENCH_EVENTS=20                                         events of each customer, if not 4
     RELANCE_BENCH_KEEP=/some/folder                                 the crowd is kept there, and found again
-    RELANCE_BENCH_PARTS="enrolled sent woken soon"                  some of the four
+    RELANCE_BENCH_PARTS="enrolled sent woken soon hostile"          some of the five
     RELANCE_BENCH_LETTER=0                                          a letter of 20 kB instead of 60
 
 The provider speaks SendGrid's v3 and is a process of its own, and so is the sender: `deliver_due` with the parts of a
 real installation. Beside it a bare loop renders the same Jinja templates with the same kind of values and posts one
 request for every fifty, and keeps nothing. How soon a message goes is seen from outside: a real scheduler with its
-timetable, journeys whose wait ends at a known moment, and the provider's clock.
+timetable, journeys whose wait ends at a known moment, and the provider's clock. In the last part one sender works alone
+and another while somebody tries to save texts that want to run, to swell or never to end, ten a second.
 """
 
+import itertools
 import os
 import resource
+import select
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -32,17 +36,21 @@ import sqlalchemy as sa
 from app import parts
 from bench import bare_mail, crowd, mail_sink, web
 from bench.mail_sink import Sink
-from campaigns import content, enrolments, entering, messages, plans, policy
+from campaigns import content, enrolments, entering, messages, plans, policy, wording
 from campaigns.definitions import shapes
 from campaigns.definitions.steps import Send
 from campaigns.links import Links
 from campaigns.rules import Policy
 from foundation.config import Config
 from foundation.database import Database
-from tests.campaigns import letters
+from tests.campaigns import hostile, letters
 
 SENT = 60_000
 """Messages handed over in the second part, at most."""
+TURN, TURNS = 8_000, 3
+"""Messages a sender hands over alone, then as many beside hostile texts, so many times."""
+TRIED_EVERY = 0.1
+"""Seconds between two hostile texts."""
 WOKEN = 200_000
 SOON, SOON_SECONDS = 300, 120
 BARE = 3_000
@@ -76,7 +84,9 @@ def run() -> list[dict[str, object]]:
         with db.begin() as conn:
             policy.save(conn, Policy(quiet_from=None, quiet_until=None, cap_messages=20), now=datetime.now(UTC))
         for name in chosen:
-            rows += [{"customers": customers, **row} for row in PARTS[name](db, sink)]
+            found = PARTS[name](db, sink)
+            print(*found, sep="\n", file=sys.stderr)
+            rows += [{"customers": customers, **row} for row in found]
     return rows
 
 
@@ -104,9 +114,7 @@ def _enrolled(db: Database, sink: Sink) -> list[dict[str, object]]:
     advanced = time.perf_counter() - began
     queued = _count(db, "messages")
     assert queued == _count(db, "enrolments WHERE state = 'waiting'") > 0.99 * number  # some bought a moment ago
-    with db.begin() as conn:
-        plans.cancel(conn, "everybody", now=datetime.now(UTC))
-        conn.execute(sa.text("TRUNCATE campaigns CASCADE"))
+    _forget(db)
     return [
         {"what": "audience frozen and enrolled", "number": number, "seconds": seconds, "a second": number / seconds},
         {"what": "their messages queued", "number": number, "seconds": advanced, "a second": number / advanced},
@@ -131,6 +139,7 @@ def _sent(db: Database, sink: Sink) -> list[dict[str, object]]:
     assert not taken.twice and len(taken.times) == told["accepted"], (taken.twice, len(taken.times), told)
     sink.forget()
     bare = _apart("bare", db, sink)
+    _forget(db)
     common = {"ratio": taken.a_second / bare["a second"], "bare": bare["a second"], "megabytes": told["megabytes"]}
     return [
         {"what": "handed over", "number": len(taken.times), "a second": taken.a_second, **common},
@@ -139,16 +148,22 @@ def _sent(db: Database, sink: Sink) -> list[dict[str, object]]:
     ]
 
 
+def _forget(db: Database) -> None:
+    """No campaign has ever been, and nothing waits for a sender."""
+    with db.begin() as conn:
+        conn.execute(sa.text("TRUNCATE campaigns CASCADE"))
+
+
 def _vacuum(db: Database) -> None:
     """As autovacuum would have done by the time a campaign of this size goes."""
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.execute(sa.text("VACUUM ANALYZE enrolments, messages"))
 
 
-def _apart(what: str, db: Database, sink: Sink) -> dict[str, Any]:
+def _apart(what: str, db: Database, sink: Sink, *, number: int = SENT) -> dict[str, Any]:
     """This module as a process of its own, and what it says."""
     with tempfile.TemporaryDirectory(prefix="relance-bench-") as var:
-        command = [sys.executable, "-m", "bench.bench_campaigns", what]
+        command = [sys.executable, "-m", "bench.bench_campaigns", what, str(number)]
         done = subprocess.run(command, cwd=web.ROOT, env=_settings(db, sink, var), stdout=subprocess.PIPE, check=True)
     return dict(orjson.loads(done.stdout.splitlines()[-1]))
 
@@ -158,15 +173,13 @@ def _settings(db: Database, sink: Sink, var: str) -> dict[str, str]:
     return {**os.environ, **own, "RELANCE_EMAIL_FROM": "Aubier <bonjour@aubier.example>", "RELANCE_LOCALE": "fr"}
 
 
-def _send() -> dict[str, object]:
-    """What the sender does: until `SENT` are accepted, or nothing is left."""
+def _send(number: int) -> dict[str, object]:
+    """What the sender does: until so many are accepted, or nothing is left."""
     made = parts.build(Config.from_env())
-    sending = made.sending()
+    sending = replace(made.sending(), seconds=number / 3_000)
     began, accepted = time.perf_counter(), 0
-    while accepted < SENT:
-        told = messages.deliver_due(
-            made.db, replace(sending, seconds=SENT / 3_000), channels=["email"], now=datetime.now(UTC)
-        )
+    while accepted < number:
+        told = messages.deliver_due(made.db, sending, channels=["email"], now=datetime.now(UTC))
         words = dict(part.split(" ", 1)[::-1] for part in (told or "").split(", ") if part)
         if not (fresh := int(words.get("accepted", 0))):
             break
@@ -180,7 +193,7 @@ def _megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _bare() -> dict[str, object]:
+def _bare(_number: int) -> dict[str, object]:
     """Jinja fills the two templates for each, and every fifty are posted; nothing is looked up and nothing kept."""
     host = Config.from_env().email_url.partition("@")[2]
     letter = _letter()
@@ -205,6 +218,65 @@ def _letter() -> bare_mail.Bare:
     one = replace(letters.occasion(), says=shapes.read(Send, SEND), cart=None, offer=None, code=None, items=())
     links = Links(["a secret of the benchmark, long enough"], "https://relance.example")
     return bare_mail.of(lambda: content.render(one, links))
+
+
+# -------------------------------------------------------------------------------------- beside hostile texts
+def _hostile(db: Database, sink: Sink) -> list[dict[str, object]]:
+    """A sender alone and beside hostile texts, in turns, so that what changes meanwhile meets both."""
+    _broadcast(db, "beside", AGREED)
+    enrolments.admit_timed(db, now=datetime.now(UTC))
+    enrolments.advance_due(db, now=datetime.now(UTC))
+    _vacuum(db)
+    alone, beside = list[float](), list[float]()
+    tried: dict[str, Any] = {}
+    for _ in range(TURNS):
+        alone.append(_turn(db, sink))
+        saving = subprocess.Popen(
+            [sys.executable, "-m", "bench.bench_campaigns", "save", "0"],
+            cwd=web.ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        beside.append(_turn(db, sink))
+        tried = orjson.loads(saving.communicate()[0].splitlines()[-1])
+    _forget(db)
+    kept = statistics.median(beside) / statistics.median(alone)
+    return [
+        {"what": "handed over alone", "a second": statistics.median(alone), "turns": [round(one) for one in alone]},
+        {
+            "what": "beside hostile texts",
+            "a second": statistics.median(beside),
+            "ratio": kept,
+            "turns": [*map(round, beside)],
+        },
+        {"what": "hostile texts, milliseconds each", **tried},
+    ]
+
+
+def _turn(db: Database, sink: Sink) -> float:
+    sink.forget()
+    _apart("send", db, sink, number=TURN)
+    return sink.taken().a_second
+
+
+def _save(_number: int) -> dict[str, object]:
+    """Tries to fill in one hostile text after the other until nobody listens any more, and tells how long each took."""
+    took = list[float]()
+    with tempfile.TemporaryDirectory(prefix="relance-bench-") as folder:
+        witness = Path(folder) / "witness"
+        for text in itertools.cycle(hostile.corpus(str(witness))):
+            if select.select([sys.stdin], [], [], TRIED_EVERY)[0]:
+                break
+            began = time.perf_counter()
+            try:
+                wording.render(text, {"x": {"y": "z"}, "customer": {}, "cart": {"lines": []}})
+            except wording.WordingError:
+                took.append((time.perf_counter() - began) * 1000)
+            else:
+                raise AssertionError(text)
+        assert not witness.exists()
+    took.sort()
+    return {"number": len(took), "p50": took[len(took) // 2], "p99": took[int(len(took) * 0.99)], "longest": took[-1]}
 
 
 # ------------------------------------------------------------------------------------------------- journeys
@@ -255,8 +327,7 @@ def _woken(db: Database, sink: Sink) -> list[dict[str, object]]:
         left = conn.scalar(sa.text("SELECT count(*) FROM enrolments WHERE wake_at <= :now"), {"now": now})
         assert not left, left
     queued = _count(db, f"messages WHERE {of_it}")
-    with db.begin() as conn:
-        conn.execute(sa.text("TRUNCATE campaigns CASCADE"))
+    _forget(db)
     row = {"what": "journeys woken in one minute, all advanced", "number": number, "seconds": seconds}
     return [{**row, "a second": number / seconds, "queued": queued}]
 
@@ -312,7 +383,7 @@ def _resident(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 
 
-PARTS = {"enrolled": _enrolled, "sent": _sent, "woken": _woken, "soon": _soon}
+PARTS = {"enrolled": _enrolled, "sent": _sent, "woken": _woken, "soon": _soon, "hostile": _hostile}
 
 if __name__ == "__main__":
-    print(orjson.dumps({"send": _send, "bare": _bare}[sys.argv[1]]()).decode())
+    print(orjson.dumps({"send": _send, "bare": _bare, "save": _save}[sys.argv[1]](int(sys.argv[2]))).decode())

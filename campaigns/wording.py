@@ -16,6 +16,8 @@ from campaigns import cell
 
 MAX_SOURCE = 10_000
 MAX_OUTPUT = 512 * 1024
+MAX_TAGS, MAX_WORDS = 200, 100
+"""Fields, conditions and loops of a text, and words in one of them: Jinja takes its time over what is deep."""
 FILTERS = ("capitalize", "default", "first", "last", "length", "lower", "title", "trim", "upper")
 TESTS = ("defined", "undefined")
 
@@ -67,9 +69,27 @@ def check(source: str, *, fields: Collection[str]) -> list[str]:
     if len(source) > MAX_SOURCE:
         return [f"is longer than {MAX_SOURCE} characters"]
     try:
-        tree = _environment.parse(source)
-    except (TemplateSyntaxError, RecursionError) as error:
+        return _faults(_parsed(source), fields)
+    except TemplateSyntaxError as error:
         return [f"cannot be read: {error}"]
+    except WordingError as error:
+        return [str(error)]
+
+
+def _parsed(source: str) -> nodes.Template:
+    """Raises Jinja's `TemplateSyntaxError`, or `WordingError` for what would take long to look at."""
+    tags = words = 0
+    for _, kind, _ in _environment.lex(source):
+        begins = kind in ("variable_begin", "block_begin")
+        tags, words = tags + begins, 0 if begins else words + (kind != "whitespace")
+        if tags > MAX_TAGS:
+            raise WordingError(f"has more than {MAX_TAGS} fields, conditions and loops")
+        if words > MAX_WORDS:
+            raise WordingError(f"has a field or condition of more than {MAX_WORDS} words")
+    return _environment.parse(source)
+
+
+def _faults(tree: nodes.Template, fields: Collection[str]) -> list[str]:
     faults = [fault for node in _walk(tree) if (fault := _fault(node))]
     if _depth(tree) > 2:
         faults.append("has loops within loops within loops; two levels are the most")
@@ -136,7 +156,7 @@ _cell = cell.Cell(__name__)
 def trial(source: str) -> str | None:
     """What is wrong with a text: against the allow-list, and filled in with all there could ever be."""
     try:
-        tree = _environment.parse(source)
+        tree = _parsed(source)
         faults = [fault for node in _walk(tree) if (fault := _fault(node))]
         if faults:
             return faults[0]
@@ -146,6 +166,8 @@ def trial(source: str) -> str | None:
             size += len(piece)
             if size > MAX_OUTPUT:
                 break
+    except WordingError as error:
+        return str(error)
     except (TemplateError, TypeError, ValueError):
         return None  # depends on what its fields hold, and is told when they are known
     except (RecursionError, MemoryError, SyntaxError) as error:
@@ -169,9 +191,11 @@ _LONG = _Full("x" * 10_000)
 
 
 def _walk(node: nodes.Node) -> Iterator[nodes.Node]:
-    yield node
-    for child in node.iter_child_nodes():
-        yield from _walk(child)
+    """A node and all beneath it, in their order; without recursion, for what is hostile is deep."""
+    left = [node]
+    while left:
+        yield (here := left.pop())
+        left += reversed(list(here.iter_child_nodes()))
 
 
 def _fault(node: nodes.Node) -> str | None:

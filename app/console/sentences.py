@@ -146,6 +146,8 @@ _SHAPES = (
     N_("holds a NUL character"),
     N_("holds half a character, a number beyond 64 bits, or is nested too deep"),
     N_("names a known customer; only a secret key may join two of them"),
+    N_("has more than %(most)s fields, conditions and loops"),
+    N_("has a field or condition of more than %(most)s words"),
     N_("cannot be read: %(why)s"),
     N_("asks for a field by a computed name"),
     N_("asks for %(name)s, which is not a field"),

@@ -1,0 +1,96 @@
+"""Texts that want to run, to swell or never to end: the ways known against Jinja, and what others would run."""
+
+GREEDY = (
+    "{{ 'a'*10**9 }}",
+    "{{ '%1000000000d'%1 }}",
+    "{{ '{:>1000000000}'.format(1) }}",
+    "{{ 'a'|center(1000000000) }}",
+    "{{ 'a'.ljust(1000000000) }}",
+    "{{ 'a'|indent(1000000000) }}",
+    "{% set ns = namespace(x='a') %}{% for i in range(40) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
+    "{% for i in range(100000) %}{% for j in range(100000) %}x{% endfor %}{% endfor %}",
+    "{% for a in range(100000) %}x{% endfor %}",
+    "{{ 7**9999999 }}",
+    "{{ 'a'.replace('a', 'a'*100000) }}",
+    "{{ 'a'|wordwrap(1) }}",
+    "{{ lipsum() }}",
+    "{{ self }}",
+    "{% import 'x' as y %}",
+    "{% include '/etc/passwd' %}",
+    "{% macro m() %}{% endmacro %}{{ m() }}",
+    "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+    "{% for a in b recursive %}{{ loop(a) }}{% endfor %}",
+    "{{ " + "(" * 2000 + "1" + ")" * 2000 + " }}",
+    "{{ " + "not " * 2400 + "x }}",
+    "{% if a %}" * 900,
+    "{% if a %}" * 400 + "{% endif %}" * 400,
+    "{{ a" + ".b" * 4000 + " }}",
+    "{{ a" + "[0]" * 3000 + " }}",
+    "{{ " + "a and " * 1600 + "a }}",
+)
+"""What takes time or memory."""
+ROOTS = (
+    "''",
+    "()",
+    "[]",
+    "{}",
+    "x",
+    "x.y",
+    "customer",
+    "cart.lines",
+    "self",
+    "loop",
+    "range",
+    "dict",
+    "cycler",
+    "joiner",
+    "namespace",
+    "lipsum",
+    "config",
+    "request",
+    "url_for",
+    "get_flashed_messages",
+)
+WAYS = (
+    "{{ ROOT.__class__.__mro__[1].__subclasses__() }}",
+    "{{ ROOT|attr('__class__')|attr('__base__') }}",
+    "{{ ROOT['__class__']['__base__'] }}",
+    r"{{ ROOT['\x5f\x5fclass\x5f\x5f'] }}",
+    "{{ ROOT['__' ~ 'class__'] }}",
+    "{{ '{0.__class__}'.format_map(ROOT) }}",
+    "{{ [ROOT]|map(attribute='__class__')|list }}",
+    "{{ ROOT.__init__.__globals__['os'].popen('touch WITNESS').read() }}",
+    "{{ ROOT.__globals__.__builtins__.__import__('os').system('touch WITNESS') }}",
+    "{% set x = ROOT.__class__.__init__.__globals__ %}{{ x.os.system('touch WITNESS') }}",
+    "{% with c = ROOT.__init__.__globals__ %}{{ c.os.system('touch WITNESS') }}{% endwith %}",
+    "{% for c in ROOT.__class__.__base__.__subclasses__() %}{% if c.__name__ == 'Popen' %}"
+    "{{ c('touch WITNESS', shell=True) }}{% endif %}{% endfor %}",
+)
+FOREIGN = (
+    "${7*7}",
+    "#{7*7}",
+    "*{7*7}",
+    "@(7*7)",
+    "~{7*7}",
+    "%{7*7}",
+    "$!{7*7}",
+    "<%= 7*7 %>",
+    "<%= `touch WITNESS` %>",
+    "[[${7*7}]]",
+    "[=7*7]",
+    "{php}system('touch WITNESS');{/php}",
+    "#set($x = 7*7)$x",
+    "<#assign ex='freemarker.template.utility.Execute'?new()>${ex('touch WITNESS')}",
+    "${T(java.lang.Runtime).getRuntime().exec('touch WITNESS')}",
+    "<?php system('touch WITNESS'); ?>",
+    "@{System.Diagnostics.Process.Start('touch WITNESS')}",
+    "`touch WITNESS`",
+    "$(touch WITNESS)",
+    "f'{7*7}'",
+)
+"""What other languages would run, and ours says to the letter."""
+
+
+def corpus(witness: str) -> list[str]:
+    """Every text that would run something by Jinja; some leave a file at `witness` if they do."""
+    return [*GREEDY, *(way.replace("ROOT", root).replace("WITNESS", witness) for way in WAYS for root in ROOTS)]
