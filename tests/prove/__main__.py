@@ -34,6 +34,7 @@ def _asked() -> argparse.Namespace:
     asked = argparse.ArgumentParser(prog="python -m tests.prove", description=__doc__)
     asked.add_argument("which", nargs="*", choices=[*PROOFS, []], help="only these")
     asked.add_argument("--repetitions", type=int, default=200, help="of each crash point (default 200)")
+    asked.add_argument("--points", nargs="+", default=[*proofs.POINTS, "C8"], help="of the crashes, only these")
     asked.add_argument("--messages", type=int, default=10_000, help="under random murder (default 10,000)")
     asked.add_argument("--frozen", type=int, default=200, help="workers at each point (default 200)")
     asked.add_argument("--database-kills", type=int, default=4, help="of PostgreSQL itself (default 4)")
@@ -65,8 +66,8 @@ class Ground:
 
 def every_crash(ground: Ground) -> bool:
     """Each point in turn."""
-    points, times = (*proofs.POINTS, "C8"), ground.given.repetitions
-    return all([crashes(ground.url, ground.folder / point, point, times) for point in points])
+    given = ground.given
+    return all([crashes(ground.url, ground.folder / point, point, given.repetitions) for point in given.points])
 
 
 def random_murder(ground: Ground) -> bool:

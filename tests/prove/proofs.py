@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from foundation import postgres
@@ -63,10 +63,11 @@ def crash_at(url: str, folder: Path, point: str, *, seed: int, size: int = 4) ->
 
 
 def _finish(db: Database, setting: Setting, *, seconds: float = 30.0) -> None:
-    """Sound workers go on until nothing moves by itself any more."""
-    until = time.monotonic() + seconds
+    """Sound workers go on until nothing moves by itself any more. Their leases are long: on a busy machine they are
+    slow, not dead."""
+    until, sound = time.monotonic() + seconds, replace(setting, lease=seconds)
     while True:
-        last = workers.start(workers.once, setting, "never", 1, False)
+        last = workers.start(workers.once, sound, "never", 1, False)
         last.join(30)
         if last.exitcode != 0:
             raise AssertionError(f"a sound worker ended with {last.exitcode}")
