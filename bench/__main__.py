@@ -1,7 +1,7 @@
 """`make bench`: runs every benchmark, prints a table of ratios and writes `var/bench.json`.
 
 python -m bench [tracking import training recommendations quality slates predictions segments promotions mail
-                 audiences campaigns console pages start]
+                 audiences campaigns console pages interactive start]
 """
 
 import os
@@ -17,6 +17,7 @@ from bench import (
     bench_campaigns,
     bench_console,
     bench_import,
+    bench_interactive,
     bench_mail,
     bench_pages,
     bench_predictions,
@@ -45,6 +46,7 @@ BENCHMARKS = {
     "mail": bench_mail.run,
     "console": bench_console.run,
     "pages": bench_pages.run,
+    "interactive": bench_interactive.run,
     "start": bench_start.run,
 }
 ROOT = Path(__file__).resolve().parent.parent

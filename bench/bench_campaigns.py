@@ -262,6 +262,7 @@ def _turn(db: Database, sink: Sink) -> float:
 def _save(_number: int) -> dict[str, object]:
     """Tries to fill in one hostile text after the other until nobody listens any more, and tells how long each took."""
     took = list[float]()
+    wording.render("{{ x }}", {"x": "the process that tries them is there"})
     with tempfile.TemporaryDirectory(prefix="relance-bench-") as folder:
         witness = Path(folder) / "witness"
         for text in itertools.cycle(hostile.corpus(str(witness))):

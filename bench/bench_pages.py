@@ -44,14 +44,14 @@ def run() -> list[dict[str, object]]:
     directory = Path(tempfile.mkdtemp(prefix="relance-bench-"))
     try:
         with crowd.of(customers) as db:
-            _make(db)
+            make(db)
             with web.server(db.url, directory) as port:
                 return [{"customers": customers, **row} for row in _measured(port, db.url, directory)]
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _make(db: Database) -> None:
+def make(db: Database) -> None:
     """Beside the crowd: who may sign in, segments with members, the campaigns of the demo with who is in them."""
     now = datetime.now(UTC)
     with db.begin() as conn:
@@ -65,14 +65,31 @@ def _make(db: Database) -> None:
     figures.refresh(db, now=now)
 
 
-def _measured(port: int, url: str, directory: Path) -> list[dict[str, object]]:
+def found(port: int, url: str, directory: Path) -> dict[str, str]:
+    """The address of a page of every kind, met by somebody signed in."""
+    return _met(_visitor(port), url, directory)
+
+
+def _visitor(port: int) -> "_Visitor":
     visitor = _Visitor(port)
     visitor.sign_in()
-    config = Config.from_env({"RELANCE_DATABASE_URL": url, "RELANCE_VAR": str(directory), "PORT": str(port)})
+    return visitor
+
+
+def _met(visitor: "_Visitor", url: str, directory: Path) -> dict[str, str]:
+    config = Config.from_env({"RELANCE_DATABASE_URL": url, "RELANCE_VAR": str(directory)})
     built = parts.build(config)
-    found = crawl.pages(visitor.get, front.create_app(built).url_map)
+    met = crawl.pages(visitor.get, front.create_app(built).url_map)
     built.close()
-    times = {endpoint: [visitor.timed(path) for _ in range(TIMES)] for endpoint, path in found.items()}
+    return met
+
+
+def _measured(port: int, url: str, directory: Path) -> list[dict[str, object]]:
+    visitor = _visitor(port)
+    times = {
+        endpoint: [visitor.timed(path) for _ in range(TIMES)]
+        for endpoint, path in _met(visitor, url, directory).items()
+    }
     rows: list[dict[str, object]] = [
         {
             "page": endpoint.removeprefix("console."),
