@@ -11,7 +11,7 @@ import orjson
 
 from campaigns.channels import push_encryption, push_services, signing
 from campaigns.channels.base import Note, Outcome, Receipt
-from campaigns.channels.calls import Line, Reply
+from campaigns.channels.calls import Line, Reply, unreadable
 from campaigns.channels.push_encryption import Voice
 
 SHORTEST, LONGEST = 60, 28 * 86400
@@ -131,6 +131,9 @@ def _receipt(note: Note, address: str, reply: Reply) -> Receipt:
     """404 and 410: the browser took its permission back. 403 to our own key: our claims are wrong, not the browser."""
     if reply.status in GONE:
         return Receipt(note.message_id, Outcome.REFUSED_FINAL, reply.detail, dead=(address,))
+    # Push services answer with an empty body: whoever answers with a page is somebody in between.
+    if reply.outcome is Outcome.ACCEPTED and "html" in (reply.headers or {}).get("content-type", "").lower():
+        reply = unreadable(reply)
     return reply.receipt(note)
 
 

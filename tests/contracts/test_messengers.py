@@ -219,7 +219,7 @@ def test_what_the_provider_says_is_told_for_what_it_is(
         assert (receipt.retry_after, receipt.busy) == (7.0, True)
 
 
-@pytest.mark.parametrize("trial", [kind for kind in GOOD if kind != "webpush"], indirect=True)
+@BY_NETWORK
 def test_a_page_of_html_with_200_leaves_the_message_in_doubt(trial: Trial, db: Database) -> None:
     trial.refuse((200, {"Content-Type": "text/html"}, b"<html>Welcome to the hotel</html>"))
     assert trial.carrier.deliver([a_note(db, trial)])[0].outcome is Outcome.AMBIGUOUS
