@@ -378,9 +378,7 @@ def _called(definition: Campaign) -> Iterator[tuple[str, str | None]]:
 
 def awaited(definition: Campaign) -> Iterator[tuple[str, str | None]]:
     """The events that wake or stop somebody under way, with the segment where it is about one."""
-    watched: list[Watch | WaitFor] = [*definition.exit_on, *([definition.goal] if definition.goal else [])]
-    watched += [step for _, step in flow.walk(definition.steps) if isinstance(step, WaitFor)]
-    for watch in watched:
+    for _, watch in definitions.watched(definition):
         yield watch.event, _segment(watch)
 
 
@@ -421,6 +419,14 @@ def _unknown(conn: sa.Connection, definition: Campaign) -> Iterator[Fault]:
     for place, condition in definitions.ruled(definition):
         for fault in segments.check(conn, condition):
             yield Fault(place + fault.pointer, fault.detail)
-    entry = definition.entry
-    if isinstance(entry, SegmentEntry) and segments.find(conn, entry.segment) is None:
-        yield Fault("/entry/segment", f"is not the name of a segment: {entry.segment}")
+    missing = [(place, name) for place, name in _heard_of(definition) if segments.find(conn, name) is None]
+    yield from (Fault(place, f"is not the name of a segment: {name}") for place, name in missing)
+
+
+def _heard_of(definition: Campaign) -> Iterator[tuple[str, str]]:
+    """Segments whose coming and going it listens for, with the places that name them."""
+    place = "/entry/segment" if isinstance(definition.entry, SegmentEntry) else "/entry/where"
+    yield from ((place, segment) for _, segment in _called(definition) if segment)
+    for place, watch in definitions.watched(definition):
+        if segment := _segment(watch):
+            yield f"{place}/where", segment

@@ -7,13 +7,16 @@ from pydantic import AwareDatetime, Field
 
 from campaigns import wording
 from campaigns.definitions import conditions, content, entries, flow, shapes, steps
-from campaigns.definitions.entries import DateEntry, Entry, EventEntry, Reentry, Schedule, Watch
+from campaigns.definitions.entries import DateEntry, Entry, EventEntry, Reentry, Schedule, SegmentEntry, Watch
 from campaigns.definitions.shapes import Duration, Line, Shape, like
-from campaigns.definitions.steps import Ask, Exit, Experiment, Send, SetTrait, Split, Step, Wait
+from campaigns.definitions.steps import Ask, Exit, Experiment, Send, SetTrait, Split, Step, Wait, WaitFor
 from foundation.errors import Fault, Invalid
+from shop.vocabulary import Name
 
 DEEPEST = 6
 """How many branches within branches anyone can still read."""
+MESSAGE_EVENTS = (Name.MESSAGE_SENT, Name.EMAIL_DELIVERED, Name.EMAIL_OPENED, Name.EMAIL_BOUNCED)
+"""What a message brings about though nobody does anything."""
 OWN_TRAITS = ("email", "phone", "id", "user_id", "card")
 """Traits that say who she is: a campaign may not write them."""
 
@@ -84,6 +87,18 @@ def ruled(campaign: Campaign) -> Iterator[tuple[str, conditions.Condition]]:
                     yield f"{place}/branches/{number}/when", branch.when
 
 
+def watched(campaign: Campaign) -> Iterator[tuple[str, Watch | WaitFor]]:
+    """Every event that wakes or stops somebody under way, with its place."""
+    yield from _watches(campaign)
+    yield from ((place, step) for place, step in flow.walk(campaign.steps) if isinstance(step, WaitFor))
+
+
+def _watches(campaign: Campaign) -> Iterator[tuple[str, Watch]]:
+    if campaign.goal:
+        yield "/goal", campaign.goal
+    yield from ((f"/exit_on/{number}", watch) for number, watch in enumerate(campaign.exit_on))
+
+
 # ---------------------------------------------------------------------------------------------- faults
 def _whole(campaign: Campaign) -> Iterator[Fault]:
     if campaign.starts_at and campaign.ends_at and campaign.ends_at <= campaign.starts_at:
@@ -93,9 +108,7 @@ def _whole(campaign: Campaign) -> Iterator[Fault]:
         yield Fault("/reentry/days", "is needed with the rule after, and with it alone")
     if rule == "each_key" and entries.keyed(campaign.entry) == "none":
         yield Fault("/reentry/rule", "needs an entry with a key: a cart, an order, a product or each event")
-    watched: list[tuple[str, Watch]] = [("/goal", campaign.goal)] if campaign.goal else []
-    watched += [(f"/exit_on/{number}", watch) for number, watch in enumerate(campaign.exit_on)]
-    for place, watch in watched:
+    for place, watch in _watches(campaign):
         if watch.same not in ("none", entries.keyed(campaign.entry)):
             yield Fault(f"{place}/same", f"the entry is not about one {watch.same}")
 
@@ -104,6 +117,17 @@ def _entry(campaign: Campaign) -> Iterator[Fault]:
     entry = campaign.entry
     if isinstance(entry, EventEntry) and entry.reset and not isinstance(campaign.steps[0], Wait):
         yield Fault("/entry/reset", "needs a wait as the first step: it is what begins anew")
+    if isinstance(entry, EventEntry) and campaign.reentry.rule == "each_key":
+        yield from _echo(entry, {type(step) for _, step in flow.walk(campaign.steps)})
+
+
+def _echo(entry: EventEntry, kinds: set[type[Step]]) -> Iterator[Fault]:
+    """Who enters for each event that the campaign's own steps cause goes round for ever, and nobody did anything."""
+    asked = {test.property for test in entry.where}
+    if entry.event in MESSAGE_EVENTS and kinds & {Send, Ask} and not asked & {"campaign_id", "step"}:
+        yield Fault("/entry/event", "is caused by its own messages, for ever: say of which campaign_id or step it is")
+    if entry.event == Name.IDENTIFIED and SetTrait in kinds and not asked:
+        yield Fault("/entry/event", "is caused by its own steps, for ever: say in where what it is about")
 
 
 def _shape(campaign: Campaign) -> Iterator[Fault]:
@@ -140,7 +164,7 @@ def _steps(campaign: Campaign) -> Iterator[Fault]:
             case Ask():
                 yield from _ask(campaign, step, place)
             case Split():
-                yield from _split(step, place)
+                yield from _split(campaign, step, place)
             case Experiment():
                 yield from _named([variant.name for variant in step.variants], f"{place}/variants")
             case SetTrait() if step.trait.lower() in OWN_TRAITS:
@@ -200,9 +224,12 @@ def _words(campaign: Campaign, step: Send | Ask, place: str) -> Iterator[Fault]:
         yield from (Fault(where, sentence) for sentence in sentences)
 
 
-def _split(step: Split, place: str) -> Iterator[Fault]:
+def _split(campaign: Campaign, step: Split, place: str) -> Iterator[Fault]:
     yield from _named([branch.name for branch in step.branches], f"{place}/branches")
+    told = isinstance(campaign.entry, EventEntry | SegmentEntry)
     for number, branch in enumerate(step.branches):
+        if branch.where and not told:
+            yield Fault(f"{place}/branches/{number}/where", "can never hold: nobody enters by an event")
         if branch.when is None and not branch.where:
             yield Fault(f"{place}/branches/{number}/when", "is needed: a condition, or where for the entry's event")
 

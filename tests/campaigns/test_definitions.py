@@ -99,6 +99,44 @@ def test_every_fault_has_its_place(place: str, value: object, pointer: str) -> N
     assert pointer in [fault.pointer for fault in refused.value.faults]
 
 
+PLAIN = {"type": "send", "id": "mail", "words": {"en": {"subject": "Hello", "heading": "Hello", "intro": "There."}}}
+SENT = {"type": "event", "event": "Message Sent", "key": "event"}
+KNOWN = {"type": "event", "event": "Identified", "key": "event"}
+TAG = {"type": "set_trait", "id": "tag", "trait": "tag", "value": "x"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "steps", "sound"),
+    [
+        (SENT, [PLAIN], False),
+        (SENT | {"where": [{"property": "message_channel", "value": "email"}]}, [PLAIN], False),
+        (SENT | {"where": [{"property": "campaign_id", "value": 7}]}, [PLAIN], True),
+        (SENT, [TAG], True),
+        (SENT | {"event": "Message Clicked"}, [PLAIN], True),
+        (KNOWN, [TAG], False),
+        (KNOWN | {"where": [{"property": "traits.tier", "value": "gold"}]}, [TAG], True),
+        (KNOWN, [PLAIN], True),
+    ],
+)
+def test_a_campaign_does_not_set_itself_off(entry: dict[str, Any], steps: list[dict[str, Any]], sound: bool) -> None:
+    given = {"title": "Echo", "entry": entry, "steps": steps, "reentry": {"rule": "each_key"}}
+    if sound:
+        assert definitions.parse(given)
+        return
+    with pytest.raises(Invalid, match="/entry/event: is caused by its own"):
+        definitions.parse(given)
+    assert definitions.parse(given | {"reentry": {"rule": "never"}}), "once each is no circle"
+
+
+def test_a_branch_that_asks_for_the_entrys_event_needs_one() -> None:
+    branch = {"name": "a", "where": [{"property": "tier", "value": "gold"}]}
+    split = {"type": "split", "id": "s", "branches": [branch]}
+    with pytest.raises(Invalid, match="/steps/0/branches/0/where: can never hold"):
+        definitions.parse(changed("/steps/0", split))
+    given = {"title": "Split", "entry": {"type": "event", "event": "Signed Up"}, "steps": [split]}
+    assert definitions.parse(given)
+
+
 def test_words_that_need_a_code_need_an_offer() -> None:
     guarded = world.relaunch(offer=None)
     assert definitions.parse(guarded)

@@ -180,6 +180,11 @@ def test_a_segment_that_does_not_exist_is_refused(shop: Database, now: datetime)
     split = {"type": "split", "id": "s", "branches": [{"name": "a", "when": {"type": "segment", "name": "none"}}]}
     with pytest.raises(Invalid, match="/steps/0/branches/0/when/name: is not the name of a segment"):
         launch(shop, SIGNED_UP, [split], now=now)
+    heard = {"event": "Segment Left", "where": [{"property": "segment", "value": "none"}]}
+    with pytest.raises(Invalid, match="/steps/0/where: is not the name of a segment"):
+        launch(shop, SIGNED_UP, [{"type": "wait_for", "id": "w", "timeout": "1d", **heard}], now=now)
+    with pytest.raises(Invalid, match="/entry/where: is not the name of a segment"):
+        launch(shop, {"type": "event", **heard}, [send("x")], now=now)
 
 
 def test_a_split_follows_segments_rules_and_the_events_properties(shop: Database, now: datetime) -> None:
