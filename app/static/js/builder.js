@@ -8,14 +8,15 @@ const stops = () => [...document.querySelectorAll("[data-stop]")];
 const stepOf = (element) => element?.closest("[data-step]")?.dataset.step;
 
 // ------------------------------------------------------------------------------------------ opening a step
-async function open(query) {
+async function open(query, entering) {
   const step = query.get("step") ?? "";
   history.replaceState(null, "", `?${query}`);
   await htmx.ajax("GET", `${base}/panel?${query}`, { target: "#panel", swap: "outerHTML" });
   mark(step);
   const field = query.get("field");
   const found = field && document.getElementById(`f-${field}`);
-  const first = found || document.querySelector(`#panel [data-field^="${CSS.escape(field || " ")}"] :is(input, select, textarea)`);
+  const named = found || document.querySelector(`#panel [data-field^="${CSS.escape(field || " ")}"] :is(input, select, textarea)`);
+  const first = named || (entering && document.querySelector("#fields :is(input:not([type=hidden]), select, textarea)"));
   if (first) first.focus();
   if (matchMedia("(max-width: 75rem)").matches) document.getElementById("panel").scrollIntoView({ block: "start" });
 }
@@ -33,7 +34,8 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest("[data-open]");
   if (link && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
-    open(new URL(link.href).searchParams);
+    const back = link.closest("[data-shuts]") && `#step-${CSS.escape(document.querySelector("#fields [name=step]").value)} [data-stop]`;
+    open(new URL(link.href).searchParams, !back && event.isTrusted && event.detail === 0).then(() => back && document.querySelector(back)?.focus());
     return;
   }
   const plus = event.target.closest(".add");
@@ -48,8 +50,11 @@ document.addEventListener("click", (event) => {
 });
 
 // ------------------------------------------------------------------------------------------ the menu of steps
-function choose(plus) {
+let asker = null;
+
+function choose(plus, from = plus) {
   put();
+  asker = from;
   adder.querySelector("[name=at]").value = plus.dataset.at;
   adder.querySelector("[name=revision]").value = revision();
   plus.setAttribute("aria-expanded", "true");
@@ -64,7 +69,7 @@ function put() {
   if (plus) plus.removeAttribute("aria-expanded");
   adder.hidden = true;
   desk.after(adder);
-  return plus;
+  return asker?.isConnected ? asker : plus;
 }
 
 stays(adder, () => `.add[data-at="${CSS.escape(adder.querySelector("[name=at]").value)}"]`);
@@ -76,7 +81,7 @@ adder.addEventListener("submit", (event) => {
 
 function add(kind) {
   const at = adder.querySelector("[name=at]").value;
-  put();
+  put()?.focus();
   send("add", { kind, at });
 }
 
@@ -106,6 +111,11 @@ document.addEventListener("keydown", (event) => {
     document.querySelector(`[data-act=${event.shiftKey ? "redo" : "undo"}]:not([disabled])`)?.click();
     return;
   }
+  const plus = event.key === " " && event.target.closest(".add");
+  if (plus) {
+    event.preventDefault();
+    return choose(plus);
+  }
   const stop = event.target.closest("[data-stop]");
   if (typing || !stop || event.ctrlKey || event.metaKey) return;
   if (act(event, stop)) event.preventDefault();
@@ -118,7 +128,7 @@ function act(event, stop) {
   if (event.key === "ArrowDown" || event.key === "ArrowUp") return step_by(stop, event.key === "ArrowDown" ? 1 : -1);
   if (!may) return false;
   const key = event.key.toLowerCase();
-  if (key === "a") return choose(behind(stop)), true;
+  if (key === "a") return choose(behind(stop), stop), true;
   if (key === "c" && step) return (copied = step), say(quote("copied")), true;
   if (key === "v" && copied) return send("copy", { step: copied, at: step ? `after:${step}` : "head::" }), true;
   if (key === "delete" && step) return send("remove", { step }), true;
@@ -181,9 +191,6 @@ document.addEventListener("htmx:afterSettle", () => mark(document.querySelector(
 // Figures come by themselves; whoever edits or drags is left in peace.
 setInterval(() => {
   if (document.hidden || dragged || !adder.hidden || document.querySelector("dialog[open], .htmx-request")) return;
-  const here = document.activeElement?.closest("#flow [data-stop]") && stepOf(document.activeElement);
   const step = document.querySelector("#fields [name=step]").value;
-  htmx
-    .ajax("GET", `${base}/flow?step=${encodeURIComponent(step)}&revision=${revision()}`, { target: "#flow", swap: "outerHTML" })
-    .then(() => here && document.querySelector(`#step-${CSS.escape(here)} [data-stop]`)?.focus());
+  htmx.ajax("GET", `${base}/flow?step=${encodeURIComponent(step)}&revision=${revision()}`, { target: "#flow", swap: "outerHTML" });
 }, LOOK_EVERY);

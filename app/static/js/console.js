@@ -1,4 +1,4 @@
-// What the console does in the browser beside htmx: time zone, dialogs, menus, the search key.
+// What the console does in the browser beside htmx: time zone, dialogs, menus, the search key, where the focus is.
 // Every page works without it, save the asking before a decision.
 "use strict";
 
@@ -13,10 +13,16 @@ document.addEventListener("click", (event) => {
   const closer = event.target.closest("[data-close]");
   if (closer) closer.closest("dialog").close();
   if (event.target.tagName === "DIALOG") event.target.close();
-  for (const menu of document.querySelectorAll(".profile[open], .phonebar details[open]")) {
-    if (!menu.contains(event.target)) menu.open = false;
-  }
 });
+
+// A menu shuts when one goes on elsewhere, by pointer or by Tab.
+for (const kind of ["click", "focusin"]) {
+  document.addEventListener(kind, (event) => {
+    for (const menu of document.querySelectorAll(".profile[open], .phonebar details[open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+  });
+}
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") {
@@ -24,7 +30,10 @@ document.addEventListener("keydown", (event) => {
       menu.open = false;
       menu.querySelector("summary").focus();
     }
-    for (const hits of document.querySelectorAll(".hits")) hits.replaceChildren();
+    for (const hits of document.querySelectorAll(".hits")) {
+      if (hits.contains(document.activeElement)) hits.closest(".pickbox").querySelector("input").focus();
+      hits.replaceChildren();
+    }
   }
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
     const search = document.querySelector("[data-hotkey=k]");
@@ -35,9 +44,72 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// Choosing submits: filters and pickers that are forms of one field.
+// What one stands at among tabs is in sight where the row of them is wider than the screen.
+for (const at of document.querySelectorAll(":is(.tabs, .subnav, .settings-nav) [aria-current]")) {
+  const row = at.closest(".tabs, .subnav, .settings-nav");
+  const [place, around] = [at.getBoundingClientRect(), row.getBoundingClientRect()];
+  row.scrollLeft += place.left - around.left - (around.width - place.width) / 2;
+}
+
+// Choosing submits: filters and pickers that are forms of one field. The arrow keys pass by other choices on their way,
+// so by keyboard it is Enter, or going on, that chooses.
+let passed = null;
+
+document.addEventListener("keydown", (event) => {
+  const field = event.target.closest("select[data-submit]");
+  if (!field || ["Tab", " "].includes(event.key)) return;
+  if (event.key !== "Enter") passed ??= { field, before: field.value };
+  else if (passed) {
+    event.preventDefault();
+    chosen();
+  }
+});
+
 document.addEventListener("change", (event) => {
-  if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+  if (event.target.matches("[data-submit]") && !passed) event.target.form.requestSubmit();
+});
+
+document.addEventListener("focusout", () => passed && chosen());
+
+function chosen() {
+  const { field, before } = passed;
+  passed = null;
+  if (field.value !== before) field.form.requestSubmit();
+}
+
+// Whoever stands in what is drawn anew stands there again: at the same thing with the cursor where it was, or else at
+// the whole of what came in its place.
+const signed = (one) => {
+  const named = one.id || one.name || one.getAttribute("href") || one.getAttribute("aria-label") || one.textContent.trim();
+  return `${one.localName} ${named} ${one.type === "submit" ? one.value : ""}`;
+};
+const alike = (one) => [...document.getElementsByTagName(one.localName)].filter((other) => signed(other) === signed(one));
+
+function whereabouts() {
+  const at = document.activeElement;
+  return at === document.body ? null : { at, among: alike(at).indexOf(at), begin: at.selectionStart, end: at.selectionEnd };
+}
+
+function regain(stood, fresh) {
+  if (!stood || stood.at.isConnected || document.activeElement !== document.body) return;
+  const { at, among, begin, end } = stood;
+  const twins = alike(at);
+  const found = twins[Math.min(among, twins.length - 1)];
+  if (found?.closest("details[data-stays]")) found.closest("details").open = true;
+  found?.focus({ preventScroll: true });
+  if (found && begin != null) found.setSelectionRange(begin, end);
+  if (document.activeElement !== document.body) return;
+  let gone = at;
+  while (gone.parentElement) gone = gone.parentElement;
+  const instead = document.getElementById(gone.id) || fresh;
+  if (!instead.hasAttribute("tabindex")) instead.setAttribute("tabindex", "-1");
+  instead.focus({ preventScroll: true });
+}
+
+let stood = null;
+document.addEventListener("htmx:beforeSwap", () => (stood = whereabouts()));
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.target instanceof Element) regain(stood, event.target);
 });
 
 // A form goes once, however often it is pressed while the answer is on its way; whoever comes back may send it again.

@@ -101,6 +101,11 @@ document.addEventListener("submit", (event) => {
   }
 });
 
+// From the fields of what is open, Escape leads back to it.
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && event.target.closest("#panel")) document.querySelector("[data-stop][aria-current]")?.focus();
+});
+
 // --------------------------------------------------------------------------------- what comes back from the server
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.xhr.status === 409) event.detail.shouldSwap = true;
@@ -114,7 +119,11 @@ document.addEventListener("htmx:afterSettle", () => {
 });
 
 // A menu that is open in what is drawn anew is open there again; `place` tells the selector of where it was opened.
+// Whoever goes on from it leaves it shut.
 function stays(menu, place) {
+  menu.addEventListener("focusout", (event) => {
+    if (event.relatedTarget && !menu.contains(event.relatedTarget)) put();
+  });
   let opened, focused;
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (!event.detail.shouldSwap || !drawn().contains(menu)) return;

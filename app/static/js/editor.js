@@ -35,8 +35,9 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest("[data-open]");
   if (link && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
-    open.enters = event.detail === 0;
-    open(new URL(link.href).searchParams);
+    const back = link.closest("[data-shuts]") && `#block-${["in", "block"].map((name) => document.querySelector(`#fields [name=${name}]`).value).join("-")} [data-stop]`;
+    open.enters = !back && event.detail === 0;
+    open(new URL(link.href).searchParams).then(() => back && document.querySelector(back)?.focus());
     return;
   }
   const field = event.target.closest("[data-insert]");
@@ -61,7 +62,7 @@ document.addEventListener("submit", (event) => {
   if (event.target.id !== "palette" && event.target !== adder) return;
   event.preventDefault();
   const at = event.target.querySelector("[name=at]").value;
-  put();
+  put()?.focus();
   send("add", { kind: event.submitter.value, at, in: document.querySelector("#fields [name=in]").value });
 });
 
@@ -182,11 +183,15 @@ function spot(event) {
 }
 
 // ------------------------------------------------------------------------------- fields put into a text
+// It is the text last written in or pointed at: on the way to the fields, Tab passes by the others.
 let written = null;
 
-document.addEventListener("focusin", (event) => {
-  if (event.target.matches("[data-keep] :is(textarea, input:not([type]))")) written = event.target;
-});
+for (const kind of ["focusin", "pointerdown", "keydown"]) {
+  document.addEventListener(kind, (event) => {
+    const passing = kind === "focusin" ? written?.isConnected : ["Tab", "Shift"].includes(event.key);
+    if (!passing && event.target.matches("[data-keep] :is(textarea, input:not([type]))")) written = event.target;
+  });
+}
 
 function insert(text) {
   if (!written?.isConnected) written = document.querySelector("#fields textarea, .med-env textarea");

@@ -62,18 +62,12 @@
   }
 
   // ------------------------------------------------------------------------------------------------ drawing
-  // Whoever is in a field stays in it, where the cursor stood.
   function place(html) {
-    const at = form.contains(document.activeElement) ? document.activeElement : null;
-    const chosen = new Map(kinds().map((one) => [one.name, one.value]));
-    const mark = at && builder.contains(at) && { name: at.name, value: at.value, begin: at.selectionStart, end: at.selectionEnd };
+    const picked = new Map(kinds().map((one) => [one.name, one.value]));
+    const stood = whereabouts();
     htmx.swap(builder, html, { swapStyle: "innerHTML" });
-    for (const one of kinds()) if (chosen.has(one.name)) one.value = chosen.get(one.name);
-    if (!mark?.name) return;
-    const same = [...builder.querySelectorAll(`[name="${CSS.escape(mark.name)}"]`)];
-    const found = same.find((one) => one.type !== "submit" || one.value === mark.value) || same[0];
-    found?.focus({ preventScroll: true });
-    if (found && mark.begin !== null && found.setSelectionRange) found.setSelectionRange(mark.begin, mark.end);
+    for (const one of kinds()) if (picked.has(one.name)) one.value = picked.get(one.name);
+    regain(stood, builder);
   }
 
   // ---------------------------------------------------------------------------------------------- listening
