@@ -1,7 +1,7 @@
 """Signals of events are taken up: they bring customers in, begin waits anew, and wake those who wait for them."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,9 +9,9 @@ import sqlalchemy as sa
 
 from campaigns import entering, given, plans, tables
 from campaigns.definitions import shapes
-from campaigns.definitions.entries import EventEntry, ProductAbandoned, SegmentEntry
+from campaigns.definitions.entries import EventEntry, Key, ProductAbandoned, Reentry, SegmentEntry
 from campaigns.entering import Newcomer
-from campaigns.plans import Plan
+from campaigns.plans import Followed, Plan
 from foundation.database import Database
 from shop.tables import customers, events, signals
 from shop.vocabulary import Name
@@ -31,7 +31,9 @@ def hear(db: Database, *, now: datetime, checkpoint: Callable[[str], None]) -> i
                 return entered
             for plan in plans.running(conn, now=now):
                 entered += _enter(conn, plan, heard, now=now)
-            _wake(conn, heard, now=now)
+            followed = plans.followed(conn)
+            _begin_anew(conn, followed, heard, now=now)
+            _wake(conn, followed, heard, now=now)
             checkpoint("hearing")
 
 
@@ -71,8 +73,6 @@ def _enter(conn: sa.Connection, plan: Plan, heard: Sequence[sa.RowMapping], *, n
         return 0
     entry = as_event(entry)
     fits = [row for row in heard if row["name"] == entry.event and _fits(row, entry.where)]
-    if entry.reset:
-        _begin_anew(conn, plan, fits, now=now)
     found = [newcomer(row, entry.key) for row in fits if row["at"] > now - entering.LATE]
     return entering.newcomers(conn, plan, [one for one in found if one.key], now=now)
 
@@ -104,35 +104,76 @@ def newcomer(row: sa.RowMapping, key: str) -> Newcomer:
     return Newcomer(row["customer_id"], found, row["at"], row["cart_id"] if key == "cart" else None, context)
 
 
-def _begin_anew(conn: sa.Connection, plan: Plan, fits: Sequence[sa.RowMapping], *, now: datetime) -> None:
-    """The entry event happened again: whoever is in her first wait waits from then."""
-    last: dict[int, datetime] = {}
-    for row in fits:
-        last[row["customer_id"]] = max(row["at"], last.get(row["customer_id"], row["at"]))
-    if not last:
-        return
-    again = given.rows("again", {"customer_id": (sa.BigInteger(), list(last)), "at": (given.Time, list(last.values()))})
+def _begin_anew(
+    conn: sa.Connection, followed: Sequence[Followed], heard: Sequence[sa.RowMapping], *, now: datetime
+) -> None:
+    """The entry event happened again: whoever is in her first wait waits from then, as the version she follows says."""
+    for one in followed:
+        entry = one.definition.entry
+        if one.state != "sending" or not isinstance(entry, EventEntry) or not entry.reset:
+            continue
+        key = _shared(entry, one.definition.reentry)
+        if key is None:
+            continue
+        last: dict[tuple[int, str], datetime] = {}
+        for row in heard:
+            if row["name"] == entry.event and _fits(row, entry.where):
+                again = row["customer_id"], "" if key == "none" else newcomer(row, key).key
+                last[again] = max(row["at"], last.get(again, row["at"]))
+        if last:
+            _restart(conn, one, key, last, now=now)
+
+
+def _shared(entry: EventEntry, reentry: Reentry) -> Key | None:
+    """What an event must share with an entry to be the same thing happening again; None where nothing happens twice,
+    because each event is an entry of its own."""
+    if entry.key != "event":
+        return entry.key
+    return None if reentry.rule == "each_key" else "none"
+
+
+def _restart(
+    conn: sa.Connection, one: Followed, key: Key, last: Mapping[tuple[int, str], datetime], *, now: datetime
+) -> None:
+    """Begins the first wait of these anew, each a customer and what it is about; one statement."""
+    again = given.rows(
+        "again",
+        {
+            "person": (sa.BigInteger(), [person for person, _ in last]),
+            "about": (sa.Text(), [about for _, about in last]),
+            "at": (given.Time, list(last.values())),
+        },
+    )
+    hers = [
+        sa.select(customers.c.id, again.c.about, again.c.at).join_from(again, customers, column == again.c.person)
+        for column in (customers.c.id, customers.c.merged_into)
+    ]
+    held = sa.union_all(*hers).cte("held")
+    # An entry that is made once for all is kept under another key: what it is about stands with it.
+    same = [] if key == "none" else [enrolments.c.context[("event", f"{key}_id")].astext == held.c.about]
     conn.execute(
         sa.update(enrolments)
         .where(
-            enrolments.c.campaign_id == plan.id,
-            enrolments.c.customer_id == again.c.customer_id,
+            enrolments.c.campaign_id == one.campaign_id,
+            enrolments.c.version == one.version,
+            enrolments.c.customer_id == held.c.id,
             enrolments.c.state == "waiting",
-            enrolments.c.step == plan.flow.first,
-            enrolments.c.step_since < again.c.at,
+            enrolments.c.step == one.flow.first,
+            enrolments.c.step_since < held.c.at,
+            *same,
         )
-        .values(step_since=again.c.at, wake_at=now)
+        .values(step_since=held.c.at, wake_at=now)
     )
 
 
-def _wake(conn: sa.Connection, heard: Sequence[sa.RowMapping], *, now: datetime) -> None:
+def _wake(conn: sa.Connection, followed: Sequence[Followed], heard: Sequence[sa.RowMapping], *, now: datetime) -> None:
     """Whoever waits in a campaign that listens for these events has her turn now; it will look for itself."""
     people: dict[str, set[int]] = defaultdict(set)
     for row in heard:
         if row["customer_id"]:
             people[row["name"]].add(row["customer_id"])
-    for followed in plans.followed(conn):
-        names = {name for name, _ in plans.awaited(followed.definition)}
+    for one in followed:
+        names = {name for name, _ in plans.awaited(one.definition)}
         called = sorted(set().union(*(people[name] for name in names & people.keys())))
         if not called:
             continue
@@ -143,8 +184,8 @@ def _wake(conn: sa.Connection, heard: Sequence[sa.RowMapping], *, now: datetime)
         conn.execute(
             sa.update(enrolments)
             .where(
-                enrolments.c.campaign_id == followed.campaign_id,
-                enrolments.c.version == followed.version,
+                enrolments.c.campaign_id == one.campaign_id,
+                enrolments.c.version == one.version,
                 enrolments.c.state == "waiting",
                 enrolments.c.wake_at > now,
                 enrolments.c.customer_id.in_(same),

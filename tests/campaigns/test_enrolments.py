@@ -106,6 +106,72 @@ def test_the_first_wait_begins_anew_when_the_event_repeats(shop: Database, now: 
     assert queued(shop) == [("ada", "hi")]
 
 
+QUIET = [wait("quiet", "1h"), send("hi")]
+
+
+@pytest.mark.parametrize("reentry", [{"rule": "each_key"}, {"rule": "never"}])
+def test_only_what_is_about_the_same_begins_a_wait_anew(shop: Database, now: datetime, reentry: dict[str, str]) -> None:
+    entry = {"type": "event", "event": "Cart Shared", "reset": True, "key": "cart"}
+    launch(shop, entry, QUIET, now=now, reentry=reentry)
+    say(shop, "ada", "Cart Shared", at=now, cart_id="a")
+    say(shop, "bob", "Cart Shared", at=now, cart_id="b")
+    tick(shop, now + MINUTE)
+    say(shop, "ada", "Cart Shared", at=now + 50 * MINUTE, cart_id="another")
+    say(shop, "bob", "Cart Shared", at=now + 50 * MINUTE, cart_id="b")
+    tick(shop, now + 61 * MINUTE)
+    assert queued(shop) == [("ada", "hi")]
+    tick(shop, now + 111 * MINUTE)
+    more = [("ada", "hi")] if reentry["rule"] == "each_key" else []
+    assert queued(shop) == [("ada", "hi"), *more, ("bob", "hi")]
+
+
+@pytest.mark.parametrize(("reentry", "said"), [({"rule": "each_key"}, 1), ({"rule": "never"}, 0)])
+def test_where_each_event_is_an_entry_none_begins_another_anew(
+    shop: Database, now: datetime, reentry: dict[str, str], said: int
+) -> None:
+    launch(
+        shop, {"type": "event", "event": "Page Viewed", "reset": True, "key": "event"}, QUIET, now=now, reentry=reentry
+    )
+    say(shop, "ada", "Page Viewed", at=now)
+    tick(shop, now + MINUTE)
+    say(shop, "ada", "Page Viewed", at=now + 50 * MINUTE)
+    tick(shop, now + 61 * MINUTE)
+    assert len(queued(shop)) == said
+
+
+def test_a_wait_begins_anew_for_whom_a_visitor_turned_out_to_be(shop: Database, now: datetime) -> None:
+    entry = {"type": "event", "event": "Page Viewed", "reset": True}
+    launch(shop, entry, [wait("quiet", "1h"), send("hi", channel="best")], now=now)
+    visitor = {"anonymousId": "browser"}
+    told = [
+        ({"event": "Page Viewed", **visitor}, now),
+        ({"type": "identify", "userId": "ada", "traits": {"tier": "gold"}, **visitor}, now + 10 * MINUTE),
+        ({"event": "Page Viewed", "userId": "ada"}, now + 50 * MINUTE),
+    ]
+    for payload, at in told:
+        with shop.begin() as conn:
+            world.tell(conn, payload, at=at)
+        tick(shop, at + MINUTE)
+    tick(shop, now + 61 * MINUTE)
+    assert queued(shop) == []
+    with shop.begin() as conn:
+        since = conn.scalars(sa.select(tables.enrolments.c.step_since)).all()
+    assert set(since) == {now + 50 * MINUTE}
+
+
+def test_a_wait_of_an_older_version_begins_anew_as_that_version_says(shop: Database, now: datetime) -> None:
+    entry = {"type": "event", "event": "Page Viewed", "reset": True}
+    launch(shop, entry, QUIET, now=now)
+    say(shop, "ada", "Page Viewed", at=now)
+    tick(shop, now + MINUTE)
+    launch(shop, entry, [wait("calm", "1d"), send("new")], now=now + 2 * MINUTE)
+    say(shop, "ada", "Page Viewed", at=now + 50 * MINUTE)
+    tick(shop, now + 61 * MINUTE)
+    assert queued(shop) == []
+    tick(shop, now + 111 * MINUTE)
+    assert queued(shop) == [("ada", "hi")]
+
+
 def test_waiting_for_an_event_is_over_as_soon_as_it_comes(shop: Database, now: datetime) -> None:
     step = {
         "type": "wait_for", "id": "click", "event": "Form Sent", "timeout": "2d",

@@ -83,16 +83,19 @@ def event_of(
     conn: sa.Connection, user: str, event: str, *, at: datetime, channel: str = "web", **properties: Any
 ) -> vocabulary.Event:
     """What a customer did, as it stands once it is read."""
-    source = sources.source(conn, f"test {channel}", channel=channel, now=at, trusted=True)
     traits = properties.pop("traits", None)
-    payload: dict[str, Any] = {
-        "type": "identify" if traits else "track",
-        "userId": user,
-        "messageId": f"t{next(_numbers)}",
-        "timestamp": at.isoformat(),
-        "properties": properties,
-    }
-    payload |= {"traits": traits} if traits else {"event": event}
+    what = {"type": "identify", "traits": traits} if traits else {"event": event}
+    return _read(conn, {"userId": user, "properties": properties, **what}, at=at, channel=channel)
+
+
+def tell(conn: sa.Connection, payload: dict[str, Any], *, at: datetime) -> None:
+    """What a source sends, of whomever, through the door every event comes by."""
+    ingest.ingest(conn, [_read(conn, payload, at=at, channel="web")], now=at)
+
+
+def _read(conn: sa.Connection, payload: dict[str, Any], *, at: datetime, channel: str) -> vocabulary.Event:
+    source = sources.source(conn, f"test {channel}", channel=channel, now=at, trusted=True)
+    payload = {"type": "track", "messageId": f"t{next(_numbers)}", "timestamp": at.isoformat()} | payload
     parsed = vocabulary.parse(payload, source=source, received_at=at)
     assert isinstance(parsed, vocabulary.Event), parsed
     return parsed
