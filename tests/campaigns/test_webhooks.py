@@ -7,17 +7,13 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from campaigns import plans, tables, webhooks
 from foundation.database import Database
@@ -25,6 +21,7 @@ from foundation.errors import Conflict, NotFound
 from foundation.outward import Answer, Outward
 from tests.campaigns import world
 from tests.campaigns.journey import launch, tick
+from tests.foundation.certificate import certificate
 
 MINUTE = timedelta(minutes=1)
 URL = "https://hooks.example/x"
@@ -211,28 +208,6 @@ def test_a_program_that_is_silent_holds_up_only_its_own_calls(called: Database, 
 
 
 # -------------------------------------------------------------------------------------------- a real receiver
-def certificate(folder: Path, name: str, *, ended: bool = False) -> tuple[Path, Path]:
-    """A certificate of its own making for a name, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=30))
-        .not_valid_after(now - timedelta(days=1) if ended else now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    held, secret = folder / "cert.pem", folder / "key.pem"
-    held.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    formats = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    secret.write_bytes(key.private_bytes(*formats))
-    return held, secret
-
-
 @contextmanager
 def receiver(folder: Path, *, ended: bool = False) -> Iterator[tuple[int, ssl.SSLContext, list[tuple[str, bytes]]]]:
     """A program that listens at hooks.example by HTTPS and checks each signature as the specification says."""
