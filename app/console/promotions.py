@@ -71,14 +71,16 @@ def new() -> str | Response | tuple[str, int]:
 @bp.get("/<name>")
 @security.require_role(*roles.EVERYONE)
 def show(name: str) -> str:
-    """One offer: the life of its codes, where they are used, what they cost and bring, and what went wrong."""
-    now = datetime.now(UTC)
+    """One offer: the life of its codes, where they are used, what they cost and bring, and what went wrong. Who holds
+    which code is for those who may see customers."""
+    now, user = datetime.now(UTC), security.current_user()
+    named = SHOWN if user and user.role in roles.READ else 0
     with current_parts().db.begin() as conn:
         offer = offers.get(conn, name)
         figures, found_at = offer_figures.of(conn, offer.id)
-        latest = code_book.latest(conn, offer.id, limit=SHOWN)
-        leaks = code_book.leaks(conn, offer.id, limit=SHOWN)
-        refused = code_book.refused(conn, offer.id, limit=SHOWN)
+        latest = code_book.latest(conn, offer.id, limit=named)
+        leaks = code_book.leaks(conn, offer.id, limit=named)
+        refused = code_book.refused(conn, offer.id, limit=named)
         imports = pool_imports.latest(conn, offer.id)
         used_by = offers.used_by(conn).get(name, [])
     return render_template(

@@ -149,6 +149,29 @@ def test_a_shop_may_look_and_not_change(enter: Callable[..., FlaskClient], insta
     assert client.get("/console/promotions/NONE").status_code == 404
 
 
+def test_a_shop_sees_no_list_of_customers(
+    client: FlaskClient, day: Day, db: Database, installation: parts.Parts
+) -> None:
+    now = datetime.now(UTC)
+    with db.begin() as conn:
+        offer = offers.get(conn, "WELCOME-BACK")
+        bea = world.make_customer(conn, "bea", at=now, first_name="Béatrice", last_name="Roy")
+        code = promotions.reserve(conn, offer, {bea: uuid4()}, zone=UTC, now=now)[bea]
+        basket = Basket("EUR", (Line("cocotte", 1, 18900),), "camille", "store", "lyon")
+        redeeming.redeem(conn, code.code, basket, order_id="S-9", channel="store", now=now)
+        redeeming.refused(conn, code.code, basket, order_id="S-10", channel="store", reason="used", now=now)
+    conversions.credit_new_orders(db, now=now)
+    offer_figures.keep_up(db, now=now + timedelta(seconds=1))
+    assert "Béatrice Roy" in page(client, "/console/promotions/WELCOME-BACK")
+    console_world.make_user(installation, role="store", email="shop@aubier.example")
+    login = {"email": "shop@aubier.example", "password": console_world.PASSWORD}
+    assert post(client, "/console/sign-in", login).status_code == 303
+    shown = page(client, "/console/promotions/WELCOME-BACK")
+    assert "The life of its codes" in shown
+    for hidden in ("Béatrice Roy", "Camille", code.shown, "S-9", "S-10", "/console/customers/"):
+        assert hidden not in shown, hidden
+
+
 def test_a_form_and_its_offer_say_the_same() -> None:
     given = {
         **TEN, "value": 1250, "minimum": 1999, "budget": 100_000, "margin_floor": 1550, "categories": ["A", "B > C"],
