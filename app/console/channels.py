@@ -12,7 +12,7 @@ from app.console import roles, sentences
 from app.i18n import N_
 from app.parts import current_parts
 from campaigns import connections, tables
-from campaigns.connections import OUTBOX, Connection
+from campaigns.connections import OUTBOX
 from foundation.errors import Fault, Invalid
 
 bp = Blueprint("channels", __name__, url_prefix="/channels")
@@ -120,8 +120,7 @@ def _gates(conn: sa.Connection) -> dict[str, sa.RowMapping]:
     return {row["provider"]: row for row in conn.execute(sa.select(gates).where(shut)).mappings()}
 
 
-def _provider(channel: str, connection: Connection | None) -> str:
-    """The name its gate goes by."""
-    if channel in ("push", "push_app", "onsite"):
-        return "push" if channel != "onsite" else channel
-    return f"sms:{connection.kind}" if connection else channel
+def _provider(channel: str) -> str:
+    """The name the gate of its carrier goes by, as who sends asks for it; notifications of both kinds share one."""
+    carrier = current_parts().channels.get("push" if channel == "push_app" else channel)
+    return carrier.provider if carrier else ""

@@ -9,15 +9,18 @@ from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser
 
+import app as front
 from app import parts
-from campaigns import connections, onsite
+from campaigns import connections, onsite, tables
 from campaigns.channels import carriers
 from campaigns.channels.push import Push
 from campaigns.channels.sms import SmsGateway
 from campaigns.channels.tables import connections as kept
 from foundation import sealing
+from foundation.config import Config
 from foundation.database import Database
 from foundation.errors import Invalid
+from tests import console
 from tests.app import console_world, test_onsite
 from tests.app.conftest import NOW
 from tests.contracts import test_messengers
@@ -83,6 +86,38 @@ def test_what_is_connected_carries_within_seconds_and_the_settings_come_first(
     made.look()
     assert isinstance(made["sms"], SmsGateway) and made["sms"].provider == "sms:twilio"
     made.close()
+
+
+@pytest.mark.parametrize(
+    ("email", "provider", "channels"),
+    [
+        ("smtp://mail.example:2525", "smtp:mail.example", ["email"]),
+        ("sendgrid:SG.key", "sendgrid", ["email"]),
+        ("outbox:", "outbox", ["email", "whatsapp"]),
+        ("outbox:", "push", ["push", "push_app"]),
+        ("outbox:", "sms:twilio", ["sms"]),
+        ("outbox:", "onsite", ["onsite"]),
+    ],
+)
+def test_a_channel_whose_provider_is_not_spoken_to_says_so(
+    config: Config, db: Database, email: str, provider: str, channels: list[str]
+) -> None:
+    with console.installed(config, email_url=email) as built:
+        carried = {"sms": TWILIO, "whatsapp": "outbox:", "push_app": test_messengers.account("https://x")}
+        with db.begin() as conn:
+            for channel, address in carried.items():
+                connections.connect(conn, channel, address, keys=config.secret_keys, origin="test", now=NOW)
+            shut = {"provider": provider, "breaker": "open", "reason": "provider_down"}
+            conn.execute(sa.insert(tables.provider_gates).values(shut))
+        built.channels.look()
+        console_world.make_user(built)
+        client = front.create_app(built).test_client()
+        login = {"email": console_world.EMAIL, "password": console_world.PASSWORD}
+        console_world.post(client, "/console/sign-in", login, on="/console/sign-in")
+        sections = client.get("/console/channels").text.split('<section class="section" id="')[1:]
+    said = {section.partition('"')[0]: section for section in sections}
+    assert [name for name, text in said.items() if f"{provider} is not spoken to for now" in text] == channels
+    assert all("state-ok" not in said[name] for name in channels)
 
 
 def test_the_settings_outweigh_the_console(installation: parts.Parts, db: Database) -> None:
