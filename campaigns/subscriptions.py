@@ -58,6 +58,25 @@ def keep(
     return bool(conn.scalar(upsert.returning(sa.literal_column("xmax = 0"))))
 
 
+def replace(
+    conn: sa.Connection, old: str, subscription: Subscription, *, user_agent: str | None, now: datetime
+) -> bool | None:
+    """The browser at the endpoint `old` is reached at another now, and stays its customer's. True if that is news.
+
+    None if neither is known. An endpoint is known to its browser and to us alone, so naming one is proof enough. Who
+    subscribed with the new one meanwhile keeps it.
+    """
+    check(subscription)
+    table = push_subscriptions
+    had = sa.delete(table).where(table.c.endpoint_hash == _hash(old), table.c.endpoint != subscription.endpoint)
+    owner = conn.scalar(had.returning(table.c.customer_id))
+    held = sa.select(table.c.customer_id).where(table.c.endpoint_hash == _hash(subscription.endpoint))
+    customer_id = conn.scalar(held) or owner
+    if customer_id is None:
+        return None
+    return keep(conn, customer_id, subscription, user_agent=user_agent, now=now)
+
+
 def seen(conn: sa.Connection, endpoint: str, *, now: datetime) -> None:
     """This browser showed or followed something: it is still there."""
     known = push_subscriptions.c.endpoint_hash == _hash(endpoint)

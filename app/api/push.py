@@ -27,6 +27,7 @@ bp.before_request(security.require_key(*KINDS))
 bp.after_request(cors.any_origin)
 
 Key = Annotated[str, pydantic.Field(min_length=1, max_length=200)]
+Address = Annotated[str, pydantic.Field(max_length=2000)]
 
 
 class Keys(Body):
@@ -39,16 +40,20 @@ class Keys(Body):
 class BrowserSubscription(Body):
     """A `PushSubscription` as browsers write it."""
 
-    endpoint: Annotated[str, pydantic.Field(max_length=2000)]
+    endpoint: Address
     keys: Keys
     expirationTime: float | None = None
 
 
 class Subscribing(Body):
-    """A browser that may be notified. `text` are the words she agreed to just now; without them nothing is agreed."""
+    """A browser that may be notified: of the visitor `anonymous_id`, or of whoever had the one it `replaces`.
+
+    `text` are the words she agreed to just now; without them nothing is agreed.
+    """
 
     subscription: BrowserSubscription
-    anonymous_id: Word
+    anonymous_id: Word | None = None
+    replaces: Address | None = None
     text: Text | None = None
     form: Word | None = None
     page: Text | None = None
@@ -57,7 +62,7 @@ class Subscribing(Body):
 class Endpoint(Body):
     """A browser by its endpoint, which only it and we know."""
 
-    endpoint: Annotated[str, pydantic.Field(max_length=2000)]
+    endpoint: Address
 
 
 class PublicKey(Reply):
@@ -86,8 +91,13 @@ def subscribe(conn: sa.Connection, body: Subscribing, now: datetime) -> Kept:
     given, voice = body.subscription, carriers.voice(current_parts().config)
     known = Subscription(given.endpoint, given.keys.p256dh, given.keys.auth, voice.public)
     subscriptions.check(known)
-    person = _person(conn, body, now=now)
-    new = subscriptions.keep(conn, person, known, user_agent=request.user_agent.string, now=now)
+    agent = request.user_agent.string
+    if body.replaces is not None:
+        return Kept(new=_moved(conn, body, body.replaces, known, user_agent=agent, now=now))
+    if body.anonymous_id is None:
+        raise Invalid(Fault("/anonymous_id", "is missing, and so is the endpoint this one replaces"))
+    person = _person(conn, body, body.anonymous_id, now=now)
+    new = subscriptions.keep(conn, person, known, user_agent=agent, now=now)
     if body.text:
         _agreed(conn, person, body, now=now)
     return Kept(new=new)
@@ -107,16 +117,28 @@ def seen(conn: sa.Connection, body: Endpoint, now: datetime) -> None:
     subscriptions.seen(conn, body.endpoint, now=now)
 
 
-def _person(conn: sa.Connection, body: Subscribing, *, now: datetime) -> int:
+def _moved(
+    conn: sa.Connection, body: Subscribing, old: str, known: Subscription, *, user_agent: str, now: datetime
+) -> bool:
+    """A browser whose push service gave it another address says so by itself: nobody is there to agree to anything."""
+    if body.anonymous_id is not None or body.text:
+        raise Invalid(Fault("/replaces", "stands alone: whose browser it is, and what she agreed to, stay as they are"))
+    new = subscriptions.replace(conn, old, known, user_agent=user_agent, now=now)
+    if new is None:
+        raise Invalid(Fault("/replaces", "is no browser we know"))
+    return new
+
+
+def _person(conn: sa.Connection, body: Subscribing, anonymous_id: str, *, now: datetime) -> int:
     """Whose browser it is: known by her anonymous id, made known by the event if it is the first we hear of her."""
-    found = customers.find(conn, anonymous_id=body.anonymous_id)
+    found = customers.find(conn, anonymous_id=anonymous_id)
     if found is None or body.text:
-        payload: dict[str, Any] = {"type": "track", "event": EVENT, "anonymousId": body.anonymous_id}
+        payload: dict[str, Any] = {"type": "track", "event": EVENT, "anonymousId": anonymous_id}
         payload |= {"messageId": f"push:{_digest(body)}:{now:%Y%m%d}", "timestamp": now.isoformat()}
         event = vocabulary.parse(payload, source=security.current_key().source, received_at=now)
         if isinstance(event, Event):
             ingest.ingest(conn, [event], now=now)
-        found = customers.find(conn, anonymous_id=body.anonymous_id)
+        found = customers.find(conn, anonymous_id=anonymous_id)
     if found is None:
         raise Invalid(Fault("/anonymous_id", "names nobody"))
     return found

@@ -49,18 +49,26 @@
     event.waitUntil(Promise.all([seen(), url && /^https?:\/\//.test(url) ? self.clients.openWindow(url) : null]));
   });
 
-  // The browser changed its address by itself: the new one is told, under the same anonymous id if a page still has it.
-  self.addEventListener("pushsubscriptionchange", function (event) {
-    var old = event.oldSubscription;
-    var options = old && old.options;
-    if (!options) return;
-    event.waitUntil(self.registration.pushManager.subscribe(options).then(function () {
-      return old && fetch(host + "/v1/push/subscriptions", {
-        method: "DELETE",
-        body: JSON.stringify({ endpoint: old.endpoint }),
-        headers: { Authorization: "Bearer " + key, "Content-Type": "application/json" },
-        credentials: "omit"
-      });
-    }).catch(function () {}));
-  });
+  // The push service gave this browser another address: we are told the new one, and by the old one whose it is. Where
+  // the browser does not say the old one, or the permission is gone, the next visit with the tracker tells.
+  function letters(buffer) { return buffer && String.fromCharCode.apply(null, new Uint8Array(buffer)); }
+  function anew(manager, publicKey) {
+    var raw = atob(publicKey.replace(/-/g, "+").replace(/_/g, "/"));
+    return manager.getSubscription().then(function (kept) {
+      var same = kept && kept.options && letters(kept.options.applicationServerKey) === raw;
+      return kept && !same ? kept.unsubscribe().then(function () { return null; }) : kept;
+    }).then(function (kept) {
+      var bytes = Uint8Array.from(raw, function (letter) { return letter.charCodeAt(0); });
+      return kept || manager.subscribe({ userVisibleOnly: true, applicationServerKey: bytes });
+    });
+  }
+  function moved(old) {
+    return fetch(host + "/v1/push/key", { headers: { Authorization: "Bearer " + key }, credentials: "omit" })
+      .then(function (answer) { return answer.json(); })
+      .then(function (told) { return anew(self.registration.pushManager, told.public_key); })
+      .then(function (fresh) {
+        return old && tell("/v1/push/subscriptions", { subscription: fresh.toJSON(), replaces: old.endpoint });
+      }).catch(function () {});
+  }
+  self.addEventListener("pushsubscriptionchange", function (event) { event.waitUntil(moved(event.oldSubscription)); });
 })();

@@ -121,6 +121,63 @@ def test_a_browser_can_be_taken_back_and_one_that_is_silent_is_forgotten(
         assert conn.scalar(sa.select(sa.func.count()).select_from(push_subscriptions)) == 0
 
 
+def _kept(db: Database) -> list[tuple[str, int]]:
+    with db.begin() as conn:
+        rows = conn.execute(sa.select(push_subscriptions.c.endpoint, push_subscriptions.c.customer_id))
+        return sorted((endpoint, person) for endpoint, person in rows)
+
+
+def test_a_browser_whose_address_changed_stays_its_customers(client: FlaskClient, make_key: Any, db: Database) -> None:
+    key, fresh = make_key("write"), test_messengers.a_browser(8).subscription
+    moved = {"endpoint": fresh.endpoint, "keys": {"p256dh": fresh.p256dh, "auth": fresh.auth}}
+    _post(client, key, {"subscription": _subscription(), "anonymous_id": "a-1", "text": "Tell me of offers"})
+    body = {"subscription": moved, "replaces": BROWSER.subscription.endpoint}
+    assert [_post(client, key, body).get_json() for _ in range(2)] == [{"new": True}, {"new": False}]
+    with db.begin() as conn:
+        person = customers.find(conn, anonymous_id="a-1")
+        assert person is not None
+        (found,) = subscriptions.of_customers(conn, [person])[person]
+        assert consent.states(conn, [person], channel="push") == {person: "granted"}
+    assert (found.endpoint, found.p256dh, found.auth) == (fresh.endpoint, fresh.p256dh, fresh.auth)
+    assert _kept(db) == [(fresh.endpoint, person)]
+
+
+def test_who_subscribed_with_the_new_address_meanwhile_keeps_it(
+    client: FlaskClient, make_key: Any, db: Database
+) -> None:
+    key, fresh = make_key("write"), test_messengers.a_browser(8).subscription
+    moved = {"endpoint": fresh.endpoint, "keys": {"p256dh": fresh.p256dh, "auth": fresh.auth}}
+    _post(client, key, {"subscription": _subscription(), "anonymous_id": "a-1"})
+    _post(client, key, {"subscription": moved, "anonymous_id": "a-2"})
+    assert _post(client, key, {"subscription": moved, "replaces": BROWSER.subscription.endpoint}).status_code == 200
+    with db.begin() as conn:
+        second = customers.find(conn, anonymous_id="a-2")
+    assert _kept(db) == [(fresh.endpoint, second)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"replaces": "https://fcm.googleapis.com/fcm/send/guessed"}, "/replaces"),
+        ({"replaces": ""}, "/replaces"),
+        ({"replaces": BROWSER.subscription.endpoint, "anonymous_id": "a-2"}, "/replaces"),
+        ({"replaces": BROWSER.subscription.endpoint, "text": "Tell me"}, "/replaces"),
+        ({}, "/anonymous_id"),
+    ],
+    ids=["a guess", "nothing", "of somebody else", "with words", "neither"],
+)
+def test_only_who_knows_the_old_address_replaces_it(
+    client: FlaskClient, make_key: Any, db: Database, changes: dict[str, str], pointer: str
+) -> None:
+    key, other = make_key("write"), test_messengers.a_browser(8).subscription
+    _post(client, key, {"subscription": _subscription(), "anonymous_id": "a-1"})
+    before = _kept(db)
+    body = {"subscription": {"endpoint": other.endpoint, "keys": {"p256dh": other.p256dh, "auth": other.auth}}}
+    answer = _post(client, key, body | changes)
+    assert answer.status_code == 422 and answer.get_json()["faults"][0]["pointer"] == pointer
+    assert _kept(db) == before
+
+
 def test_a_browser_that_is_gone_is_forgotten_where_it_is_found(
     client: FlaskClient, make_key: Any, db: Database, config: Config
 ) -> None:
@@ -174,7 +231,27 @@ def test_a_visitor_agrees_and_the_real_worker_shows_what_was_encrypted_for_her(
         assert worker.evaluate(FOLLOWED) == [note.url, note.actions[0][1]]
         with db.begin() as conn:
             assert conn.scalar(sa.select(push_subscriptions.c.seen_at)) is not None
+        fresh = test_messengers.a_browser(8).subscription
+        asked = worker.evaluate(CHANGED, [known.endpoint, fresh.endpoint, fresh.p256dh, fresh.auth])
+        assert bytes(asked) == test_messengers.signing.decode(voice.public)
+        assert _kept(db) == [(fresh.endpoint, row["customer_id"])]
 
+
+CHANGED = """
+async ([old, endpoint, p256dh, auth]) => {
+  // No push service changes an address here: the event is made, and so is the answer to `subscribe`.
+  let key, done;
+  const made = {endpoint, toJSON: () => ({endpoint, expirationTime: null, keys: {p256dh, auth}})};
+  PushManager.prototype.getSubscription = () => Promise.resolve(null);
+  PushManager.prototype.subscribe = (options) => { key = options.applicationServerKey; return Promise.resolve(made); };
+  const event = new ExtendableEvent("pushsubscriptionchange");
+  Object.defineProperty(event, "oldSubscription", {value: {endpoint: old}});
+  Object.defineProperty(event, "waitUntil", {value: (promise) => { done = promise; }});
+  self.dispatchEvent(event);
+  await done;
+  return Array.from(key);
+}
+"""
 
 FOLLOWED = """
 async () => {
