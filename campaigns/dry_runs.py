@@ -95,6 +95,11 @@ class DryRun:
         return max(days.values(), default=0)
 
     @property
+    def cut(self) -> bool:
+        """Whether more came in than were looked at: every figure is then a least."""
+        return bool((self.outcome or {}).get("cut"))
+
+    @property
     def ways(self) -> list[Way]:
         """The ways of the person asked about."""
         return [

@@ -230,8 +230,13 @@ def _offers(
         elif run is None or run.outcome is None:
             yield Check("codes_unknown", "todo", {"offer": offer.name}, name)
         elif need.has is not None:
-            state = "warn" if need.short or not need.has else "ok"
-            yield Check("codes_pool", state, {"offer": offer.name, "n": need.needed, "has": need.has}, name)
+            state = "warn" if need.short or not need.has or run.cut else "ok"
+            yield Check(
+                "codes_pool_least" if run.cut else "codes_pool",
+                state,
+                {"offer": offer.name, "n": need.needed, "has": need.has},
+                name,
+            )
         else:
             yield Check("codes", "ok", {"offer": offer.name, "n": need.needed, "days": run.days}, name)
 
@@ -268,7 +273,8 @@ def _tried(run: DryRun | None) -> Check:
     if run.outcome is None:
         return Check("dry_run_pending", "todo")
     a_day = round(sum(number for _, _, number in run.hours) / run.days)
-    return Check("dry_run", "ok", {"entered": run.outcome["entered"], "days": run.days, "a_day": a_day})
+    values = {"entered": run.outcome["entered"], "days": run.days, "a_day": a_day}
+    return Check("dry_run_least", "warn", values) if run.cut else Check("dry_run", "ok", values)
 
 
 def _tested(conn: sa.Connection, campaign_id: int) -> Check:
@@ -288,7 +294,7 @@ def _approval(run: DryRun | None, approval: Approval | None, rules: Policy) -> I
     values: dict[str, Any] = {"above": rules.approval_above}
     if run is None or run.outcome is None:
         yield Check("size_unknown", "bad", values)
-    elif run.most_in_a_day > rules.approval_above:
+    elif run.cut or run.most_in_a_day > rules.approval_above:
         values |= {"n": run.most_in_a_day, "by": approval.approved_by if approval else None}
         state = "ok" if approval and approval.approved_by else "bad"
         yield Check("approved" if state == "ok" else "approval_asked" if approval else "approval", state, values)
@@ -305,7 +311,7 @@ def _found(conn: sa.Connection, definition: Mapping[str, Any], run: DryRun | Non
         told = {"subject": one.subject, "found": one.detail, "above": findings.BULK, "n": a_day or 0}
         if a_day is None:
             yield Check("red_unsized", "bad", told)
-        elif a_day > findings.BULK:
+        elif a_day > findings.BULK or (run and run.cut):
             yield Check("red", "bad", told)
         else:
             yield Check("red_small", "warn", told)

@@ -26,20 +26,23 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The need of each campaign over as many days as were replayed, and of all together."""
+    """The need of each campaign over as many days as were replayed, and of all together; `least` if more came in than
+    were looked at."""
 
     days: int
     campaigns: Mapping[str, int]
     whole: Need
+    least: bool = False
 
 
 def of(conn: sa.Connection, offer: Kept, *, days: int, now: datetime) -> Forecast:
     """What every campaign that gives these codes would have used in the last days, as if each ran as it stands."""
-    needed = {}
+    needed, least = {}, False
     for name in offers.used_by(conn).get(offer.name, []):
         outcome = dry_run.run(conn, plans.get(conn, name), days=days, now=now)
         needed[name] = outcome.codes_needed.get(offer.name, 0)
-    return Forecast(days, needed, _need(conn, offer, sum(needed.values())))
+        least = least or outcome.cut
+    return Forecast(days, needed, _need(conn, offer, sum(needed.values())), least)
 
 
 def compare(conn: sa.Connection, needed: Mapping[str, int]) -> list[Need]:

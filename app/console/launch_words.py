@@ -28,6 +28,7 @@ SAID = {
     "codes_pool": N_("Needs about %(n)s codes of %(offer)s, the pool has %(has)s"),
     "codes_unknown": N_("How many codes of %(offer)s it needs: a dry run says"),
     "consent": N_("Only those who agreed are written to, asked again as each message leaves"),
+    "codes_pool_least": N_("Needs more than %(n)s codes of %(offer)s, the pool has %(has)s"),
     "service": N_("A service message: it needs no consent, and may promote nothing"),
     "holdout": N_("%(percent)s %% are left alone, to compare with"),
     "holdout_none": N_("Nobody is left alone, so what it causes cannot be said"),
@@ -38,6 +39,9 @@ SAID = {
     "dry_run": N_("Dry run: %(entered)s come in over %(days)s days, %(a_day)s messages a day"),
     "dry_run_none": N_("No dry run of what is written now"),
     "dry_run_pending": N_("The dry run is being made"),
+    "dry_run_least": N_(
+        "Dry run: more than %(entered)s come in over %(days)s days; every figure is a least"
+    ),
     "tested": N_("Test sent to %(to)s, %(at)s"),
     "tested_none": N_("No test sent to yourself"),
     "red": N_("%(subject)s: to be mended before %(n)s messages leave in a day (%(above)s at most until then)"),

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -220,6 +221,17 @@ def test_a_dry_run_and_the_list_before_launching_say_what_the_pool_lacks(
         offer_figures.count(conn, pool.id, now=NOW)
     has = "Needs about 1 codes of POOLED, the pool has 2"
     assert has in ines.get(page).text and has in ines.get(checks).text
+    cut_off(installation, plan)
+    assert "Needs more than 1 codes of POOLED, the pool has 2" in ines.get(checks).text
+    assert re.search(r"Dry run: more than \d come in", ines.get(checks).text)
+
+
+def cut_off(installation: parts.Parts, plan: plans.Plan) -> None:
+    """As if more had come in than a dry run looks at."""
+    runs = dry_runs.runs
+    with installation.db.begin() as conn:
+        outcome = conn.scalar(sa.select(runs.c.outcome).where(runs.c.campaign_id == plan.id))
+        conn.execute(sa.update(runs).where(runs.c.campaign_id == plan.id).values(outcome=outcome | {"cut": True}))
 
 
 def test_a_message_is_sent_to_oneself_alone(ines: FlaskClient, day: Day) -> None:

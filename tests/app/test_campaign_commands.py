@@ -73,7 +73,12 @@ def test_a_launch_by_command_is_held_to_the_list_before_launching(
         mine = dry_runs.runs.c.campaign_id == plan.id
         hour = now.replace(minute=0, second=0, microsecond=0).isoformat()
         many = conn.scalar(sa.select(dry_runs.runs.c.outcome).where(mine)) | {"sends": [["email", hour, 5_000]]}
+        conn.execute(sa.update(dry_runs.runs).where(mine).values(outcome=many | {"cut": True}))
+        policy.save(conn, replace(policy.load(conn), approval_above=6_000), now=now)
+    assert "refused" in launched() and "approval" in launched(), "of more than were looked at nobody knows how many"
+    with db.begin() as conn:
         conn.execute(sa.update(dry_runs.runs).where(mine).values(outcome=many))
+        policy.save(conn, replace(policy.load(conn), approval_above=1), now=now)
     assert "refused" in launched() and "approval" in launched()
     assert "may launch campaigns" in launched("--approve", "ana@aubier.example")
     assert "may launch campaigns" in launched("--approve", "nobody@aubier.example")
