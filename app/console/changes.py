@@ -45,26 +45,59 @@ SAID = {
     "looks.write_source": N_("wrote the source of a message"),
     "launches.approve": N_("approved a campaign"),
     "customers.erase": N_("erased a customer"),
-    "customers.undo": N_("undid a merge"),
+    "customers.undo_merge": N_("undid a merge"),
     "segments.save": N_("changed a segment"),
+    "segments.delete": N_("deleted a segment"),
+    "segments.upload": N_("made a segment from a file"),
+    "segments.decide_crowd": N_("decided about a crowd at a segment’s door"),
+    "campaigns.apply_file": N_("changed a campaign by its file"),
+    "campaigns.decide_overdue": N_("decided about late messages"),
+    "campaigns.decide_missed": N_("decided about a missed moment"),
+    "campaigns.saw": N_("saw an answer"),
+    "campaign_list.start": N_("began a campaign"),
+    "launches.ask": N_("asked for approval of a campaign"),
+    "launches.test": N_("sent a test message"),
+    "reports.settle": N_("named the better variant of an experiment"),
+    "reports.unsettle": N_("let an experiment go on"),
+    "audiences.add": N_("made an audience"),
+    "audiences.sync": N_("brought an audience into step"),
+    "audiences.end": N_("ended an audience"),
+    "audiences.retry": N_("tried an ad platform again"),
+    "onsite.add": N_("made a block of the site"),
+    "onsite.save": N_("changed a block of the site"),
+    "onsite.move": N_("showed or hid a block of the site"),
+    "onsite.remove": N_("removed a block of the site"),
+    "store.redeem": N_("used a code at the counter"),
+    "store.agree": N_("noted a consent at the counter"),
     "channels.connect": N_("connected a channel"),
     "channels.disconnect": N_("disconnected a channel"),
     "model.train": N_("asked for a training run"),
     "model.roll_back": N_("put an earlier model in service"),
     "webhooks.replay": N_("made a call again"),
+    "webhooks.replay_dead": N_("made the calls again that were given up"),
     "promotions.edit": N_("changed an offer"),
     "promotions.new": N_("made an offer"),
-    "rules.edit": N_("changed a rule"),
-    "placements.edit": N_("changed a placement"),
+    "promotions.upload": N_("handed in codes"),
+    "rules.add": N_("made a rule"),
+    "rules.save": N_("changed a rule"),
+    "rules.switch": N_("switched a rule on or off"),
+    "rules.move": N_("changed the order of rules"),
+    "rules.remove": N_("removed a rule"),
+    "placements.save": N_("changed a placement"),
+    "placements.experiment": N_("began an experiment at a placement"),
+    "placements.end": N_("ended an experiment at a placement"),
 }
-"""What each act is called in a sentence that begins with a name; those of no known word are shown as they are."""
+"""What each act is called in a sentence that begins with a name."""
 QUIET = (
     *("session.", "account.", "team.", "settings.", "backups.", "first_steps.", "mailbox.", "trying.", "rehearsals."),
     *("builder.", "editor."),
 )
 """Rooms whose acts are noted where they happen (every edit of a draft is one of its own), or that change nothing others
 see."""
-UNCHANGED = ("preview", "count", "check", "try", "sample", "search", "forecast", "probe", "why", "overlap", "draw")
+UNCHANGED = (
+    *("preview", "count", "check", "try", "sample", "search", "forecast", "probe", "why", "overlap", "draw"),
+    *("draft", "examine", "attempt", "rehearse", "here"),
+)
 """Views that are asked by POST because they are asked much, and change nothing."""
 
 
@@ -93,12 +126,17 @@ def note(response: Response) -> Response:
     itself, in the transaction of the change, is not said twice."""
     user = security.current_user() if request.method == "POST" and response.status_code < 400 else None
     act = (request.endpoint or "").removeprefix("console.")
-    if user is None or act.startswith(QUIET) or act.rpartition(".")[2].startswith(UNCHANGED):
+    if user is None or not noted(act):
         return response
     subject = " ".join(str(value) for value in (request.view_args or {}).values())
     with current_parts().db.begin() as conn:
         change_log.note(conn, user, act, subject=subject, now=datetime.now(UTC))
     return response
+
+
+def noted(act: str) -> bool:
+    """Whether an act, named by its room and view, leaves a line of its own."""
+    return not act.startswith(QUIET) and not act.rpartition(".")[2].startswith(UNCHANGED)
 
 
 def sentence(line: change_log.Line) -> str:

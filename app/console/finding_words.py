@@ -15,6 +15,7 @@ SAID = {
     "recommender": (N_("The model that was published serves"), N_("The model that was published is damaged")),
     "write keys": (N_("Sources have a key to send events with"), N_("No source can send events: there is no key")),
     "e-mail": (N_("E-mail has a channel"), N_("E-mail has no channel")),
+    "promo codes": (N_("There are promo codes enough"), N_("Promo codes run out")),
     "sending": (N_("Nothing holds sending back"), N_("Everything is held: nothing is sent")),
     "ledger": (N_("The ledger adds up"), N_("The ledger of a campaign does not add up")),
     "pepper": (

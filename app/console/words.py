@@ -170,6 +170,14 @@ JOB = {
     "prepare": N_("Ranks ahead for customers who have left"),
     "predict": N_("Says what is expected of each customer, every night"),
     "doctor": N_("Looks at the installation and the sending domain, as flask doctor does"),
+    "guard": N_("Holds campaigns back when something goes wrong"),
+    "audit": N_("Adds up the ledger of each campaign"),
+    "visits": N_("Tells clicks of people from those of machines"),
+    "refusals": N_("Writes down outside the database who said no"),
+    "returns": N_("Reads the mails that came back"),
+    "provider-log": N_("Asks the provider what became of messages"),
+    "provider-lists": N_("Compares lists of refused addresses with the provider, every night"),
+    "insights": N_("Counts what the reports show of the whole shop"),
     "prune": N_("Clears out what is no longer needed, every night"),
 }
 PURPOSES = {
@@ -315,6 +323,13 @@ def word(table: dict[str, Word], key: str) -> Word:
     """The word for a key in the reader's language; a word nobody foresaw is shown as it is."""
     found = table.get(key)
     return Word(i18n.gettext(found.word), found.icon, found.tone) if found else Word(key, "circle-dashed")
+
+
+def job(name: str) -> str:
+    """What a job does, and for which channel if it has one for each."""
+    kind, _, channel = name.partition(" ")
+    does = i18n.gettext(JOB[kind]) if kind in JOB else name
+    return f"{does}: {word(CHANNEL, channel).word}" if channel else does
 
 
 def reason(key: str | None) -> str:

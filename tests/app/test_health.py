@@ -9,7 +9,9 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 import app as front
+import scheduler
 from app import doctor, parts
+from app.console import changes, finding_words, words
 from foundation import jobs
 from foundation.database import Database
 from shop import tables
@@ -83,3 +85,12 @@ def test_mail_that_leaves_must_come_from_a_public_name(installation: parts.Parts
     config = replace(installation.config, email_url="smtp://127.0.0.1:25", email_from=sender)
     found = doctor.examine(replace(installation, config=config), now=NOW)
     assert {finding.subject: finding.good for finding in found}["sending domain"] is sound
+
+
+def test_every_job_check_and_act_has_its_words(installation: parts.Parts) -> None:
+    jobs_known = {job.name.partition(" ")[0] for job in scheduler.timetable(installation)}
+    assert jobs_known <= words.JOB.keys()
+    assert {finding.subject for finding in doctor.examine(installation, now=NOW)} <= finding_words.SAID.keys()
+    posted = [rule for rule in front.create_app(installation).url_map.iter_rules() if "POST" in (rule.methods or ())]
+    acts = {rule.endpoint.removeprefix("console.") for rule in posted if rule.endpoint.startswith("console.")}
+    assert {act for act in acts if changes.noted(act)} <= changes.SAID.keys()
