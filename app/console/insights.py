@@ -27,7 +27,7 @@ STAGES = {
     "discover": (N_("Discover"), N_("saw a page, a list or a product, or looked for one")),
     "consider": (N_("Consider"), N_("put something in a basket or on a list, or began to pay")),
     "buy": (N_("Buy"), N_("ordered, on any channel")),
-    "share": (N_("Share"), N_("of those: wrote a review, answered a question, or passed a product on")),
+    "share": (N_("Share it"), N_("of those: wrote a review, answered a question, or passed a product on")),
 }
 TONES = {**report_charts.CHANNELS, "email": "c1", "push": "c6", "sms": "c2", "onsite": "c3", shopping.NOWHERE: "c0"}
 
@@ -38,9 +38,9 @@ def compared() -> str:
     """The channels of messages against each other, of the last ninety days."""
     with current_parts().db.begin() as conn:
         found = shopping.channels(conn)
-        prices, currency = policy.load(conn).message_prices, reports.currency(conn)
+        rules, currency = policy.load(conn), reports.currency(conn)
     lines, at = found or ([], None)
-    return _page("channels", at, lines=lines, prices=prices, currency=currency)
+    return _page("channels", at, lines=lines, price=rules.price, currency=currency)
 
 
 @bp.get("/paths")

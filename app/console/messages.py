@@ -5,7 +5,7 @@ from uuid import UUID
 from flask import Blueprint, Response, render_template, request
 
 from app import security
-from app.console import mails, paging, roles, words
+from app.console import journeys, mails, paging, roles, words
 from app.parts import current_parts
 from campaigns import ledger, plans
 from campaigns.insights import house
@@ -48,7 +48,8 @@ def show(message_id: UUID) -> str:
     """One message: every attempt, the reason, the code, the links, the mail itself."""
     with current_parts().db.begin() as conn:
         message = ledger.get(conn, message_id)
-    return render_template("console/messages/show.html", message=message, words=words)
+        entry = plans.get(conn, message.line.campaign).definition.entry
+    return render_template("console/messages/show.html", message=message, entry=journeys.entry(entry), words=words)
 
 
 @bp.get("/<uuid:message_id>/mail")
