@@ -18,7 +18,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from app import i18n, robots
 from app.console import mails
 from app.parts import current_parts
-from campaigns import barcode, feedback, ledger, links, policy, surveys, visits, wording
+from campaigns import barcode, basket_pages, feedback, ledger, links, policy, surveys, visits, wording
 from campaigns.definitions import content
 from shop import carts, consent
 
@@ -73,8 +73,8 @@ def click(token: str) -> BaseResponse:
 def _target(found: links.Click) -> str:
     with current_parts().db.begin() as conn:
         stored = feedback.destination(conn, found.message_id, found.n)
-        hosts = policy.load(conn).link_hosts
-    return links.leading(stored, base_url=current_parts().config.base_url, hosts=hosts) or nowhere()
+        reach = current_parts().links.reach(policy.load(conn))
+    return reach.leading(stored) or nowhere()
 
 
 def _count(found: links.Click) -> None:
@@ -173,17 +173,14 @@ def _survey(asked: surveys.Question, *, done: bool) -> str:
 # ------------------------------------------------------------------------------------------ basket and code
 @bp.get("/r/<token>")
 def restore(token: str) -> BaseResponse:
-    """Leads to the shop's own page of the basket, which finds the cart's id and the code in its address."""
-    found = current_parts().links.read_restore(token) or nowhere()
-    config = current_parts().config
-    with current_parts().db.begin() as conn:
-        cart = carts.get(conn, found.cart_ref)
-        hosts = policy.load(conn).link_hosts
-    pages = (cart.url if cart else None, "/demo/basket" if config.demo else None)
-    known = (links.allowed(page, base_url=config.base_url, hosts=hosts) for page in pages)
-    target = next((page for page in known if page), None)
-    if cart is None or target is None:
-        nowhere()
+    """Leads to the shop's page of the basket, or of something in it; the cart's id and the code are in its address."""
+    parts = current_parts()
+    found = parts.links.read_restore(token) or nowhere()
+    with parts.db.begin() as conn:
+        cart = carts.get(conn, found.cart_ref) or nowhere()
+        reach = parts.links.reach(policy.load(conn))
+        demo = (reach.trusted(cart.url) or reach.trusted("/demo/basket")) if parts.config.demo else None
+        target = demo or basket_pages.target(conn, cart, reach) or nowhere()
     code = {"code": found.code} if found.code else {}
     return redirect(_with(target, {**request.args.to_dict(), "cart": cart.cart_id, **code}), code=302)
 

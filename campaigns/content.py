@@ -15,6 +15,7 @@ from campaigns.definitions import blocks, steps
 from campaigns.definitions import content as spoken
 from campaigns.definitions.offers import Offer
 from campaigns.definitions.steps import Ask, Send
+from campaigns.links import Reach
 from campaigns.phrases import Phrases
 from campaigns.rules import Policy
 from campaigns.verdicts import Basket, Goods, Line
@@ -31,8 +32,6 @@ TITLE_LENGTH = 120
 FOOTER = {"shown": True}
 CONFIRM = "/confirm"
 """Where the button of a message leads that asks for a yes a second time."""
-OPEN_HOSTS = ("openstreetmap.org",)
-"""Where our own blocks lead, whatever hosts the merchant lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +85,7 @@ class Tracked:
 
     links: links.Links
     message_id: UUID
+    reach: Reach
     individual: bool = True
     addresses: dict[str, int] = field(default_factory=dict)
 
@@ -110,7 +110,7 @@ def render(occasion: Occasion, signed: links.Links) -> dict[str, Any]:
         return format.typeset(filled(name, source, fields).strip(), locale)
 
     subject, intro = one_line(say(words.subject, "subject")), say(words.intro, "intro")
-    tracked = Tracked(signed, occasion.message_id, individual=occasion.count_clicks)
+    tracked = tracking(occasion, signed)
     page = _page(occasion, tracked=tracked, locale=locale)
     body = _laid_out(occasion, words, page | {"subject": subject}, say=say, intro=intro, tracked=tracked)
     headers = mime.headers(
@@ -136,6 +136,12 @@ def render(occasion: Occasion, signed: links.Links) -> dict[str, Any]:
     }
 
 
+def tracking(occasion: Occasion, signed: links.Links) -> Tracked:
+    """The links of this mail, none of them yet."""
+    reach = signed.reach(occasion.policy)
+    return Tracked(signed, occasion.message_id, reach, individual=occasion.count_clicks)
+
+
 def _laid_out(
     occasion: Occasion,
     words: spoken.Words,
@@ -151,11 +157,7 @@ def _laid_out(
     sheet = mail_blocks.Sheet(
         page=page,
         say=say,
-        lead=lambda url: tracked.to(
-            links.leading(url, base_url=signed.base_url, hosts=(*occasion.policy.link_hosts, *OPEN_HOSTS))
-            if occasion.policy.link_hosts
-            else links.absolute(url, signed.base_url)
-        ),
+        lead=lambda url: tracked.to(tracked.reach.leading(url)),
         picture=lambda url: links.absolute(url, signed.base_url),
         draw=lambda drawn: (
             signed.code_image(code.scanned, kind="qr" if drawn == "square" else "code") if code else None
@@ -292,14 +294,14 @@ def _page(occasion: Occasion, *, tracked: Tracked, locale: str) -> dict[str, Any
         "question": _question(occasion, tracked) if isinstance(occasion.says, Ask) else None,
         "button": button(occasion, subject, tracked=tracked, locale=locale, say=say),
         "code": _code(occasion, signed, locale=locale, say=say),
-        "products": [_product(item, policy, tracked=tracked, locale=locale) for item in occasion.items],
+        "products": [_product(item, tracked=tracked, locale=locale) for item in occasion.items],
         "products_title": Fixed(say.products if occasion.cart else say.products_alone),
         "why": _why(occasion, locale, say),
         "view": signed.view(occasion.message_id),
         "trap": signed.honeypot(occasion.message_id),
         "unsubscribe": signed.unsubscribe(occasion.message_id),
         "preferences": signed.preferences(occasion.message_id),
-        "privacy": tracked.to(links.absolute(policy.privacy_url, signed.base_url)) if policy.privacy_url else None,
+        "privacy": tracked.to(tracked.reach.leading(policy.privacy_url)),
         "pixel": signed.open(occasion.message_id) if occasion.count_opens else None,
     }
 
@@ -332,7 +334,7 @@ def button(
     if chosen == CONFIRM:
         return {"url": signed.confirm(occasion.message_id), "label": Fixed(label or say.confirm)}
     if chosen:
-        url = tracked.to(links.leading(chosen, base_url=signed.base_url, hosts=occasion.policy.link_hosts))
+        url = tracked.to(tracked.reach.leading(chosen))
         return {"url": url, "label": Fixed(label or say.visit)} if url else None
     if occasion.cart and not isinstance(occasion.says, Ask):
         code = occasion.code.code if occasion.code else None
@@ -361,7 +363,7 @@ def about(occasion: Occasion, *, tracked: Tracked, locale: str, say: Phrases) ->
         "title": format.typeset(known.title[:TITLE_LENGTH], locale),
         "price": format.money(known.price, known.currency, locale) if known.price is not None else "",
         "lowest": format.typeset(say.lowest.format(price=lowest), locale) if lowest else None,
-        "url": tracked.to(links.leading(known.url, base_url=tracked.links.base_url, hosts=occasion.policy.link_hosts)),
+        "url": tracked.to(tracked.reach.leading(known.url)),
         "image": links.absolute(known.image_url, tracked.links.base_url),
     }
 
@@ -372,15 +374,13 @@ def _review(review: Review, locale: str) -> dict[str, str]:
 
 def _line(occasion: Occasion, line: CartLine, *, tracked: Tracked, locale: str, say: Phrases) -> dict[str, Any]:
     """The catalogue's word is taken before the event's: anyone who holds the public key can send an event."""
-    base_url, hosts = tracked.links.base_url, occasion.policy.link_hosts
     known = occasion.catalogue.get(line.product_id)
     price = _price(occasion, line)
     if known is not None:
-        url = links.leading(known.url, base_url=base_url, hosts=hosts)
-        image = links.absolute(known.image_url, base_url)
+        url = tracked.reach.leading(known.url)
+        image = links.absolute(known.image_url, tracked.links.base_url)
     else:
-        url = links.allowed(line.url, base_url=base_url, hosts=hosts)
-        image = links.allowed(line.image_url, base_url=base_url, hosts=hosts)
+        url, image = tracked.reach.trusted(line.url), tracked.reach.trusted(line.image_url)
     return {
         "title": format.typeset(_title(occasion, line), locale),
         "detail": say.quantity.format(n=format.number(line.quantity, locale)),
@@ -455,12 +455,11 @@ def _limits(offer: Offer, say: Phrases) -> Iterator[str]:
         yield say.only_online
 
 
-def _product(item: SlateItem, policy: Policy, *, tracked: Tracked, locale: str) -> dict[str, Any]:
-    base_url = tracked.links.base_url
+def _product(item: SlateItem, *, tracked: Tracked, locale: str) -> dict[str, Any]:
     return {
         "title": format.typeset(item.title[:TITLE_LENGTH], locale),
         "reason": format.typeset(item.reason, locale),
         "price": "" if item.price is None else format.money(item.price, item.currency, locale),
-        "url": tracked.to(links.leading(item.url, base_url=base_url, hosts=policy.link_hosts)),
-        "image": links.absolute(item.image_url, base_url),
+        "url": tracked.to(tracked.reach.leading(item.url)),
+        "image": links.absolute(item.image_url, tracked.links.base_url),
     }

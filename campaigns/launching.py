@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from campaigns import (
+    basket_pages,
     connections,
     drafts,
     dry_runs,
@@ -22,9 +23,10 @@ from campaigns import (
     sms_text,
     tables,
 )
-from campaigns.definitions import content, edits, shapes
+from campaigns.definitions import content, edits, entries, shapes
 from campaigns.drafts import Draft
 from campaigns.dry_runs import DryRun
+from campaigns.links import Reach
 from campaigns.message_checks import Press
 from campaigns.plans import Plan
 from campaigns.rules import Policy
@@ -88,6 +90,7 @@ def readiness(conn: sa.Connection, plan: Plan, draft: Draft, *, press: Press, no
         *_based(plan, draft),
         *_said(draft.definition),
         *_messages(draft.definition, rules, press),
+        *_baskets(conn, draft.definition, press.links.reach(rules)),
         *_channels(conn, draft.definition, rules.sender or press.sender),
         *_weights(draft.definition, rules),
         *_offers(conn, draft.definition, mine, now=now),
@@ -165,12 +168,24 @@ def _sends(definition: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, An
 
 def _messages(definition: Mapping[str, Any], rules: Policy, press: Press) -> list[Check]:
     """What speaks against each message as it is written; one line where nothing does."""
-    faults = message_checks.written(definition, rules=rules, base_url=press.links.base_url)
+    faults = message_checks.written(definition, reach=press.links.reach(rules))
     return [_message(fault) for fault in faults] or [Check("messages", "ok")]
 
 
 def _message(fault: message_checks.Fault) -> Check:
     return Check(MESSAGE, fault.check.state, {"check": fault.check, "locales": fault.locales}, fault.step)
+
+
+def _baskets(conn: sa.Connection, definition: Mapping[str, Any], reach: Reach) -> Iterator[Check]:
+    """Whether the button back to a basket leads anywhere, as the latest baskets tell."""
+    about = entries.about(definition.get("entry") or {})
+    if about != "cart" or all(step.get("link") for _, step in _sends(definition)):
+        return
+    lost = basket_pages.lost(conn, reach)
+    if lost.host:
+        yield Check("basket_host", "warn", {"host": lost.host})
+    if lost.nowhere:
+        yield Check("basket_nowhere", "warn", {"n": lost.nowhere})
 
 
 def _said(definition: Mapping[str, Any]) -> Iterator[Check]:

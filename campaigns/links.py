@@ -8,14 +8,18 @@ and each token names the one it was signed with. 128 bits of HMAC-SHA256 stand b
 import hashlib
 import hmac
 from base64 import b32decode, b32encode, urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urljoin, urlsplit
 from uuid import UUID
 
+from campaigns.rules import Policy
+
 SIGNATURE = 16
 MOST_LINKS = 65_535
+BLOCK_HOSTS = ("openstreetmap.org",)
+"""Where blocks of our own lead, whatever hosts the merchant lists."""
 RETURNED, UNSUBSCRIBING = "b", "u"
 """What a mail to one of our own addresses is about: a message that came back, or a wish to get no more."""
 
@@ -35,6 +39,43 @@ class Restore:
     cart_ref: int
     code: str | None
     message_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which hosts links may lead to, asked when a message is written and again when a link of it is followed.
+
+    `ours` are this installation's own names; `listed` the merchant's, each with what is beneath it; `notice` is where
+    the privacy notice of the settings stands.
+    """
+
+    base_url: str
+    ours: frozenset[str]
+    listed: tuple[str, ...] = ()
+    notice: str = ""
+
+    def trusted(self, url: str | None) -> str | None:
+        """The full address if its host is ours or listed, else None: for what whoever holds the public key may name."""
+        full = absolute(url, self.base_url)
+        return full if full and (_host(full) in self.ours or _beneath(_host(full), self.listed)) else None
+
+    def leading(self, url: str | None) -> str | None:
+        """The full address of what the merchant, the catalogue or a frozen message names: any host, unless some are
+        listed."""
+        full = absolute(url, self.base_url)
+        if full is None or not self.listed or self.trusted(full):
+            return full
+        return full if _host(full) == self.notice or _beneath(_host(full), BLOCK_HOSTS) else None
+
+    def beside(self, url: str | None, pages: Iterable[str | None]) -> str | None:
+        """The full address of a basket's page, which anybody may name: trusted, or with no list on the host of one of
+        these pages of the catalogue, or beneath it."""
+        full = self.trusted(url)
+        if full or self.listed:
+            return full
+        full = absolute(url, self.base_url)
+        known = [_host(one).removeprefix("www.") for page in pages if (one := absolute(page, self.base_url))]
+        return full if full and _beneath(_host(full), known) else None
 
 
 class Links:
@@ -58,6 +99,12 @@ class Links:
         self.tracking_url = (tracking_url or base_url).rstrip("/")
         self._keys = [key.encode() for key in secret_keys]
         self._derived: dict[str, list[_Key]] = {}
+
+    def reach(self, policy: Policy) -> Reach:
+        """Where links may lead under the merchant's rules."""
+        ours = frozenset(_host(address) for address in (self.base_url, self.tracking_url))
+        notice = absolute(policy.privacy_url, self.base_url)
+        return Reach(self.base_url, ours, policy.link_hosts, notice=_host(notice) if notice else "")
 
     def click(self, message_id: UUID, n: int) -> str:
         """The address that counts a click on link `n`, then leads where the message says."""
@@ -229,16 +276,9 @@ def absolute(url: str | None, base_url: str) -> str | None:
     return full if parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc else None
 
 
-def allowed(url: str | None, *, base_url: str, hosts: Collection[str]) -> str | None:
-    """The full address if its host is ours or one of `hosts` (or beneath one), else None."""
-    full = absolute(url, base_url)
-    if full is None:
-        return None
-    host, own = urlsplit(full).hostname or "", urlsplit(base_url).hostname or ""
-    trusted = host == own or any(host == name or host.endswith(f".{name}") for name in hosts)
-    return full if trusted else None
+def _host(address: str) -> str:
+    return urlsplit(address).hostname or ""
 
 
-def leading(url: str | None, *, base_url: str, hosts: Collection[str]) -> str | None:
-    """The full address of what the catalogue or a frozen message names: any host, unless the merchant lists them."""
-    return allowed(url, base_url=base_url, hosts=hosts) if hosts else absolute(url, base_url)
+def _beneath(host: str, names: Iterable[str]) -> bool:
+    return any(host == name or host.endswith(f".{name}") for name in names)

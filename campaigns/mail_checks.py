@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlsplit
 
-from campaigns import contrast, layouts, links, spam_words, wording
+from campaigns import contrast, layouts, spam_words, wording
 from campaigns.definitions import block_edits, content
+from campaigns.links import Reach
 
 SUBJECT, PREHEADER = 60, 100
 """Letters of each that telephones show."""
@@ -33,13 +34,12 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a message is written for: what its entry is about, the fields its words may use, the hosts links may lead
-    to (none: any), and our own address."""
+    """What a message is written for: what its entry is about, the fields its words may use, and where its links may
+    lead."""
 
     about: str
     fields: tuple[str, ...]
-    hosts: tuple[str, ...]
-    base_url: str
+    reach: Reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +156,9 @@ def _link(url: str, number: int, name: str, *, of: Setting) -> Check | None:
     if url.startswith("/"):
         return None
     parts = urlsplit(url)
-    own = parts.hostname == urlsplit(of.base_url).hostname
-    if parts.scheme != "https" and not own:
+    if parts.scheme != "https" and parts.hostname not in of.reach.ours:
         return Check("link_http", "bad", {"url": url}, block, name)
-    if of.hosts and name == "link" and links.allowed(url, base_url=of.base_url, hosts=of.hosts) is None:
+    if name == "link" and of.reach.leading(url) is None:
         return Check("link_host", "bad", {"host": parts.hostname or url}, block, name)
     return None
 

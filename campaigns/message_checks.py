@@ -9,10 +9,9 @@ import sqlalchemy as sa
 
 from campaigns import mail_checks, previews, sending, wording
 from campaigns.definitions import content, edits, entries, steps
-from campaigns.links import Links
+from campaigns.links import Links, Reach
 from campaigns.mail_checks import Check, Setting
 from campaigns.plans import Plan
-from campaigns.rules import Policy
 from foundation.errors import Conflict, Invalid
 from shop.tables import customers
 
@@ -38,12 +37,12 @@ class Fault:
     locales: tuple[str, ...]
 
 
-def written(definition: Mapping[str, Any], *, rules: Policy, base_url: str) -> list[Fault]:
+def written(definition: Mapping[str, Any], *, reach: Reach) -> list[Fault]:
     """What can be said without rendering anything, the same fault of several languages once."""
     return _once(
         (step, locale, check)
         for step, locale, channel in _versions(definition)
-        for check in _written(step, locale, channel, _setting(definition, step, rules, base_url))
+        for check in _written(step, locale, channel, _setting(definition, step, reach))
     )
 
 
@@ -91,9 +90,9 @@ def _versions(definition: Mapping[str, Any]) -> Iterator[_Version]:
                 yield step, locale, "email" if channel == "best" else channel
 
 
-def _setting(definition: Mapping[str, Any], step: Mapping[str, Any], rules: Policy, base_url: str) -> Setting:
+def _setting(definition: Mapping[str, Any], step: Mapping[str, Any], reach: Reach) -> Setting:
     about = entries.about(definition.get("entry") or {})
-    return Setting(about, content.usable(str(step["type"]), about), rules.link_hosts, base_url)
+    return Setting(about, content.usable(str(step["type"]), about), reach)
 
 
 def _written(step: Mapping[str, Any], locale: str, channel: str, of: Setting) -> list[Check]:

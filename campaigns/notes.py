@@ -37,7 +37,7 @@ def render(occasion: Occasion, signed: links.Links, *, channel: str) -> dict[str
         occasion = replace(occasion, says=occasion.says.model_copy(update={"words": _SILENT}))
     locale, words = spoken.spoken(occasion.says.words or _SILENT, occasion.locale)
     fields = content.merge_fields(occasion, locale)
-    tracked = Tracked(signed, occasion.message_id, individual=occasion.count_clicks)
+    tracked = content.tracking(occasion, signed)
     texts = {
         name: content.filled(name, source, fields).strip()
         for name, source in (("heading", words.heading), ("intro", words.intro))
@@ -123,6 +123,19 @@ _REPLY = {"en": "Reply STOP to opt out", "fr": "STOP: repondez STOP"}
 def stopping(policy: Policy, locale: str) -> str:
     """How to stop, as it stands beneath every text message."""
     return _STOP[locale].format(number=policy.sms_stop) if policy.sms_stop else _REPLY[locale]
+
+
+def expected(intros: Mapping[str, str], policy: Policy) -> dict[str, sms_text.Weight]:
+    """What a text message of these words weighs in each language, about."""
+    return {
+        locale: sms_text.expected(intro, shop=policy.shop_name, closing=stopping(policy, locale))
+        for locale, intro in intros.items()
+    }
+
+
+def heaviest(intros: Mapping[str, str], policy: Policy) -> sms_text.Weight | None:
+    """The same of the language that takes most; None without any."""
+    return max(expected(intros, policy).values(), key=lambda weight: weight.parts, default=None)
 
 
 def _text(occasion: Occasion, texts: Mapping[str, str], tracked: Tracked, locale: str) -> dict[str, Any]:

@@ -190,6 +190,12 @@ def of_customer(conn: sa.Connection, customer_id: int, *, limit: int = 20) -> li
     return _many(conn, query.order_by(carts.c.touched_at.desc()).limit(limit))
 
 
+def latest(conn: sa.Connection, *, limit: int) -> list[Cart]:
+    """Open carts that hold something, the one touched last first."""
+    query = sa.select(carts).where(carts.c.state == State.OPEN)
+    return _many(conn, query.order_by(carts.c.touched_at.desc()).limit(limit))
+
+
 def quiet(conn: sa.Connection, *, before: datetime, after: datetime, limit: int) -> list[Cart]:
     """Open carts that hold something and were last touched in (`after`, `before`], the longest quiet first."""
     query = sa.select(carts).where(

@@ -106,8 +106,8 @@ class Told(Body):
 def due(conn: sa.Connection, query: Visit, now: datetime) -> Due:
     """Banners, pop-ins and slots due here, and a message of a journey that waits for her."""
     found = onsite.due(conn, onsite.live(conn), anonymous_id=query.anonymous, page=query.page, now=now)
-    hosts = policy.load(conn).link_hosts
-    blocks = [_block(one, query, hosts=hosts, now=now) for one in found.blocks]
+    reach = current_parts().links.reach(policy.load(conn))
+    blocks = [_block(one, query, reach=reach, now=now) for one in found.blocks]
     language = _language(query.locale)
     taken = any(one.form == "popin" for one in blocks)
     if found.note is not None and not taken:
@@ -127,11 +127,11 @@ def told(conn: sa.Connection, body: Told, now: datetime) -> None:
         raise NotFound("Nothing of this name is shown to this visitor.")
 
 
-def shown(one: Kept, *, locale: str, hosts: tuple[str, ...], made: serving.Slate | None) -> Shown:
+def shown(one: Kept, *, locale: str, reach: links.Reach, made: serving.Slate | None) -> Shown:
     """A block as browsers get it; its links lead where the merchant allows, or nowhere."""
-    block, base_url = one.block, current_parts().config.base_url
+    block = one.block
     language, words = definitions.spoken(block, locale)
-    url = links.leading(block.link, base_url=base_url, hosts=hosts)
+    url = reach.leading(block.link)
     return Shown(
         name=one.name,
         message_id=None,
@@ -142,7 +142,7 @@ def shown(one: Kept, *, locale: str, hosts: tuple[str, ...], made: serving.Slate
         text=words.text,
         button=words.button if url or block.action == "notify" else None,
         url=url,
-        image=links.absolute(block.image, base_url),
+        image=links.absolute(block.image, reach.base_url),
         action=block.action,
         close=CLOSE[language],
         slate_id=made.slate_id if made else None,
@@ -152,7 +152,7 @@ def shown(one: Kept, *, locale: str, hosts: tuple[str, ...], made: serving.Slate
     )
 
 
-def _block(one: Kept, query: Visit, *, hosts: tuple[str, ...], now: datetime) -> Shown:
+def _block(one: Kept, query: Visit, *, reach: links.Reach, now: datetime) -> Shown:
     made = None
     if one.block.products:
         request = serving.Request(
@@ -163,7 +163,7 @@ def _block(one: Kept, query: Visit, *, hosts: tuple[str, ...], now: datetime) ->
             public=True,
         )
         made = current_parts().recommender.answer(request, now=now)
-    return shown(one, locale=query.locale, hosts=hosts, made=made)
+    return shown(one, locale=query.locale, reach=reach, made=made)
 
 
 def _language(locale: str) -> str:

@@ -145,8 +145,7 @@ def _checks(conn: sa.Connection, page: Page) -> Iterator[Check]:
     setting = mail_checks.Setting(
         about=page.about,
         fields=content.usable(page.step["type"], page.about),
-        hosts=rules.link_hosts,
-        base_url=current_parts().config.base_url,
+        reach=current_parts().links.reach(rules),
     )
     try:
         if page.shape == editor_page.EMAIL:

@@ -18,6 +18,8 @@ SAID = {
     "based": N_("This draft began from version %(old)s; version %(new)s was published since"),
     "words_lacking": N_("A message is not written in %(locale)s"),
     "messages": N_("The messages: links, fields and wording as they should be"),
+    "basket_host": N_("Baskets are shown at %(host)s, where links may not lead: the button opens a product instead"),
+    "basket_nowhere": N_("Latest baskets whose button leads nowhere: %(n)s"),
     "messages_out": N_("The mails come out well: weight, contrast, pictures, a way to unsubscribe"),
     "sender": N_("From %(sender)s"),
     "not_connected": N_("Nothing carries %(channel)s yet: these messages will not leave"),

@@ -120,14 +120,14 @@ def preview(name: str) -> Response:
     now = datetime.now(UTC)
     with current_parts().db.begin() as conn:
         kept = onsite.get(conn, name)
-        hosts = policy.load(conn).link_hosts
+        reach = current_parts().links.reach(policy.load(conn))
         made = None
         if kept.block.products:
             asked = serving.Request(
                 kept.block.placement, n=kept.block.products, locale=locale, record=False, public=True
             )
             made = current_parts().recommender.recommend(conn, asked, now=now)
-    shown = interface.shown(kept, locale=locale, hosts=hosts, made=made)
+    shown = interface.shown(kept, locale=locale, reach=reach, made=made)
     page = render_template("console/onsite/preview.html", block=orjson.dumps(shown.model_dump(mode="json")).decode())
     return Response(page, headers={"Content-Security-Policy": POLICY})
 

@@ -67,7 +67,7 @@ PARTS = (
                 "link_hosts",
                 "lines",
                 N_("Sites links may lead to"),
-                N_("one host a line, such as shop.example; empty lets them lead anywhere"),
+                N_("one host a line, such as shop.example; empty lets them lead wherever you and your catalogue say"),
             ),
         ),
     ),

@@ -1,12 +1,13 @@
 """What the list before launching says of the messages: faults hold the launch back, warnings do not."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from campaigns import drafts, files, launching, message_checks, plans
+from campaigns import drafts, files, launching, message_checks, plans, policy
 from campaigns.launching import Check
 from foundation.database import Database
 from foundation.errors import Conflict
@@ -54,6 +55,25 @@ def test_a_link_that_is_not_https_holds_the_launch_back(conn: sa.Connection) -> 
     assert lines(conn, plan, "bad") == [("we-miss-you", "link_http", ("en", "fr"))]
     with pytest.raises(Conflict, match="message we-miss-you link_http"):
         launching.launch(conn, plan, revision=1, press=PRESS, now=NOW)
+
+
+def test_baskets_whose_button_would_lead_nowhere_are_told_before_the_launch(conn: sa.Connection) -> None:
+    world.make_customer(conn, "ada", at=NOW)
+    world.leave_cart(conn, "ada", at=NOW, products=["cocotte"])
+    plan = files.start_from(conn, files.DEMO, now=NOW)
+    assert _baskets(conn, plan) == [("basket_nowhere", {"n": 1})], "nothing of it is in the catalogue"
+    world.stock_shop(conn, now=NOW)
+    assert _baskets(conn, plan) == []
+    page = {"cart_id": "cart-of-ada", "cart_url": "https://elsewhere.example/cart"}
+    world.say(conn, "ada", "Cart Viewed", at=NOW, **page)
+    assert _baskets(conn, plan) == [("basket_host", {"host": "elsewhere.example"})]
+    policy.save(conn, replace(policy.load(conn), link_hosts=("elsewhere.example",)), now=NOW)
+    assert _baskets(conn, plan) == []
+
+
+def _baskets(conn: sa.Connection, plan: plans.Plan) -> list[tuple[str, dict[str, Any]]]:
+    found = launching.readiness(conn, plan, drafts.of(conn, plan), press=PRESS, now=NOW).checks
+    return [(check.word, dict(check.values)) for check in found if check.word.startswith("basket")]
 
 
 def test_a_mail_that_readers_would_cut_off_holds_the_launch_back(conn: sa.Connection) -> None:

@@ -285,7 +285,8 @@ def test_of_ten_thousand_changed_tokens_none_is_read() -> None:
     ],
 )
 def test_no_address_leads_off_the_list(address: str) -> None:
-    found: Any = links.leading(address, base_url="https://r.example", hosts=("shop.example",))
+    reach = links.Reach("https://r.example", frozenset({"r.example"}), ("shop.example",))
+    found: Any = reach.leading(address)
     assert found is None or found.startswith(("https://r.example/", "https://shop.example/"))
 
 

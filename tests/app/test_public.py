@@ -16,9 +16,9 @@ from flask.testing import FlaskClient
 
 import app as front
 from app import i18n, parts, robots
-from campaigns import policy, tables, visits
+from campaigns import links, policy, tables, visits
 from foundation.database import Database, new_id
-from shop import consent
+from shop import catalogue, consent
 from shop import tables as shop_tables
 
 NOW = datetime.now(UTC)
@@ -64,9 +64,9 @@ def _mail(conn: sa.Connection) -> Mail:
     times = {"queued_at": NOW, "not_before": NOW, "expires_at": NOW, "accepted_at": NOW}
     message |= {"entry_key": "c-1", "state": "accepted", "version": 1}
     conn.execute(sa.insert(tables.messages).values(id=message_id, **message, **times))
-    links = ["https://shop.example/p/1?a=b", "https://evil.example/", "javascript:alert(1)", "/demo/"]
+    leads = ["https://shop.example/p/1?a=b", "https://evil.example/", "javascript:alert(1)", "/demo/"]
     content = {"address": "ada@example.com", "sender": "s@shop.example", "subject": "s", "html": "h", "text": "t"}
-    content |= {"headers": {}, "links": links, "rendered_at": NOW}
+    content |= {"headers": {}, "links": leads, "rendered_at": NOW}
     conn.execute(sa.insert(tables.message_contents).values(message_id=message_id, **content))
     return Mail(message_id, customer_id, cart_ref)
 
@@ -91,6 +91,19 @@ def names(db: Database) -> list[str]:
         return list(conn.scalars(sa.select(shop_tables.events.c.name)))
 
 
+def _stock(db: Database, url: str | None) -> None:
+    """One product in the basket, with this page in the catalogue."""
+    with db.begin() as conn:
+        catalogue.put(conn, [{"product_id": "mug", "title": "Mug", "url": url}], now=NOW)
+        lines = [{"product_id": "mug", "quantity": 1}]
+        conn.execute(sa.update(shop_tables.carts).values(lines=lines))
+
+
+def _lists(db: Database, *hosts: str) -> None:
+    with db.begin() as conn:
+        policy.save(conn, replace(policy.load(conn), link_hosts=hosts), now=NOW)
+
+
 # --------------------------------------------------------------------------------------------------- clicks
 def test_a_click_is_counted_and_leads_where_the_mail_said(
     client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str]
@@ -112,6 +125,24 @@ def test_a_click_never_leads_to_a_site_that_is_not_the_shop_s(
 ) -> None:
     answer = client.get(path("click", mail.message_id, n), headers=FIREFOX)
     assert answer.status_code == 404 and "Location" not in answer.headers
+
+
+@pytest.mark.parametrize("hosts", [(), ("shop.example",), ("elsewhere.example",)])
+def test_links_of_our_own_are_followed_whatever_the_merchant_lists(
+    installation: parts.Parts, db: Database, mail: Mail, hosts: tuple[str, ...]
+) -> None:
+    config = replace(installation.config, tracking_url="https://news.brand.example")
+    signed = links.Links(config.secret_keys, config.base_url, tracking_url=config.tracking_url)
+    client = front.create_app(replace(installation, config=config, links=signed)).test_client()
+    own = [signed.restore(mail.cart_ref, code=None, message_id=mail.message_id), signed.survey(mail.message_id)]
+    own += ["https://www.openstreetmap.org/?mlat=47.2&mlon=-1.5", "https://lawyer.example/privacy"]
+    _lists(db, *hosts)
+    with db.begin() as conn:
+        policy.save(conn, replace(policy.load(conn), privacy_url="https://lawyer.example/privacy"), now=NOW)
+        conn.execute(sa.update(tables.message_contents).values(links=own))
+    for n, address in enumerate(own):
+        answer = client.get(urlsplit(signed.click(mail.message_id, n)).path, headers=FIREFOX)
+        assert answer.status_code == 302 and answer.headers["Location"].startswith(address)
 
 
 def test_a_click_leads_on_even_when_it_cannot_be_recorded(
@@ -277,6 +308,31 @@ def test_a_restored_basket_opens_in_the_shop_with_its_code(
     changed = client.get(f"{link}?cart=c-9&code=MINE&address=x")
     asked = parse_qs(urlsplit(changed.headers["Location"]).query)
     assert (asked["cart"], asked["code"]) == (["c-1"], ["TEN1234"]), "what was signed is what counts"
+
+
+def test_without_listed_hosts_a_basket_opens_where_the_catalogue_has_its_products(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str]
+) -> None:
+    _lists(db)
+    link = path("restore", mail.cart_ref, code=None, message_id=mail.message_id)
+    assert client.get(link).status_code == 404, "anybody may say where a basket is shown"
+    _stock(db, "https://shop.example/p/mug")
+    assert client.get(link).headers["Location"].startswith("https://www.shop.example/basket?")
+
+
+@pytest.mark.parametrize("shown", ["https://evil.example/basket", "https://shop.example.evil.example/", None])
+def test_a_basket_whose_page_is_not_the_shop_s_opens_on_what_is_in_it(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str], shown: str | None
+) -> None:
+    _stock(db, "https://shop.example/p/mug")
+    with db.begin() as conn:
+        conn.execute(sa.update(shop_tables.carts).values(url=shown))
+    link = path("restore", mail.cart_ref, code="TEN1234", message_id=mail.message_id)
+    for hosts in ((), ("shop.example",)):
+        _lists(db, *hosts)
+        assert client.get(link).headers["Location"] == "https://shop.example/p/mug?cart=c-1&code=TEN1234"
+    _lists(db, "elsewhere.example")
+    assert client.get(link).status_code == 404
 
 
 def test_a_basket_without_a_page_of_its_own_opens_in_the_demo_or_nowhere(

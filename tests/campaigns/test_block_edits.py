@@ -1,6 +1,7 @@
 """Blocks of an e-mail while it is written, and what speaks against it: pure operations and checks."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,12 +10,12 @@ from hypothesis import strategies as st
 
 from campaigns import contrast, layouts, mail_checks, spam_words
 from campaigns.definitions import block_edits, blocks, content, json_places, shapes
+from campaigns.links import Reach
 from campaigns.mail_checks import Setting
 from foundation.errors import Conflict, Fault
 
-CART = Setting(
-    "cart", (*content.CUSTOMER_FIELDS, *content.CART_FIELDS, *content.CODE_FIELDS), (), "https://shop.example"
-)
+OURS = Reach("https://shop.example", frozenset({"shop.example"}))
+CART = Setting("cart", (*content.CUSTOMER_FIELDS, *content.CART_FIELDS, *content.CODE_FIELDS), OURS)
 
 
 def _step(**more: Any) -> dict[str, Any]:
@@ -128,7 +129,7 @@ def test_links_pictures_fields_and_wording_are_checked_in_their_place() -> None:
         {"type": "button", "link": "https://evil.example/"},
         {"type": "product"},
     ]
-    hosts = Setting("cart", CART.fields, ("shop.example",), "https://shop.example")
+    hosts = replace(CART, reach=replace(OURS, listed=("shop.example",)))
     found = {check.word: check for check in mail_checks.written(step, "en", hosts)}
     assert (found["field_alone"].block, found["field_alone"].values) == (0, {"field": "customer.first_name"})
     assert found["spam"].values["text"] in ("act now", "!!")

@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from campaigns import barcode, codes, eligibility, experiments, hours, links, states
+from campaigns import barcode, codes, eligibility, experiments, hours, links, rules, states
 from campaigns.eligibility import Hold, Send, Skip, Standing
 from campaigns.links import Links
 from campaigns.rules import Policy
 from campaigns.states import Reason, State
 
+REACH = links.Reach("https://r.example", frozenset({"r.example"}), ("shop.example",))
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 FINE = Standing(
     expires_at=NOON + timedelta(hours=40),
@@ -142,13 +143,43 @@ def test_a_changed_token_is_nothing() -> None:
     ],
 )
 def test_only_our_own_hosts_and_those_listed_are_led_to(url: str | None) -> None:
-    assert links.allowed(url, base_url="https://r.example", hosts=("shop.example",)) is None
+    assert REACH.trusted(url) is None and REACH.leading(url) is None
 
 
 def test_listed_hosts_and_what_is_beneath_them_are_led_to() -> None:
     for url in ("https://shop.example/a?b=1&c=2", "https://www.shop.example/", "https://r.example/x"):
-        assert links.allowed(url, base_url="https://r.example", hosts=("shop.example",)) == url
-    assert links.allowed("/basket", base_url="https://r.example", hosts=()) == "https://r.example/basket"
+        assert REACH.trusted(url) == url
+    assert REACH.trusted("/basket") == "https://r.example/basket"
+
+
+def test_our_own_names_the_maps_and_the_privacy_notice_are_led_to_whatever_is_listed() -> None:
+    signed = Links(["key of this test"], "https://r.example", tracking_url="https://news.shop.example")
+    reach = signed.reach(rules.Policy(link_hosts=("shop.example",), privacy_url="https://lawyer.example/notice"))
+    elsewhere = signed.reach(rules.Policy(link_hosts=("other.example",)))
+    for url in (signed.survey(UUID(int=7)), signed.restore(5, code=None, message_id=UUID(int=7))):
+        assert reach.leading(url) == url and elsewhere.leading(url) == url
+    assert elsewhere.leading("https://www.openstreetmap.org/?mlat=47") and reach.leading(
+        "https://lawyer.example/notice"
+    )
+    assert elsewhere.leading("https://shop.example/") is None
+    assert reach.trusted("https://www.openstreetmap.org/") is None, "a basket is not shown on a map"
+
+
+def test_without_a_list_a_basket_is_shown_only_where_the_catalogue_has_its_products() -> None:
+    reach = links.Reach("https://r.example", frozenset({"r.example"}))
+    products = ["https://www.shop.example/p/1", None, "/p/2"]
+    for url in ("https://shop.example/cart", "https://checkout.shop.example/", "https://www.shop.example/cart?x=1"):
+        assert reach.beside(url, products) == url
+    for hostile in (
+        "https://evil.example/",
+        "https://shop.example.evil.example/",
+        "https://notshop.example/",
+        "//evil",
+    ):
+        assert reach.beside(hostile, products) is None
+    assert reach.beside("https://shop.example/cart", []) is None
+    listed = links.Reach("https://r.example", frozenset({"r.example"}), ("other.example",))
+    assert listed.beside("https://shop.example/cart", products) is None, "the list decides where there is one"
 
 
 # --------------------------------------------------------------------------------------------------- codes
