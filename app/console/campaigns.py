@@ -13,8 +13,9 @@ from markupsafe import escape
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import filters, i18n, security
-from app.console import campaign_list, charts, journeys, mails, roles, sentences, words
+from app.console import campaign_list, charts, journeys, mails, meanwhile, roles, sentences, words
 from app.console import customers as customer_pages
+from app.console.forms import Form
 from app.parts import current_parts
 from campaigns import (
     audit,
@@ -34,6 +35,7 @@ from campaigns import (
 from campaigns.definitions import flow
 from campaigns.definitions.steps import Ask, Send
 from campaigns.experiments import Lift
+from campaigns.plans import Plan
 from campaigns.wording import WordingError
 from foundation import format
 from foundation.errors import Conflict, Fault, Invalid, NotFound
@@ -71,28 +73,35 @@ def as_file(name: str) -> str:
     """The campaign as a file says it."""
     with current_parts().db.begin() as conn:
         plan = plans.get(conn, name)
-    return _file_page(name, orjson.dumps(files.dump(plan), option=orjson.OPT_INDENT_2).decode())
+    return _file_page(name, meanwhile.opened(_file(plan)))
 
 
 @bp.post("/<name>/file")
 @security.require_role(*roles.CHANGE)
 def apply_file(name: str) -> BaseResponse | tuple[str, int]:
     """Applies what was written, all of it or nothing; each fault is shown with its place."""
-    text = request.form.get("file", "")
+    text, sent = request.form.get("file", ""), request.form.to_dict()
     try:
         with current_parts().db.begin() as conn:
+            meanwhile.turn(conn, "campaign", name)
+            if clash := meanwhile.clash(_file(plans.get(conn, name)), sent):
+                return _file_page(name, clash), 409
             changed = files.apply(conn, files.read(text.encode()), now=datetime.now(UTC))
     except Invalid as refused:
-        return _file_page(name, text, refused.faults), 422
+        return _file_page(name, Form(sent), refused.faults), 422
     flash(i18n.gettext("Applied.") if changed else i18n.gettext("It says what stood already: nothing changed."))
     return redirect(url_for(".as_file", name=name), code=303)
 
 
-def _file_page(name: str, text: str, faults: Sequence[Fault] = ()) -> str:
+def _file(plan: Plan) -> Form:
+    return Form({"file": orjson.dumps(files.dump(plan), option=orjson.OPT_INDENT_2).decode()})
+
+
+def _file_page(name: str, form: Form, faults: Sequence[Fault] = ()) -> str:
     said = [(fault.pointer, sentences.said(fault.detail)) for fault in faults]
     with current_parts().db.begin() as conn:
         plan = plans.get(conn, name)
-    return render_template("console/campaigns/file.html", plan=plan, text=text, faults=said, words=words)
+    return render_template("console/campaigns/file.html", plan=plan, form=form, faults=said, words=words)
 
 
 @bp.post("/<name>/launch")

@@ -13,10 +13,12 @@ from foundation.errors import Fault
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What fields hold, as text, and what is wrong with them, by field."""
+    """What fields hold, as text, and what is wrong with them, by field; and, if somebody else changed it while it was
+    being filled in, what stands instead."""
 
     values: Mapping[str, str]
     faults: Mapping[str, str] = field(default_factory=dict)
+    stands: Mapping[str, str] | None = None
 
     def value(self, name: str) -> str:
         """What the field shows."""

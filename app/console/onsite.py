@@ -4,12 +4,13 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import orjson
+import sqlalchemy as sa
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import i18n, security
 from app.api import onsite as interface
-from app.console import forms, onsite_forms, roles
+from app.console import forms, meanwhile, onsite_forms, roles
 from app.console.forms import Form
 from app.i18n import N_
 from app.parts import current_parts
@@ -80,8 +81,8 @@ def add() -> BaseResponse | tuple[str, int]:
 def show(name: str) -> str:
     """One block, to change and to look at."""
     with current_parts().db.begin() as conn:
-        kept = onsite.get(conn, name)
-    return _page(kept, onsite_forms.form_of(name, kept.block, i18n.zone()))
+        kept, form = onsite.get(conn, name), _standing(conn, name)
+    return _page(kept, meanwhile.opened(form))
 
 
 @bp.post("/<name>")
@@ -135,6 +136,9 @@ def preview(name: str) -> Response:
 def _save(kept: Kept | None, name: str) -> BaseResponse | tuple[str, int]:
     try:
         with current_parts().db.begin() as conn:
+            meanwhile.turn(conn, "block", name)
+            if kept and (clash := meanwhile.clash(_standing(conn, name), request.form)):
+                return _page(kept, clash), 409
             onsite.put(conn, name, onsite_forms.definition_of(request.form, i18n.zone()), now=datetime.now(UTC))
     except Invalid as refused:
         return _refused(kept, list(refused.faults))
@@ -142,8 +146,13 @@ def _save(kept: Kept | None, name: str) -> BaseResponse | tuple[str, int]:
     return redirect(url_for(".show", name=name), code=303)
 
 
+def _standing(conn: sa.Connection, name: str) -> Form:
+    shown = onsite_forms.form_of(name, onsite.get(conn, name).block, i18n.zone())
+    return Form({field: text for field, text in shown.values.items() if field != "name"})
+
+
 def _refused(kept: Kept | None, faults: list[Fault]) -> tuple[str, int]:
-    values = {name: request.form.get(name, "") for name in onsite_forms.FIELDS}
+    values = {name: request.form.get(name, "") for name in (*onsite_forms.FIELDS, meanwhile.SEEN)}
     return _page(kept, forms.with_faults(values, faults)), 422
 
 

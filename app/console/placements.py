@@ -8,7 +8,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from app import filters, i18n, security
-from app.console import charts, forms, roles, words
+from app.console import charts, forms, meanwhile, roles, words
 from app.console.forms import Form
 from app.parts import current_parts
 from foundation import intervals
@@ -63,7 +63,10 @@ def show(name: str) -> str:
 def save(name: str) -> Response | tuple[str, int]:
     """Keeps the settings; or says what is wrong and changes nothing."""
     with current_parts().db.begin() as conn:
+        meanwhile.turn(conn, "placement", name)
         current = _known(conn, name)
+        if clash := meanwhile.clash(form_of(current), request.form):
+            return _page(conn, current, clash), 409
         try:
             placement = placements.parse(name, definition_of(request.form))
         except Invalid as refused:
@@ -82,7 +85,8 @@ def experiment(name: str) -> Response | tuple[str, int]:
         current = _known(conn, name)
         if not isinstance(percent, int) or not 1 <= percent <= 50:
             fault = Fault("/percent", "must be a whole number from 1 to 50")
-            return _page(conn, current, forms.with_faults({**form_of(current).values, **request.form}, [fault])), 422
+            shown = {**meanwhile.opened(form_of(current)).values, **request.form}
+            return _page(conn, current, forms.with_faults(shown, [fault])), 422
         merchandising.start_experiment(conn, name, percent=percent, by=_by(), now=datetime.now(UTC))
     flash(i18n.gettext("The experiment runs. Its figures appear below within minutes."))
     return redirect(url_for(".show", name=name, _anchor="experiment"), code=303)
@@ -165,7 +169,7 @@ def _page(conn: sa.Connection, placement: Placement, form: Form | None) -> str:
     return render_template(
         "console/placements/show.html",
         placement=placement,
-        form=form or form_of(placement),
+        form=form or meanwhile.opened(form_of(placement)),
         tally=results.by_placement(mine).get(placement.name, Tally()),
         sources=_by_use(results.by_source(mine)),
         trial=trial,

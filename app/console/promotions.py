@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import sqlalchemy as sa
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from app import code_words, filters, i18n, security
-from app.console import forms, offer_forms, roles, words
+from app.console import forms, meanwhile, offer_forms, roles, words
 from app.console.forms import Form
 from app.parts import current_parts
 from campaigns import code_book, offer_figures, offer_forecast, offers, pool_imports
@@ -111,7 +112,7 @@ def edit(name: str) -> str | Response | tuple[str, int]:
     with current_parts().db.begin() as conn:
         kept = offers.get(conn, name)
     if request.method == "GET":
-        return _editor(kept, offer_forms.of_offer(kept.terms, zone=i18n.zone()))
+        return _editor(kept, meanwhile.opened(offer_forms.of_offer(kept.terms, zone=i18n.zone())))
     return _save(kept)
 
 
@@ -171,14 +172,18 @@ def _editor(kept: Kept | None, form: Form) -> str:
 
 
 def _save(kept: Kept | None) -> Response | tuple[str, int]:
-    sent = {name: text for name, text in request.form.items() if name.startswith("/")}
+    sent = {name: text for name, text in request.form.items() if name.startswith("/") or name == meanwhile.SEEN}
     if kept is not None:
         sent["/name"] = kept.name
     try:
         offer = offer_forms.parse(sent, zone=i18n.zone())
         with current_parts().db.begin() as conn:
-            put = offers.create if kept is None else offers.put
-            put(conn, offer, now=datetime.now(UTC))
+            if kept is None:
+                offers.create(conn, offer, now=datetime.now(UTC))
+            elif clash := _clash(conn, kept, sent):
+                return _editor(kept, clash), 409
+            else:
+                offers.put(conn, offer, now=datetime.now(UTC))
     except Invalid as refused:
         return _editor(kept, forms.with_faults(sent, refused.faults)), 422
     except Conflict:
@@ -186,6 +191,11 @@ def _save(kept: Kept | None) -> Response | tuple[str, int]:
         return _editor(kept, forms.with_faults(sent, [taken])), 422
     flash(i18n.gettext("The offer is kept."))
     return redirect(url_for(".show", name=offer.name), code=303)
+
+
+def _clash(conn: sa.Connection, kept: Kept, sent: dict[str, str]) -> Form | None:
+    meanwhile.turn(conn, "offer", kept.name)
+    return meanwhile.clash(offer_forms.of_offer(offers.get(conn, kept.name).terms, zone=i18n.zone()), sent)
 
 
 # -------------------------------------------------------------------------------------------------------- saying

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from app import i18n, security
 from app.console import customers as customer_pages
-from app.console import forms, roles, rule_words, words
+from app.console import forms, meanwhile, roles, rule_words, words
 from app.console.forms import Form
 from app.parts import current_parts
 from foundation.errors import Invalid
@@ -21,6 +21,8 @@ from shop import catalogue, finding
 
 bp = Blueprint("rules", __name__, url_prefix="/rules")
 
+BESIDE = ("rule_id", "who", "try_at")
+"""What the form of a rule sends to try it, and is no part of the rule."""
 HISTORY = 20
 SHOWN = 6
 
@@ -46,6 +48,10 @@ class Tried:
 @security.require_role(*roles.READ)
 def index() -> str:
     """Every rule in its order, and who changed what."""
+    return _list()
+
+
+def _list(*, late: str = "") -> str:
     with current_parts().db.begin() as conn:
         kept = merchandising.every_rule(conn)
         history = merchandising.history(conn, limit=HISTORY)
@@ -56,6 +62,8 @@ def index() -> str:
         kept=kept,
         active=active,
         history=history,
+        late=late,
+        seen=_order([one.id for one in kept]),
         sentence=rule_words.sentence,
         where=rule_words.where,
         change=change,
@@ -90,7 +98,7 @@ def show(rule_id: int) -> str:
     """One rule, to change or to try."""
     with current_parts().db.begin() as conn:
         rule = merchandising.get_rule(conn, rule_id)
-    return _page(rule_id, rule_words.form_of(rule))
+    return _page(rule_id, meanwhile.opened(rule_words.form_of(rule)))
 
 
 @bp.post("/<int:rule_id>")
@@ -99,7 +107,11 @@ def save(rule_id: int) -> Response | tuple[str, int]:
     """Keeps the rule as it was changed; or says what is wrong and changes nothing."""
     try:
         with current_parts().db.begin() as conn:
-            rule = _given(enabled=merchandising.get_rule(conn, rule_id).enabled)
+            meanwhile.turn(conn, "rules")
+            standing = merchandising.get_rule(conn, rule_id)
+            if clash := meanwhile.clash(rule_words.form_of(standing), request.form, beside=BESIDE):
+                return _page(rule_id, clash), 409
+            rule = _given(enabled=standing.enabled)
             merchandising.change_rule(conn, rule_id, rule, by=_by(), now=datetime.now(UTC))
     except Invalid as refused:
         return _page(rule_id, forms.with_faults(request.form, refused.faults)), 422
@@ -123,24 +135,29 @@ def attempt() -> str | tuple[str, int]:
 @bp.post("/<int:rule_id>/switch")
 @security.require_role(*roles.CHANGE)
 def switch(rule_id: int) -> Response:
-    """On if it was off, off if it was on."""
+    """On or off, as the button said that was pressed: when a colleague has just done it, it stays so."""
     with current_parts().db.begin() as conn:
-        rule = merchandising.get_rule(conn, rule_id)
-        merchandising.change_rule(
-            conn, rule_id, replace(rule, enabled=not rule.enabled), by=_by(), now=datetime.now(UTC)
-        )
+        meanwhile.turn(conn, "rules")
+        rule = replace(merchandising.get_rule(conn, rule_id), enabled=request.form.get("enabled") == "yes")
+        merchandising.change_rule(conn, rule_id, rule, by=_by(), now=datetime.now(UTC))
     return redirect(url_for(".index"), code=303)
 
 
 @bp.post("/<int:rule_id>/move")
 @security.require_role(*roles.CHANGE)
-def move(rule_id: int) -> Response:
-    """One place up or down, or to a place; the first rule decides where two cannot both."""
+def move(rule_id: int) -> Response | tuple[str, int]:
+    """One place up or down, or to a place; the first rule decides where two cannot both. A place is one among those
+    that were looked at: in another order nothing is moved, and that order is shown."""
     step, to = -1 if request.form.get("way") == "up" else 1, request.form.get("to", type=int)
     with current_parts().db.begin() as conn:
-        order = [kept.id for kept in merchandising.every_rule(conn)]
+        meanwhile.turn(conn, "rules")
+        names = {kept.id: kept.rule.name for kept in merchandising.every_rule(conn)}
+        order = list(names)
         if rule_id not in order:
             abort(404)
+        late = names[rule_id] if request.form.get(meanwhile.SEEN, _order(order)) != _order(order) else ""
+        if late:
+            return _list(late=late), 409
         place = order.index(rule_id)
         order.remove(rule_id)
         order.insert(max(place + step if to is None else to, 0), rule_id)
@@ -190,6 +207,10 @@ def _rule_change(one: merchandising.Change) -> str:
 # ---------------------------------------------------------------------------------------------------- pieces
 def _given(*, enabled: bool) -> Rule:
     return rules.parse(rule_words.definition_of(request.form, enabled=enabled, zone=i18n.zone()))
+
+
+def _order(rule_ids: list[int]) -> str:
+    return forms.fingerprint(rule_ids)
 
 
 def _by() -> str:
