@@ -162,7 +162,7 @@ def _survey(asked: surveys.Question, *, done: bool) -> str:
     return page(
         "survey",
         asked.message_id,
-        heading=wording.plain(words.heading),
+        heading=wording.plain(words.heading or words.intro or words.subject),
         scores=asked.scores,
         chosen=request.args.get("score", type=int),
         comment=asked.step.comment,

@@ -99,10 +99,10 @@ def _notice(occasion: Occasion, texts: Mapping[str, str], tracked: Tracked, loca
 
 
 def _button(occasion: Occasion, tracked: Tracked, locale: str) -> dict[str, str] | None:
-    if isinstance(occasion.says, Ask):
-        say = phrases.of(locale)
-        return {"url": tracked.to(tracked.links.survey(occasion.message_id)) or "", "label": say.visit}
     say = phrases.of(locale)
+    if isinstance(occasion.says, Ask):
+        label = spoken.spoken(occasion.says.words, locale)[1].button or say.answer
+        return {"url": tracked.to(tracked.links.survey(occasion.message_id)) or "", "label": label}
     about = content.about(occasion, tracked=tracked, locale=locale, say=say)
     return content.button(occasion, about, tracked=tracked, locale=locale, say=say)
 

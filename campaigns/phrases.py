@@ -32,6 +32,7 @@ class Phrases:
     products_alone: str
     see_product: str
     visit: str
+    answer: str
     confirm: str
     lowest: str
     reviews: str
@@ -71,6 +72,7 @@ _EN = Phrases(
     products_alone="Chosen for you",
     see_product="See the product",
     visit="Visit the shop",
+    answer="Answer",
     confirm="I confirm",
     lowest="Lowest price of the last 30 days: {price}",
     reviews="What others say",
@@ -109,6 +111,7 @@ _FR = Phrases(
     products_alone="Choisis pour vous",
     see_product="Voir le produit",
     visit="Voir la boutique",
+    answer="Répondre",
     confirm="Je confirme",
     lowest="Prix le plus bas des 30 derniers jours : {price}",
     reviews="Ce qu’en disent les clients",

@@ -1,7 +1,7 @@
 """A journey's messages by every channel but e-mail, from the step to the provider and back, through the one engine."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -42,6 +42,13 @@ class Peers:
 
 @pytest.fixture
 def peers(db: Database, tmp_path: Path, now: datetime) -> Iterator[Peers]:
+    with connected(db, tmp_path, now=now) as made:
+        yield made
+
+
+@contextmanager
+def connected(db: Database, folder: Path, *, now: datetime) -> Iterator[Peers]:
+    """A stocked shop whose channels all lead to peers in this process."""
     answers: dict[str, Answer] = {
         "push": (201, {}, b""),
         "sms": said(201, {"sid": "SM1", "status": "queued", "error_code": None}),
@@ -68,7 +75,7 @@ def peers(db: Database, tmp_path: Path, now: datetime) -> Iterator[Peers]:
             world.stock_shop(conn, now=now)
             for channel in ("sms", "whatsapp"):
                 connections.connect(conn, channel, "outbox:", keys=KEYS, origin="test", now=now)
-        yield Peers(replace(world.sending(OutboxChannel(db), tmp_path), channels=carriers), service, gateway, answers)
+        yield Peers(replace(world.sending(OutboxChannel(db), folder), channels=carriers), service, gateway, answers)
         for carrier in carriers.values():
             carrier.close()
 
