@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, expect
 import app.tables  # noqa: F401 - all tables must be known before the metadata is used
 import campaigns.audiences.tables
 import campaigns.channels.tables
+import campaigns.late_tables
 import campaigns.ledger_tables
 import campaigns.mail_tables
 import campaigns.promo_tables
@@ -26,8 +27,8 @@ import recommender.tables  # noqa: F401
 import shop.tables  # noqa: F401
 from foundation import postgres
 from foundation.config import Config
-from foundation.database import Database, metadata
-from tests import browser
+from foundation.database import Database
+from tests import browser, emptying
 from tests.app import console_world
 from tests.campaigns.carriers import Carrier
 from tests.console import Console, installed
@@ -97,9 +98,8 @@ def kept_db(_database_handle: Database) -> Iterator[Database]:
 @contextmanager
 def _emptied(handle: Database) -> Iterator[Database]:
     yield handle
-    names = ", ".join(table.name for table in metadata.sorted_tables)
     with handle.begin() as conn:
-        conn.execute(sa.text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+        emptying.empty(conn)
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import sqlalchemy as sa
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from foundation import postgres
-from foundation.database import Database, metadata
+from foundation.database import Database
+from tests import emptying
 from tests.campaigns import machine, test_machine
 from tests.conftest import PEPPER
 from tests.ledger import machine as sender
@@ -256,9 +256,8 @@ def random_days(db: Database, folder: Path, *, examples: int) -> bool:
 
 
 def _empty(db: Database) -> None:
-    names = ", ".join(table.name for table in metadata.sorted_tables)
     with db.begin() as conn:
-        conn.execute(sa.text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+        emptying.empty(conn)
 
 
 def _word(sound: bool) -> str:

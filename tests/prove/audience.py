@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from campaigns import feedback, files, plans, policy, rules, tables
 from campaigns.feedback import Kind, Report
-from foundation.database import Database, metadata
+from foundation.database import Database
 from shop import catalogue
+from tests import emptying
 from tests.campaigns import world
 from tests.prove import warm
 
@@ -42,10 +43,9 @@ FROM customers
 def prepare(db: Database, size: int, *, now: datetime, **changes: Any) -> None:
     """An empty installation with `size` quiet carts and the campaign launched, nobody enrolled yet; `changes` are of
     its definition."""
-    names = ", ".join(table.name for table in metadata.sorted_tables)
     quiet = {"at": now - QUIET, "n": size}
     with db.begin() as conn:
-        conn.execute(sa.text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+        emptying.empty(conn)
         for statement in (_PEOPLE, _IDENTITIES, _CONSENTS, _CARTS):
             conn.execute(sa.text(statement), quiet)
         row = {"product_id": "pot", "title": "Cocotte", "price": "189.00", "url": "https://shop.example/pot"}

@@ -14,9 +14,10 @@ import sqlalchemy as sa
 from app.demo import purchases
 from campaigns import files, own_events, plans, policy, rules, tables
 from campaigns.own_events import Told
-from foundation.database import Database, metadata
+from foundation.database import Database
 from shop import imports, ingest
 from shop.vocabulary import Event, Name
+from tests import emptying
 from tests.campaigns import world
 from tests.prove import warm
 
@@ -71,9 +72,8 @@ def definition() -> dict[str, Any]:
 
 def prepare(db: Database, *, size: int, now: datetime) -> None:
     """The demo shop with its products, so many of its people with a basket gone quiet, and the campaign running."""
-    names = ", ".join(table.name for table in metadata.sorted_tables)
     with db.begin() as conn:
-        conn.execute(sa.text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+        emptying.empty(conn)
     with tempfile.TemporaryDirectory() as folder:
         written = purchases.write(Path(folder), base_url="https://shop.example", now=now)
         for kind in ("stores", "products", "customers", "consents"):

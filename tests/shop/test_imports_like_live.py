@@ -15,8 +15,9 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
-from foundation.database import Database, metadata
+from foundation.database import Database
 from shop import imports, ingest, sources, vocabulary
+from tests import emptying
 
 HEADER = ["event", "user_id", "anonymous_id", "timestamp", "message_id", "channel", "product_id", "order_id"]
 HEADER += ["cart_id", "quantity", "price", "currency", "properties"]
@@ -172,8 +173,7 @@ def state(db: Database) -> dict[str, list[Any]]:
 
 def empty(db: Database) -> None:
     with db.begin() as conn:
-        names = ", ".join(table.name for table in metadata.sorted_tables)
-        conn.execute(sa.text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+        emptying.empty(conn)
 
 
 @pytest.mark.parametrize("name", STORIES)
