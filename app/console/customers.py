@@ -17,6 +17,7 @@ from app.console import journeys, maps, paging, predictions, report_words, roles
 from app.parts import current_parts
 from campaigns import code_book, crediting, drafts, dry_runs, ledger, plans, policy, segments, timeline
 from campaigns.definitions import campaign as definitions
+from campaigns.states import State
 from recommender import serving
 from recommender.predictions import expected
 from shop import baskets, carts, catalogue, consent, customers, finding, orders, privacy, stores
@@ -32,6 +33,8 @@ TABS = {
     "consents": ("consent", "merge"),
 }
 BOUGHT = (Name.ORDER_COMPLETED, Name.ORDER_UPDATED, Name.ORDER_REFUNDED, Name.ORDER_CANCELLED)
+UNTRIED = (State.SKIPPED, State.EXPIRED, State.CANCELLED)
+"""Ends of messages that were never tried: their reason says all there is."""
 PAGE = 30
 REHEARSED = 30
 """Days replayed to say what one person would get."""
@@ -323,4 +326,5 @@ def _context() -> dict[str, Any]:
         "what": what,
         "favourites": predictions.favourites,
         "likely": predictions.likely,
+        "untried": UNTRIED,
     }

@@ -2,6 +2,7 @@
 
 from html import unescape
 
+import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
@@ -58,3 +59,15 @@ def test_orders_and_returns_can_be_read_alone(ines: FlaskClient, installation: p
     assert "Order W-1" in page and "Clicked" not in page.split('class="timeline"')[1].split("</ol>")[0]
     messages = unescape(ines.get(f"/console/customers/{day.camille}?tab=messages").text)
     assert "Why this person" in messages and "planned on" in messages
+
+
+@pytest.mark.parametrize(("state", "why"), [("delivered", 1), ("pending", 1), ("failed", 1), ("skipped", 0)])
+def test_a_message_without_a_subject_has_its_why_too(
+    ines: FlaskClient, installation: parts.Parts, state: str, why: int
+) -> None:
+    day = console_world.live(installation)
+    with installation.db.begin() as conn:
+        conn.execute(sa.text("UPDATE message_contents SET subject = ''"))
+        conn.execute(sa.text("UPDATE messages SET channel = 'sms', state = :state"), {"state": state})
+    shown = unescape(ines.get(f"/console/customers/{day.camille}?tab=messages").text)
+    assert "SMS" in shown and shown.count("Why this person") == why
