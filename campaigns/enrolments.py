@@ -14,6 +14,7 @@ from campaigns import (
     given,
     hearing,
     journeys,
+    latecomers,
     passages,
     plans,
     policy,
@@ -54,8 +55,10 @@ def admit_due(db: Database, *, now: datetime, checkpoint: Callable[[str], None] 
         entry = plan.definition.entry
         with db.begin() as conn:
             if isinstance(entry, CartAbandoned):
+                latecomers.left_carts(conn, plan, entry, now=now)
                 admitted[plan.name] = entering.abandoned_carts(conn, plan, entry, now=now)
             elif isinstance(entry, ProductAbandoned):
+                latecomers.left_products(conn, plan, entry, now=now)
                 admitted[plan.name] = entering.abandoned_products(conn, plan, entry, now=now)
             checkpoint("enrolling")
     checkpoint("enrolled")

@@ -21,7 +21,8 @@ from shop.vocabulary import Name
 enrolments, arrivals = tables.enrolments, tables.arrivals
 
 LATE = timedelta(hours=24)
-"""What is heard of this long after it happened brings nobody in any more: an outage must not end in a flood."""
+"""What is heard of this long after it happened brings nobody in by itself: an outage must not end in a flood. Who
+would have entered is kept among the `latecomers`, and somebody decides."""
 _FIELDS = ("customer_id", "entry_key", "happened_at", "cart_ref", "context")
 
 
@@ -41,9 +42,9 @@ def enrol(conn: sa.Connection, plan: Plan, chosen: sa.FromClause, *, once: bool 
 
     `once`: it names no customer twice. Two of these for one campaign go one after the other.
     """
-    conn.execute(_TURN, {"campaign": plan.id})
+    take_turn(conn, plan)
     rule, alone = plan.definition.reentry.rule, everywhere(conn, plan)
-    reachable, quietly = _reachable(plan), isinstance(plan.definition.entry, _KNOWN_LATER)
+    reachable = _reachable(plan)
     key = sa.literal("once", sa.Text) if rule == "never" else chosen.c.entry_key
     query = (
         sa.select(
@@ -64,10 +65,10 @@ def enrol(conn: sa.Connection, plan: Plan, chosen: sa.FromClause, *, once: bool 
             chosen.c.context,
         )
         .join_from(chosen, customers, customers.c.id == chosen.c.customer_id)
-        .where(customers.c.merged_into.is_(None), *([reachable] if quietly else []), *_welcome(plan, chosen, now=now))
+        .where(*may_enter(plan, chosen, now=now))
     )
     if not once:
-        apart = (chosen.c.customer_id, chosen.c.entry_key) if rule == "each_key" else (chosen.c.customer_id,)
+        apart = distinct(plan, chosen)
         query = query.ext(postgresql.distinct_on(*apart)).order_by(*apart, chosen.c.happened_at)
     names = (
         *("campaign_id", "version", "customer_id", "entry_key", "arm", "state", "reason", "step", "step_since"),
@@ -88,6 +89,25 @@ _KNOWN_LATER = (*entries.OF_CARTS, *entries.OF_PRODUCTS)
 _COUNTED_FROM_NOW = (*entries.OF_CARTS, *entries.OF_PRODUCTS, *entries.TIMED)
 """The first wait of these begins when she enters; that of an event's entry, when the event happened."""
 _TURN = sa.text("SELECT pg_advisory_xact_lock(7268, (:campaign % 2147483647)::int)")
+
+
+def take_turn(conn: sa.Connection, plan: Plan) -> None:
+    """Waits until nobody else is being taken into this campaign, to the end of the transaction."""
+    conn.execute(_TURN, {"campaign": plan.id})
+
+
+def may_enter(plan: Plan, chosen: sa.FromClause, *, now: datetime) -> list[sa.ColumnElement[bool]]:
+    """Of whom `chosen` names, joined with who they are: those who may enter at this moment."""
+    quietly = isinstance(plan.definition.entry, _KNOWN_LATER)
+    known = [_reachable(plan)] if quietly else []
+    return [customers.c.merged_into.is_(None), *known, *_welcome(plan, chosen, now=now)]
+
+
+def distinct(plan: Plan, chosen: sa.FromClause) -> tuple[sa.ColumnElement[Any], ...]:
+    """What two entries of this campaign must differ in to be two."""
+    if plan.definition.reentry.rule == "each_key":
+        return chosen.c.customer_id, chosen.c.entry_key
+    return (chosen.c.customer_id,)
 
 
 def everywhere(conn: sa.Connection, plan: Plan) -> float:
@@ -138,17 +158,19 @@ def _welcome(plan: Plan, chosen: sa.FromClause, *, now: datetime) -> list[sa.Col
 
 def newcomers(conn: sa.Connection, plan: Plan, found: Sequence[Newcomer], *, now: datetime) -> int:
     """Takes in customers found one by one, in one statement."""
-    if not found:
-        return 0
+    return enrol(conn, plan, named(found).subquery("chosen"), now=now) if found else 0
+
+
+def named(found: Sequence[Newcomer]) -> sa.Select[Any]:
+    """Customers found one by one, as `enrol` wants them."""
     rows = _rows(found)
-    chosen = sa.select(
+    return sa.select(
         rows.c.customer_id,
         rows.c.entry_key,
         rows.c.happened_at,
         carts.c.id.label("cart_ref"),
         sa.cast(rows.c.context, postgresql.JSONB).label("context"),
     ).outerjoin_from(rows, carts, carts.c.cart_id == rows.c.cart_id)
-    return enrol(conn, plan, chosen.subquery("chosen"), now=now)
 
 
 def _rows(found: Sequence[Newcomer]) -> sa.FromClause:
@@ -167,26 +189,38 @@ def _rows(found: Sequence[Newcomer]) -> sa.FromClause:
 # ------------------------------------------------------------------------------------- carts and products
 def abandoned_carts(conn: sa.Connection, plan: Plan, entry: CartAbandoned, *, now: datetime) -> int:
     """Carts quiet long enough and not for too long. Those that went quiet while nobody was looking, longer ago than a
-    message would still be welcome, are left in peace."""
+    message would still be welcome, are left to `latecomers`."""
     quiet_since = now - shapes.length(entry.delay)
-    chosen = sa.select(
+    chosen = quiet_carts(since=quiet_since - shapes.length(entry.within), until=quiet_since)
+    return enrol(conn, plan, chosen.subquery("chosen"), now=now)
+
+
+def quiet_carts(*, since: datetime, until: datetime) -> sa.Select[Any]:
+    """Carts last touched in that time, left alone since, as `enrol` wants them."""
+    return sa.select(
         carts.c.customer_id,
         sa.cast(carts.c.id, sa.Text).label("entry_key"),
         carts.c.touched_at.label("happened_at"),
         carts.c.id.label("cart_ref"),
         sa.func.jsonb_build_object("cart_id", carts.c.cart_id).label("context"),
     ).where(
+        carts.c.touched_at <= until,
+        carts.c.touched_at > since,
+        *cart_left(),
+    )
+
+
+def cart_left() -> list[sa.ColumnElement[bool]]:
+    """A cart with something in it, not ordered on any channel since it was touched."""
+    return [
         carts.c.state == "open",
-        carts.c.touched_at <= quiet_since,
-        carts.c.touched_at > quiet_since - shapes.length(entry.within),
         sa.func.jsonb_array_length(carts.c.lines) > 0,
         ~sa.exists().where(
             orders.c.customer_id == carts.c.customer_id,
             orders.c.ordered_at >= carts.c.touched_at,
             orders.c.state != "cancelled",
         ),
-    )
-    return enrol(conn, plan, chosen.subquery("chosen"), now=now)
+    ]
 
 
 def viewed(conn: sa.Connection, plan: Plan, entry: ProductAbandoned, found: Collection[Newcomer]) -> None:
@@ -227,16 +261,30 @@ def abandoned_products(conn: sa.Connection, plan: Plan, entry: ProductAbandoned,
         .returning(arrivals.c.customer_id, arrivals.c.entry_key, arrivals.c.happened_at, arrivals.c.times)
         .cte("quiet")
     )
-    before = quiet.c.happened_at - sa.literal(shapes.length(entry.delay), sa.Interval)
-    chosen = sa.select(
+    chosen = looked_at(quiet, entry).where(quiet.c.happened_at > too_late(entry, now=now))
+    return enrol(conn, plan, chosen.subquery("chosen"), now=now)
+
+
+def too_late(entry: ProductAbandoned, *, now: datetime) -> datetime:
+    """Whoever last looked at a product by then has been quiet for too long."""
+    return now - shapes.length(entry.delay) - LATE
+
+
+def looked_at(quiet: sa.FromClause, entry: ProductAbandoned) -> sa.Select[Any]:
+    """Those of `quiet` who looked often enough and left the product, as `enrol` wants them."""
+    return sa.select(
         quiet.c.customer_id,
         quiet.c.entry_key,
         quiet.c.happened_at,
         sa.cast(sa.null(), sa.BigInteger).label("cart_ref"),
         sa.func.jsonb_build_object("product_id", quiet.c.entry_key).label("context"),
-    ).where(
-        quiet.c.times >= entry.views,
-        quiet.c.happened_at > now - shapes.length(entry.delay) - LATE,
+    ).where(quiet.c.times >= entry.views, *product_left(quiet, entry))
+
+
+def product_left(quiet: sa.FromClause, entry: ProductAbandoned) -> list[sa.ColumnElement[bool]]:
+    """The product was neither put in a cart nor bought since she looked at it, nor shortly before."""
+    before = quiet.c.happened_at - sa.literal(shapes.length(entry.delay), sa.Interval)
+    return [
         ~sa.exists().where(
             events.c.customer_id == quiet.c.customer_id,
             events.c.occurred_at >= before,
@@ -248,5 +296,4 @@ def abandoned_products(conn: sa.Connection, plan: Plan, entry: ProductAbandoned,
             order_lines.c.ordered_at >= before,
             order_lines.c.product_id == quiet.c.entry_key,
         ),
-    )
-    return enrol(conn, plan, chosen.subquery("chosen"), now=now)
+    ]

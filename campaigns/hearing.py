@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from campaigns import entering, given, plans, tables
+from campaigns import entering, given, latecomers, plans, tables
 from campaigns.definitions import shapes
 from campaigns.definitions.entries import EventEntry, Key, ProductAbandoned, Reentry, SegmentEntry
 from campaigns.entering import Newcomer
@@ -65,16 +65,17 @@ def _enter(conn: sa.Connection, plan: Plan, heard: Sequence[sa.RowMapping], *, n
     entry = plan.definition.entry
     if isinstance(entry, ProductAbandoned):
         looked = [row for row in heard if row["name"] == Name.PRODUCT_VIEWED and row["product_id"]]
-        entering.viewed(
-            conn, plan, entry, [newcomer(row, "product") for row in looked if row["at"] > now - entering.LATE]
-        )
+        fresh = [row for row in looked if row["at"] > min(now - entering.LATE, latecomers.begun(plan))]
+        entering.viewed(conn, plan, entry, [newcomer(row, "product") for row in fresh])
         return 0
     if not isinstance(entry, EventEntry | SegmentEntry):
         return 0
     entry = as_event(entry)
     fits = [row for row in heard if row["name"] == entry.event and _fits(row, entry.where)]
-    found = [newcomer(row, entry.key) for row in fits if row["at"] > now - entering.LATE]
-    return entering.newcomers(conn, plan, [one for one in found if one.key], now=now)
+    found = [one for one in (newcomer(row, entry.key) for row in fits) if one.key]
+    late = now - entering.LATE
+    latecomers.heard_late(conn, plan, [one for one in found if one.happened_at <= late], now=now)
+    return entering.newcomers(conn, plan, [one for one in found if one.happened_at > late], now=now)
 
 
 def as_event(entry: EventEntry | SegmentEntry) -> EventEntry:

@@ -11,7 +11,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from campaigns import intents, membership, offers, segments, tables
+from campaigns import intents, late_tables, membership, offers, segments, tables
 from campaigns.audiences import kept as audiences
 from campaigns.definitions import campaign as definitions
 from campaigns.definitions import flow, shapes
@@ -266,7 +266,8 @@ def cancel(conn: sa.Connection, name: str, *, now: datetime) -> int:
         .where(calls.c.campaign_id == current.id, calls.c.state == "pending")
         .values(state="cancelled", resolved_at=now)
     )
-    conn.execute(sa.delete(tables.arrivals).where(tables.arrivals.c.campaign_id == current.id))
+    for kept in (tables.arrivals, late_tables.latecomers):
+        conn.execute(sa.delete(kept).where(kept.c.campaign_id == current.id))
     listen(conn)
     return in_flight(conn, current.id)
 
