@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from campaigns import experiments, pacing, plans, policy, reports, surveys, tables, timing, webhooks
+from campaigns import experiments, glances, pacing, plans, policy, surveys, tables, timing, webhooks
 from campaigns.states import COUNTED, Reason, State
 from foundation import database
 from foundation.database import Database
@@ -79,7 +79,8 @@ def of(conn: sa.Connection, campaign_ids: Collection[int]) -> dict[int, Figures]
 
 def _read(figures: dict[str, Any], at: datetime) -> Figures:
     versions = {number: Walked(**walked) for number, walked in figures["versions"].items()}
-    return Figures(**{**figures, "at": at, "caused": Caused(**figures["caused"]), "versions": versions})
+    own = {name: value for name, value in figures.items() if name != "glance"}
+    return Figures(**{**own, "at": at, "caused": Caused(**figures["caused"]), "versions": versions})
 
 
 def refresh(db: Database, *, now: datetime) -> str | None:
@@ -97,8 +98,8 @@ def refresh(db: Database, *, now: datetime) -> str | None:
 
 
 def _counted(conn: sa.Connection, plan: plans.Plan, *, now: datetime) -> dict[str, Any]:
-    report = reports.campaign(conn, plan.id, now=now)
-    lift = report.lift
+    glance = glances.count(conn, plan.id, now=now)
+    report, lift = glance.results, glance.results.lift
     return {
         "enrolled": report.enrolled,
         "sent": report.sent,
@@ -109,6 +110,7 @@ def _counted(conn: sa.Connection, plan: plans.Plan, *, now: datetime) -> dict[st
         "caused": asdict(Caused(lift.difference, lift.low, lift.high, lift.conclusive)),
         "trouble": _trouble(conn, plan, now=now),
         "days": _days(conn, plan.id, now=now),
+        "glance": glances.dump(glance),
         "versions": {str(number): asdict(walked) for number, walked in _walked(conn, plan.id).items()},
     }
 

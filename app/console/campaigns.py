@@ -20,6 +20,9 @@ from app.parts import current_parts
 from campaigns import (
     audit,
     files,
+    glances,
+    guards,
+    latecomers,
     launching,
     layouts,
     ledger,
@@ -262,9 +265,10 @@ def _page(name: str) -> str:
     chosen = request.args.get("customer", type=int)
     with current_parts().db.begin() as conn:
         plan = plans.get(conn, name)
-        report = reports.campaign(conn, plan.id, now=datetime.now(UTC))
+        glance = glances.of(conn, plan.id, now=datetime.now(UTC))
         person = customers.get_many(conn, [chosen]).get(chosen) if chosen else None
-        context = _context_of(conn, plan, report)
+        context = _context_of(conn, plan, glance)
+    report = glance.results
     return render_template(
         "console/campaigns/show.html",
         words=words,
@@ -283,14 +287,16 @@ def _page(name: str) -> str:
     )
 
 
-def _context_of(conn: sa.Connection, plan: plans.Plan, report: reports.Results) -> dict[str, Any]:
+def _context_of(conn: sa.Connection, plan: plans.Plan, glance: glances.Glance) -> dict[str, Any]:
     return {
         "plan": plan,
-        "report": report,
-        "total": ledger.total(ledger.sums(conn, campaign_id=plan.id)),
-        "reasons": ledger.reasons(conn, campaign_id=plan.id),
+        "report": glance.results,
+        "total": glance.total,
+        "reasons": glance.reasons,
+        "counted_at": glance.at,
         "policy": policy.load(conn),
-        "waiting": ledger.waiting(conn, plan.id),
+        "waiting": glance.waiting,
+        "canary": guards.out(conn, plan),
         "answers": surveys.results(conn, plan.id),
         "alerts": surveys.alerts(conn, campaign_id=plan.id),
         "missed": timing.missed(conn, campaign_id=plan.id),

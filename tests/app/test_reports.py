@@ -181,6 +181,19 @@ def test_the_ledger_is_shown_as_it_was_counted(ines: FlaskClient, installation: 
     assert "4,321" in ines.get("/console/messages").text, "the page counts nothing itself"
 
 
+def test_a_large_campaign_is_shown_as_it_was_counted(ines: FlaskClient, installation: parts.Parts, day: Day) -> None:
+    page = f"/console/campaigns/{CAMPAIGN}"
+    figures.refresh(installation.db, now=NOW)
+    assert "Counted at" not in ines.get(page).text, "a small one is counted now"
+    with installation.db.begin() as conn:
+        for name, number in (("revenue", 4_321_000), ("enrolled", 9_000)):
+            place = f"{{glance,results,{name}}}"
+            grown = sa.text("UPDATE campaign_figures SET figures = jsonb_set(figures, :place, to_jsonb(:number))")
+            conn.execute(grown, {"place": place, "number": number})
+    shown = ines.get(page).text
+    assert "43,210" in shown and "Counted at" in shown
+
+
 def test_the_mailbox_is_read_at_once(ines: FlaskClient, installation: parts.Parts, day: Day) -> None:
     assert 'class="count">' in ines.get("/console/mailbox").text
     post(ines, "/console/mailbox/read", on="/console/mailbox")
