@@ -15,6 +15,7 @@ from campaigns import (
     entering,
     experiments,
     given,
+    notes,
     plans,
     policy,
     rehearsal,
@@ -38,12 +39,11 @@ class Outcome:
     """What a draft would have done. `sends` counts by channel and hour; `held` says why others would not have left.
 
     `codes` counts customers who would have been given a code, by offer. `cut` if there were more entrants than are
-    looked at. Splits on segments are answered as things are today. `prices` are cents a message, by channel. Of those
-    `held_out`, `everywhere` are left alone by every campaign.
+    looked at. Splits on segments are answered as things are today. `spent` are cents, at the prices of the house. Of
+    those `held_out`, `everywhere` are left alone by every campaign.
     """
 
     days: int
-    prices: Mapping[str, float] = field(default_factory=dict)
     entered: int = 0
     held_out: int = 0
     everywhere: int = 0
@@ -54,6 +54,7 @@ class Outcome:
     held: Counter[str] = field(default_factory=Counter)
     left: Counter[str] = field(default_factory=Counter)
     codes: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    spent: float = 0.0
 
     @property
     def by_channel(self) -> dict[str, int]:
@@ -79,8 +80,8 @@ class Outcome:
 
     @property
     def cost(self) -> int:
-        """In cents, at the prices of the house."""
-        return round(sum(self.prices.get(channel, 0) * number for channel, number in self.by_channel.items()))
+        """In whole cents."""
+        return round(self.spent)
 
 
 def _unheard(done: int, of: int) -> None:
@@ -95,8 +96,9 @@ def run(
     :param note: told after each batch how many of all who would have come in were looked at
     """
     rules, since = policy.load(conn), now - timedelta(days=days)
-    outcome = Outcome(days, rules.message_prices, replayable=replay.replayable(plan))
+    outcome = Outcome(days, replayable=replay.replayable(plan))
     stage = _stage(conn, plan, rules, until=now)
+    parts = _parts(stage, rules)
     found = replay.entrants(conn, plan, since=since, until=now)
     outcome.cut = len(found) == replay.MOST
     received: dict[int, list[dry_sends.Sent]] = {}
@@ -106,7 +108,7 @@ def run(
         received |= {customer: sent for customer, sent in known.reach.received.items() if customer not in received}
         known = replace(known, reach=replace(known.reach, received=received))
         for entrant in known.entrants:
-            _count(outcome, stage, entrant, known)
+            _count(outcome, stage, entrant, known, parts=parts)
         note(min(start + BATCH, len(found)), len(found))
     return outcome
 
@@ -224,7 +226,18 @@ def _taken(conn: sa.Connection, split: Split, found: Sequence[Entrant], *, now: 
 
 
 # ------------------------------------------------------------------------------------------------- counting
-def _count(outcome: Outcome, stage: Stage, entrant: Entrant, known: _Known) -> None:
+def _parts(stage: Stage, rules: Policy) -> dict[str, int]:
+    """The parts each message would have as a text message, by step, in the language that takes most."""
+    saying = {name: node.step for name, node in stage.flow.nodes.items() if _says(node.step)}
+    parts: dict[str, int] = {}
+    for name, step in saying.items():
+        intros: dict[str, str] = {locale: words.intro for locale, words in (step.words or {}).items()}
+        if weight := notes.heaviest(intros, rules):
+            parts[name] = weight.parts
+    return parts
+
+
+def _count(outcome: Outcome, stage: Stage, entrant: Entrant, known: _Known, *, parts: Mapping[str, int]) -> None:
     outcome.entered += 1
     arm = rehearsal.arm(stage, entrant)
     outcome.held_out += arm != experiments.TREATED
@@ -238,6 +251,8 @@ def _count(outcome: Outcome, stage: Stage, entrant: Entrant, known: _Known) -> N
             outcome.held[left.reason] += 1
         elif left is not None:
             outcome.sends[left.channel, left.at.replace(minute=0, second=0, microsecond=0)] += 1
+            one = parts.get(line.step, 1) if left.channel == "sms" else 1
+            outcome.spent += known.reach.rules.price(left.channel, one)
             if offer := getattr(stage.flow.nodes[line.step].step, "offer", None):
                 outcome.codes[offer].add(entrant.customer_id)
 

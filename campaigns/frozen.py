@@ -19,6 +19,11 @@ contents, forms = tables.message_contents, mail_tables.mail_forms
 
 WORDS = (contents.c.html, contents.c.text, contents.c.form, contents.c.own)
 """The columns a message is put together from."""
+PARTS = """
+CASE WHEN messages.channel <> 'sms' THEN 1 ELSE coalesce((
+    SELECT (message_contents.headers ->> 'parts')::int FROM message_contents WHERE message_id = messages.id), 1) END
+"""
+"""SQL: how often a message of the ledger costs the price of its channel: a text message once for each of its parts."""
 
 
 def keep(conn: sa.Connection, chosen: Iterable[Form]) -> None:

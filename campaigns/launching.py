@@ -20,7 +20,6 @@ from campaigns import (
     offers,
     plans,
     policy,
-    sms_text,
     tables,
 )
 from campaigns.definitions import content, edits, entries, shapes
@@ -216,17 +215,16 @@ def _weights(definition: Mapping[str, Any], rules: Policy) -> Iterator[Check]:
     for name, step in _sends(definition):
         if step.get("channel") != "sms":
             continue
-        weights = [
-            sms_text.expected(str(said.get("intro", "")), shop=rules.shop_name, closing=notes.stopping(rules, locale))
-            for locale, said in (step.get("words") or {}).items()
+        said = {
+            locale: str(words.get("intro", ""))
+            for locale, words in (step.get("words") or {}).items()
             if locale in content.LOCALES
-        ]
-        if weights:
-            heaviest = max(weights, key=lambda weight: weight.parts)
-            cents = rules.message_prices.get("sms", 0) * heaviest.parts
-            told = {"parts": heaviest.parts, "price": round(cents) / 100, "letters": " ".join(heaviest.forcing[:8])}
-            word = "text_dear" if heaviest.forcing else "text"
-            yield Check(word, "warn" if heaviest.parts > 1 and heaviest.forcing else "ok", told, name)
+        }
+        if weight := notes.heaviest(said, rules):
+            price = round(rules.price("sms", weight.parts)) / 100
+            told = {"parts": weight.parts, "price": price, "letters": " ".join(weight.forcing[:8])}
+            word = "text_dear" if weight.forcing else "text"
+            yield Check(word, "warn" if weight.parts > 1 and weight.forcing else "ok", told, name)
 
 
 def _offers(

@@ -24,8 +24,8 @@ class Policy:
     `sms_stop` is the number people send STOP to; empty when they answer the message itself.
 
     `margin_percent` is what the shop keeps of a product whose cost it does not tell; `message_prices` is what a message
-    costs, in cents, by channel: what is not named costs nothing by the piece. A campaign that sends more than
-    `approval_above` messages in a day needs a second person's yes; 0: none does.
+    costs, in cents, by channel, of a text message each part: what is not named costs nothing by the piece. A campaign
+    that sends more than `approval_above` messages in a day needs a second person's yes; 0: none does.
 
     `opens` are measured of nobody (`off`), as the day of the last one alone (`hygiene`), or of who agreed (`consent`);
     `track_clicks` of `everyone` or of who agreed (`consent`). `topics` are what mails can be about, a short word and
@@ -69,6 +69,10 @@ class Policy:
     guard_complaints: float = 0.3
     guard_failures: float = 20.0
     keep_days: Mapping[str, int] = field(default_factory=dict)
+
+    def price(self, channel: str, parts: int = 1) -> float:
+        """What a message costs, in cents; a text message costs the price of its channel for each of its parts."""
+        return self.message_prices.get(channel, 0) * parts
 
 
 def counts_opens(policy: Policy, said: str) -> bool:

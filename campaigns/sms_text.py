@@ -50,10 +50,6 @@ class Weight:
     parts: int
     forcing: tuple[str, ...] = ()
 
-    def cost(self, price: int) -> int:
-        """In minor units, at this price a part."""
-        return self.parts * price
-
 
 def plain(text: str) -> str:
     """The text with typographers' spaces, quotes, dashes and ligatures written as a telephone has them.

@@ -192,12 +192,9 @@ def _examples(conn: sa.Connection) -> list[catalogue.Product]:
 
 def _weights(step: Mapping[str, Any], rules: Policy) -> Iterator[tuple[str, dict[str, Any]]]:
     """What the text message weighs and costs in each language, about."""
-    for locale, said in (step.get("words") or {}).items():
-        if locale not in content.LOCALES:
-            continue
-        closing = notes.stopping(rules, locale)
-        weight = sms_text.expected(str(said.get("intro", "")), shop=rules.shop_name, closing=closing)
+    said = {locale: str(words.get("intro", "")) for locale, words in (step.get("words") or {}).items()}
+    for locale, weight in notes.expected({one: said[one] for one in said if one in content.LOCALES}, rules).items():
         room = sms_text.ROOM[weight.alphabet]
-        cents = round(rules.message_prices.get("sms", 0) * weight.parts)
+        cents = round(rules.price("sms", weight.parts))
         most = room[0] if weight.parts == 1 else room[1] * weight.parts
-        yield locale, {"weight": weight, "most": most, "cents": cents, "closing": closing}
+        yield locale, {"weight": weight, "most": most, "cents": cents, "closing": notes.stopping(rules, locale)}

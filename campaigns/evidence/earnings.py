@@ -6,6 +6,7 @@ from datetime import date, tzinfo
 
 import sqlalchemy as sa
 
+from campaigns import frozen
 from campaigns.evidence.measures import IN_SCOPE, Scope
 from campaigns.rules import Policy
 from campaigns.states import SENT
@@ -94,9 +95,9 @@ def costs(conn: sa.Connection, campaign_id: int, *, policy: Policy, scope: Scope
     """What it took."""
     given = {"campaign": campaign_id, "sent": list(SENT), **_scoped(scope)}
     issued, used, discounts = conn.execute(sa.text(_CODES), given).one()
-    sent = {channel: number for channel, number in conn.execute(sa.text(_SENT), given)}
-    paid = sum(policy.message_prices.get(channel, 0) * number for channel, number in sent.items())
-    return Costs(issued, used, discounts, sum(sent.values()), paid)
+    sent = conn.execute(sa.text(_SENT), given).all()
+    paid = sum(policy.price(channel, parts) for channel, _, parts in sent)
+    return Costs(issued, used, discounts, sum(number for _, number, _ in sent), paid)
 
 
 def _scoped(scope: Scope) -> dict[str, object]:
@@ -137,6 +138,7 @@ FROM given JOIN promo_codes USING (code) LEFT JOIN LATERAL (
         AND origin <> 'shared' AND undone_at IS NULL) AS uses ON true
 """
 _SENT = f"""
-SELECT messages.channel, count(*) FROM messages JOIN enrolments ON enrolments.id = messages.enrolment_id
+SELECT messages.channel, count(*), sum({frozen.PARTS})::bigint
+FROM messages JOIN enrolments ON enrolments.id = messages.enrolment_id
 WHERE messages.campaign_id = :campaign AND messages.state = ANY(:sent) AND {IN_SCOPE} GROUP BY 1
 """

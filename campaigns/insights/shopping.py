@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 
+from campaigns import frozen
 from campaigns.insights import kept
 from campaigns.states import SENT
 from foundation.database import Database
@@ -62,7 +63,10 @@ class Cohort:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One channel of messages lately. Orders and money (minor units) are those credited to its messages."""
+    """One channel of messages lately. Orders and money (minor units) are those credited to its messages.
+
+    `parts` are the messages accepted, each text message counted once for each of its parts.
+    """
 
     channel: str
     planned: int
@@ -72,6 +76,7 @@ class Channel:
     bounced: int
     orders: int
     revenue: int
+    parts: int
 
 
 def stages(conn: sa.Connection) -> tuple[list[Stage], datetime] | None:
@@ -101,7 +106,10 @@ def cohorts(conn: sa.Connection) -> tuple[list[Cohort], datetime] | None:
 def channels(conn: sa.Connection) -> tuple[list[Channel], datetime] | None:
     """What the channels of messages did lately."""
     found = kept.read(conn, "channels")
-    return ([Channel(**line) for line in found[0]["channels"]], found[1]) if found else None
+    if found is None:
+        return None
+    # What an older version counted knows no parts.
+    return [Channel(**{"parts": line["accepted"], **line}) for line in found[0]["channels"]], found[1]
 
 
 def refresh(db: Database, *, now: datetime) -> str | None:
@@ -221,12 +229,13 @@ def _channels(conn: sa.Connection, now: datetime) -> list[dict[str, object]]:
     return [dict(row) for row in conn.execute(_CHANNELS, given).mappings()]
 
 
-_CHANNELS = sa.text("""
+_CHANNELS = sa.text(f"""
 SELECT messages.channel, count(*) AS planned, count(*) FILTER (WHERE messages.state = ANY(:sent)) AS accepted,
     count(DISTINCT messages.customer_id) FILTER (WHERE messages.state = ANY(:sent)) AS reached,
     count(messages.first_clicked_at) AS clicked,
     count(*) FILTER (WHERE messages.state IN ('bounced', 'complained')) AS bounced,
-    coalesce(sum(credited.orders), 0)::bigint AS orders, coalesce(sum(credited.revenue), 0)::bigint AS revenue
+    coalesce(sum(credited.orders), 0)::bigint AS orders, coalesce(sum(credited.revenue), 0)::bigint AS revenue,
+    coalesce(sum({frozen.PARTS}) FILTER (WHERE messages.state = ANY(:sent)), 0)::bigint AS parts
 FROM messages LEFT JOIN (
     SELECT message_id, count(*) AS orders, sum(orders.total - orders.refunded) AS revenue
     FROM attributions JOIN orders USING (order_id)

@@ -111,6 +111,21 @@ def test_every_page_explains_itself_and_can_be_taken_away(
     assert csv.status_code == 200 and csv.text.count("\n") > 1
 
 
+def test_a_text_message_costs_its_price_for_each_of_its_parts(ines: FlaskClient, installation: parts.Parts) -> None:
+    console_world.live(installation)
+    with installation.db.begin() as conn:
+        conn.execute(sa.text("UPDATE messages SET channel = 'sms', state = 'accepted'"))
+        conn.execute(sa.text("UPDATE message_contents SET headers = CAST('{\"parts\": 2}' AS jsonb)"))
+    shopping.refresh(installation.db, now=datetime.now(UTC))
+    with installation.db.begin() as conn:
+        found = shopping.channels(conn)
+        kept = conn.scalar(sa.text("SELECT count(*) FROM message_contents")) or 0
+    assert found is not None and kept
+    (line,) = found[0]
+    assert line.parts == line.accepted + kept
+    assert f"€{0.05 * line.parts:.2f}" in unescape(ines.get("/console/insights/channels").text)
+
+
 def test_a_channel_with_a_hostile_name_is_shown_and_never_carried_out(
     ines: FlaskClient, installation: parts.Parts
 ) -> None:

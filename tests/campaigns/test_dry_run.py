@@ -2,12 +2,13 @@
 
 from collections import Counter
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
 
-from campaigns import dry_run, dry_sends, experiments, files, plans, policy, replay, rules, tables
+from campaigns import dry_run, dry_sends, experiments, files, notes, plans, policy, replay, rules, tables
 from campaigns.definitions import campaign as definitions
 from foundation.database import Database
 from shop import consent, customers
@@ -37,6 +38,13 @@ def draft(conn: sa.Connection, steps: list[dict[str, object]], *, now: datetime,
         "reentry": {"rule": "each_key"}, **more,
     }  # fmt: skip
     return plans.create(conn, "draft", definition=definition, now=now)
+
+
+def shop_parts(step: dict[str, Any], shop: rules.Policy) -> int:
+    """The parts the list before launching tells of a text message."""
+    weight = notes.heaviest({locale: words["intro"] for locale, words in step["words"].items()}, shop)
+    assert weight is not None
+    return weight.parts
 
 
 def draft_again(conn: sa.Connection, steps: list[dict[str, object]], *, now: datetime) -> plans.Plan:
@@ -117,7 +125,13 @@ def test_a_message_is_put_to_the_decision_of_real_ones(conn: sa.Connection, past
     consent.suppress(conn, channel="sms", address="+33612345679", reason="unsubscribed", now=now)
     steps = [send("first", channel="sms"), wait("night", "11h"), send("second", channel="sms")]
     outcome = dry_run.run(conn, draft(conn, steps, now=now), days=30, now=now)
-    assert outcome.held == {"no_address": 2, "suppressed": 2, "cap": 1} and outcome.cost == 7
+    assert outcome.held == {"no_address": 2, "suppressed": 2, "cap": 1}
+    assert outcome.cost == 7 * shop_parts(steps[0], shop) == 7
+    long = {"words": {"en": {"intro": "Your basket is waiting for you. " * 5}, "fr": {"intro": "Votre panier attend."}}}
+    dear = send("first", channel="sms") | long
+    assert (
+        dry_run.run(conn, draft_again(conn, [dear], now=now), days=30, now=now).cost == 7 * shop_parts(dear, shop) == 14
+    )
     plan = draft_again(conn, [wait("night", "9h"), send("late", channel="sms")], now=now)
     (way,) = dry_run.person(conn, plan, customers.find(conn, user_id="ada") or 0, days=30, now=now)
     said = way.lines[0][1]

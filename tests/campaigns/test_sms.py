@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies
 
-from campaigns import sms_text, sms_words
+from campaigns import rules, sms_text, sms_words
 from campaigns.sms_text import Alphabet
 from campaigns.sms_words import Wish
 
@@ -44,7 +44,7 @@ def test_a_letter_of_two_places_is_never_divided() -> None:
 def test_letters_that_force_unicode_are_named_and_cost_is_told_before_launch() -> None:
     weight = sms_text.weigh("Une fenêtre, ça s'ouvre ; reçu !" * 3)
     assert weight.alphabet is Alphabet.UNICODE and weight.forcing == ("ê", "ç")
-    assert weight.cost(5) == 5 * weight.parts
+    assert rules.Policy(message_prices={"sms": 5.0}).price("sms", weight.parts) == 10.0
 
 
 def test_words_are_weighed_before_launch_with_what_will_stand_in_them() -> None:

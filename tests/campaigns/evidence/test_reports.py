@@ -143,6 +143,28 @@ def test_what_is_attributed_is_told_by_channel_shop_and_day_net_of_returns(
     assert (report.costs.messages, report.costs.sending) == (4, pytest.approx(0.4))
 
 
+def test_a_text_message_costs_its_price_for_each_of_its_parts(
+    conn: sa.Connection, plan: plans.Plan, now: datetime
+) -> None:
+    policy.save(conn, rules.Policy(message_prices={"sms": 5.0, "whatsapp": 3.0}), now=now)
+    ids = people.made(conn, 3, at=now)
+    people.enrolled(conn, plan, ids, at=now)
+    for one, channel in zip(ids, ("sms", "sms", "whatsapp"), strict=True):
+        sent = message(conn, plan, one, at=now, channel=channel)
+        kept = {
+            "message_id": sent,
+            "address": "+33612345678",
+            "sender": "Aubier",
+            "subject": "",
+            "html": "",
+            "text": "x",
+        }
+        kept |= {"headers": {"parts": 1 if one == ids[0] else 2}, "links": [], "rendered_at": now}
+        conn.execute(sa.insert(tables.message_contents), kept)
+    costs = reports.full(conn, plan, now=now).costs
+    assert (costs.messages, costs.sending) == (3, pytest.approx(3 * 5.0 + 3.0))
+
+
 def test_the_report_of_a_time_is_about_its_entries_alone(conn: sa.Connection, plan: plans.Plan, now: datetime) -> None:
     old, young = people.made(conn, 2, at=now)
     people.enrolled(conn, plan, [old], at=now - 9 * DAY)
