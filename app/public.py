@@ -8,11 +8,13 @@ import logging
 from base64 import b64decode
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NoReturn
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import unquote_plus, urlencode
 from uuid import UUID
 
 from flask import Blueprint, Response, abort, current_app, redirect, render_template, request
+from werkzeug import utils
+from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import i18n, robots
@@ -21,6 +23,9 @@ from app.parts import current_parts
 from campaigns import barcode, basket_pages, feedback, ledger, links, policy, surveys, visits, wording
 from campaigns.definitions import content
 from shop import carts, consent
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +72,7 @@ def click(token: str) -> BaseResponse:
         _count(found)
     except Exception:
         log.exception("click not recorded", extra={"message_id": str(found.message_id)})
-    return redirect(_with(target, {"mt": token}), code=302)
+    return _onward(target, {"mt": token})
 
 
 def _target(found: links.Click) -> str:
@@ -182,7 +187,7 @@ def restore(token: str) -> BaseResponse:
         demo = (reach.trusted(cart.url) or reach.trusted("/demo/basket")) if parts.config.demo else None
         target = demo or basket_pages.target(conn, cart, reach) or nowhere()
     code = {"code": found.code} if found.code else {}
-    return redirect(_with(target, {**request.args.to_dict(), "cart": cart.cart_id, **code}), code=302)
+    return _onward(target, {**request.args.to_dict(), "cart": cart.cart_id, **code})
 
 
 @bp.get("/p/code/<token>")
@@ -203,11 +208,28 @@ def _picture(png: bytes) -> Response:
     return Response(png, mimetype="image/png", headers={"Cache-Control": "public, max-age=31536000"})
 
 
+class _Unchanged(Response):
+    """A redirect to an address as it is written: Flask would encode brackets and bars, which a signature may cover."""
+
+    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:
+        headers = super().get_wsgi_headers(environ)
+        address = self.headers["Location"]
+        if address.isascii():
+            headers["Location"] = address
+        return headers
+
+
+def _onward(address: str, added: Mapping[str, str]) -> BaseResponse:
+    return utils.redirect(_with(address, added), code=302, Response=_Unchanged)
+
+
 def _with(address: str, added: Mapping[str, str]) -> str:
-    """The address with these parameters, each once."""
-    parts = urlsplit(address)
-    kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in added]
-    return urlunsplit(parts._replace(query=urlencode([*kept, *added.items()])))
+    """The address with these parameters at the end of its query, each once. What else stands in it stays to the letter:
+    shops sign their addresses."""
+    before, hash_sign, fragment = address.partition("#")
+    page, _, query = before.partition("?")
+    kept = [part for part in query.split("&") if unquote_plus(part.partition("=")[0]) not in added] if query else []
+    return f"{page}?{'&'.join([*kept, urlencode(added)])}{hash_sign}{fragment}"
 
 
 def page(name: str, message_id: UUID, **values: Any) -> str:

@@ -265,15 +265,18 @@ def absolute(url: str | None, base_url: str) -> str | None:
     """The full http address, else None: nothing but http leads out of a mail.
 
     A backslash is a slash to browsers and none to others, and what stands before an @ looks like a host: neither leads.
+    A full address stays as it is to the letter.
     """
     if not url or "\\" in url or any(ord(letter) < 33 for letter in url):
         return None
     try:
-        full = urljoin(f"{base_url}/", url)
+        given = urlsplit(url)
+        full = url if given.scheme and given.netloc else urljoin(f"{base_url}/", url)
         parts = urlsplit(full)
+        host, _ = (parts.hostname or "").encode("idna"), parts.port  # both raise for what there cannot be
     except ValueError:
         return None
-    return full if parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc else None
+    return full if parts.scheme in ("http", "https") and host and "@" not in parts.netloc else None
 
 
 def _host(address: str) -> str:

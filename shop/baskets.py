@@ -184,11 +184,12 @@ def web_address(value: object) -> str | None:
     """An address a browser may be sent to, else None: `javascript:` and the like are never kept."""
     if not isinstance(value, str) or len(value) > 2000:
         return None
+    address = vocabulary.unescaped(value.strip())
     try:
-        parts = urlsplit(value.strip())
+        parts = urlsplit(address)
     except ValueError:
         return None
-    return value.strip() if parts.scheme in ("http", "https") and parts.netloc else None
+    return address if parts.scheme in ("http", "https") and parts.netloc else None
 
 
 def _text(value: object) -> str | None:

@@ -209,7 +209,7 @@ def json_object(value: object) -> dict[str, object]:
 
 def link(value: object) -> str:
     """A web address, or a path on the shop's own site. Nothing that a browser would run."""
-    address = text(value)
+    address = vocabulary.unescaped(text(value))
     try:
         parts = urlsplit(address)
     except ValueError:

@@ -440,6 +440,15 @@ def _check_product(values: Mapping[str, Any], where: str, faults: _Faults) -> No
         faults.add(Reason.WRONG_TYPE, f"{where}/currency", "must be a three-letter code such as EUR")
 
 
+_AMPERSAND = re.compile(r"&(?:amp|#0*38|#x0*26);(?:amp;)*", re.IGNORECASE)
+
+
+def unescaped(address: str) -> str:
+    """A web address somebody copied out of HTML, with `&` where it stood as `&amp;`. No other entity is read: `&copy=2`
+    is a parameter."""
+    return _AMPERSAND.sub("&", address)
+
+
 def quantity(value: object) -> int | None:
     """How many, as a number or its text; None if it is no whole number in range."""
     if isinstance(value, float) and value.is_integer():

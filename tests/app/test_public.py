@@ -145,6 +145,50 @@ def test_links_of_our_own_are_followed_whatever_the_merchant_lists(
         assert answer.status_code == 302 and answer.headers["Location"].startswith(address)
 
 
+ODD = (
+    "https://shop.example/p?q=a%20b&x=a/b:c",
+    "https://shop.example/p?flag",
+    "https://shop.example/p?flag&sign=%E9%e9",
+    "https://shop.example/p?a[]=1&b={x}|y^z&c=%2B+~'(*)",
+    "https://shop.example/p?a=1&&b=;c=2&",
+    "https://shop.example/p?redirect=https://x.example/?y=1",
+    "https://shop.example/a%2Fb/ c".replace(" ", "%20"),
+    "https://shop.example/a/../b;v=1?x=",
+    "https://shop.example:8443",
+)
+
+
+@pytest.mark.parametrize("address", ODD)
+@pytest.mark.parametrize("fragment", ["", "#", "#/route?x=1"])
+def test_what_stands_in_an_address_stays_to_the_letter(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str], address: str, fragment: str
+) -> None:
+    with db.begin() as conn:
+        conn.execute(sa.update(tables.message_contents).values(links=[address + fragment]))
+    link = path("click", mail.message_id, 0)
+    joined = "&" if "?" in address else "?"
+    expected = f"{address}{joined}mt={link.removeprefix('/c/')}{fragment}"
+    assert client.get(link, headers=FIREFOX).headers["Location"] == expected
+
+
+@pytest.mark.parametrize("address", ["https://a..shop.example/", "https://shop.example:99999/"])
+def test_an_address_there_cannot_be_leads_nowhere(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str], address: str
+) -> None:
+    with db.begin() as conn:
+        conn.execute(sa.update(tables.message_contents).values(links=[address]))
+    assert client.get(path("click", mail.message_id, 0), headers=FIREFOX).status_code == 404
+
+
+def test_letters_beyond_ascii_are_encoded_for_the_header(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str]
+) -> None:
+    with db.begin() as conn:
+        conn.execute(sa.update(tables.message_contents).values(links=["https://shop.example/thé?q=é&flag"]))
+    location = client.get(path("click", mail.message_id, 0), headers=FIREFOX).headers["Location"]
+    assert location.startswith("https://shop.example/th%C3%A9?q=%C3%A9&flag&mt=")
+
+
 def test_a_click_leads_on_even_when_it_cannot_be_recorded(
     client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str]
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from shop import catalogue
+from shop import baskets, catalogue
 
 POT = {"product_id": "pot-1", "title": "Cast-iron pot", "price": "189.00", "category": "Kitchen>Pots  "}
 
@@ -30,6 +30,16 @@ def test_the_same_row_again_changes_nothing(conn: sa.Connection, now: datetime) 
     put(conn, POT, now=now)
     again = put(conn, POT, now=now + timedelta(days=1))
     assert again == [catalogue.RowResult(index=0, ok=True, changed=False)]
+
+
+def test_an_address_copied_out_of_html_is_kept_as_it_is_meant(conn: sa.Connection, now: datetime) -> None:
+    for written, meant in (
+        ("https://x.example/p?a=1&amp;b=2&amp;amp;c=3&#038;d=4", "https://x.example/p?a=1&b=2&c=3&d=4"),
+        ("https://x.example/p?a=1&copy=2&lt=3#amp;", "https://x.example/p?a=1&copy=2&lt=3#amp;"),
+    ):
+        put(conn, POT | {"url": written, "image_url": written}, now=now)
+        pot = catalogue.get_many(conn, ["pot-1"])["pot-1"]
+        assert (pot.url, pot.image_url, baskets.web_address(written)) == (meant, meant, meant)
 
 
 def test_fields_that_are_not_given_stay_and_null_empties_them(conn: sa.Connection, now: datetime) -> None:
