@@ -31,12 +31,19 @@ class Glance:
 
 def of(conn: sa.Connection, campaign_id: int, *, now: datetime) -> Glance:
     """What is kept of a campaign that was large when it was counted last; any other is counted now."""
+    return _large(conn, campaign_id) or count(conn, campaign_id, now=now)
+
+
+def large(conn: sa.Connection, campaign_id: int) -> bool:
+    """Whether it was large when it was counted last."""
+    return _large(conn, campaign_id) is not None
+
+
+def _large(conn: sa.Connection, campaign_id: int) -> Glance | None:
     kept = tables.campaign_figures.c
     row = conn.execute(sa.select(kept.figures["glance"], kept.at).where(kept.campaign_id == campaign_id)).one_or_none()
     found = _read(*row) if row and row[0] else None
-    if found is None or max(found.results.enrolled, found.results.planned) < LARGE:
-        return count(conn, campaign_id, now=now)
-    return found
+    return found if found and max(found.results.enrolled, found.results.planned) >= LARGE else None
 
 
 def count(conn: sa.Connection, campaign_id: int, *, now: datetime) -> Glance:

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from app import filters, i18n, security
 from app.console import report_charts, report_file, report_words, roles, words
 from app.parts import current_parts
-from campaigns import figures, ledger, plans, reports
+from campaigns import figures, glances, ledger, plans, reports
 from campaigns.evidence import sequences, verdicts, winners
 from campaigns.evidence.measures import Scope
 from campaigns.evidence.verdicts import Lift
@@ -48,10 +48,13 @@ def index() -> str:
 @bp.get("/<name>")
 @security.require_role(*roles.READ)
 def show(name: str) -> str:
-    """One campaign's report."""
+    """One campaign's report. That of a large one comes after its page, which says that it is being worked out."""
     now, scope = datetime.now(UTC), _scope()
     with current_parts().db.begin() as conn:
         plan = plans.get(conn, name)
+        if "whole" not in request.args and glances.large(conn, plan.id):
+            whole = url_for(".show", name=name, **request.args.to_dict() | {"whole": "1"})
+            return render_template("console/reports/counting.html", plan=plan, whole=whole)
         report = reports.full(conn, plan, scope=scope, now=now)
         total = ledger.total(ledger.sums(conn, campaign_id=plan.id))
     return render_template(

@@ -2,7 +2,9 @@
 
 import csv
 import io
+import re
 from datetime import UTC, date, datetime, timedelta
+from html import unescape
 
 import orjson
 import pytest
@@ -192,6 +194,10 @@ def test_a_large_campaign_is_shown_as_it_was_counted(ines: FlaskClient, installa
             conn.execute(grown, {"place": place, "number": number})
     shown = ines.get(page).text
     assert "43,210" in shown and "Counted at" in shown
+    report = ines.get(f"/console/reports/{CAMPAIGN}?version=1").text
+    assert "The report is being worked out" in report
+    (whole,) = re.findall(r'hx-get="([^"]+whole=1[^"]*)"', report)
+    assert "version=1" in whole and "How it is worked out" in ines.get(unescape(whole)).text
 
 
 def test_the_mailbox_is_read_at_once(ines: FlaskClient, installation: parts.Parts, day: Day) -> None:
