@@ -14,7 +14,8 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import filters, i18n, security
-from app.console import journey_words, journeys, paging, roles, words
+from app.console import forms, journey_words, journeys, paging, roles, words
+from app.console.forms import Form
 from app.console.words import Word
 from app.i18n import N_
 from app.i18n import ngettext_later as ngettext
@@ -138,13 +139,16 @@ def _health(plan: Plan, known: figures.Figures | None) -> list[Word]:
 @security.require_role(*roles.CHANGE)
 def gallery() -> str:
     """The campaigns one may begin from, and an empty one."""
+    return _gallery(Form({}))
+
+
+def _gallery(form: Form) -> str:
     with current_parts().db.begin() as conn:
         taken = {plan.name for plan in plans.every(conn)}
     return render_template(
         "console/campaigns/gallery.html",
         ready=[(one, journeys.ready_title(one.name), _told(one), one.name in taken) for one in files.ready_made()],
-        fault="",
-        title="",
+        form=form,
         words=words,
     )
 
@@ -176,8 +180,14 @@ def _told(ready: files.Ready) -> _Told:
 def start() -> BaseResponse | tuple[str, int]:
     """Makes a draft of a ready-made campaign, or an empty one under the title that was typed."""
     now, chosen = datetime.now(UTC), request.form.get("from", "")
-    with current_parts().db.begin() as conn:
-        plan = _empty(conn, now=now) if chosen == BLANK else files.start_from(conn, chosen, now=now)
+    typed = {"title": request.form.get("title", "")}
+    try:
+        with current_parts().db.begin() as conn:
+            plan = _empty(conn, now=now) if chosen == BLANK else files.start_from(conn, chosen, now=now)
+    except Invalid as refused:
+        return _gallery(forms.with_faults(typed, refused.faults)), 422
+    except Conflict:
+        return _gallery(Form(typed, {"title": i18n.gettext("There is a campaign of this name already.")})), 409
     flash(i18n.gettext("A draft was made. Read it, change what you like, then launch it."))
     return redirect(url_for("console.builder.show", name=plan.name), code=303)
 

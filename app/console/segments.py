@@ -14,19 +14,22 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from app import i18n, security
 from app.console import customers as customer_pages
-from app.console import roles, segment_fields, segment_forms, segment_words, sentences, time_charts, venn, words
+from app.console import forms, roles, segment_fields, segment_forms, segment_words, sentences, time_charts, venn, words
+from app.console.forms import Form
 from app.parts import current_parts
 from campaigns import crowds, known_values, members, segment_explain, segment_lists, segment_preview, segments
 from campaigns.definitions import conditions
 from campaigns.definitions.conditions import Condition
 from campaigns.insights import house
-from foundation.errors import Fault, Invalid
+from foundation.errors import Conflict, Fault, Invalid
 from shop import customers
 
 bp = Blueprint("segments", __name__, url_prefix="/segments")
 
 EDITING = timedelta(seconds=3)
 """How long an editor waits for a count."""
+FIELD_OF = {"/title": "/title", "/name": "/title"}
+"""Which field of a handed-in list a fault is about; every other is about what its file says."""
 NEW = "new"
 
 
@@ -50,11 +53,15 @@ class Draft:
 @security.require_role(*roles.READ)
 def index() -> str:
     """Every segment with its size, kept as members come and go."""
+    return _list(Form({}))
+
+
+def _list(form: Form) -> str:
     with current_parts().db.begin() as conn:
         kept = segments.every(conn)
         grown = members.grown(conn, since=_month_ago())
         total = house.customers_known(conn)
-    return render_template("console/segments/index.html", kept=kept, grown=grown, total=total)
+    return render_template("console/segments/index.html", kept=kept, grown=grown, total=total, form=form)
 
 
 @bp.get("/new")
@@ -176,10 +183,23 @@ def overlap(name: str) -> str:
 
 @bp.post("/lists")
 @security.require_role(*roles.CHANGE)
-def upload() -> BaseResponse:
-    """A list of customers from a file, kept as a segment of that name; sent again, it replaces the first."""
-    sent, now = request.files.get("file"), datetime.now(UTC)
+def upload() -> BaseResponse | tuple[str, int]:
+    """A list of customers from a file, kept as a segment of that name; sent again, it replaces the first. What is wrong
+    with either is said where they were named."""
     title = request.form.get("title", "").strip()
+    typed = {"title": title, "file": ""}
+    try:
+        return _uploaded(title)
+    except Invalid as refused:
+        placed = [replace(one, pointer=FIELD_OF.get(one.pointer, "/file")) for one in refused.faults]
+        return _list(forms.with_faults(typed, placed)), 422
+    except Conflict:
+        taken = i18n.gettext("There is a segment of this name already, and it is a rule.")
+        return _list(Form(typed, {"title": taken})), 409
+
+
+def _uploaded(title: str) -> BaseResponse:
+    sent, now = request.files.get("file"), datetime.now(UTC)
     if sent is None or not sent.filename:
         raise Invalid(Fault("/file", "is needed"))
     with tempfile.TemporaryDirectory() as directory:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from html import unescape
 
 import pytest
 import sqlalchemy as sa
@@ -296,7 +297,10 @@ def test_one_begins_from_the_gallery_or_from_nothing(ines: FlaskClient, day: Day
     again = post(
         ines, "/console/campaigns/start", {"from": "blank", "title": "Été à l’essai"}, on="/console/campaigns/new"
     )
-    assert again.status_code == 409
+    assert again.status_code == 409 and "There is a campaign of this name already." in again.text
+    assert 'value="Été à l’essai"' in unescape(again.text), "what was typed stands where it was typed"
+    nameless = post(ines, "/console/campaigns/start", {"from": "blank", "title": "…?"}, on="/console/campaigns/new")
+    assert nameless.status_code == 422 and 'id="title-fault"' in nameless.text and 'value="…?"' in nameless.text
     assert ines.get("/console/campaigns/calendar").status_code == 200
     assert ines.get("/console/campaigns/calendar?month=2031-02").status_code == 200
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,36 @@ def test_a_list_from_a_file_is_a_segment(installation: parts.Parts, client: Flas
         assert (found.size, found.rule) == (1, None)
         assert [one["name"] for one in segments.of_customer(conn, day.camille)] == ["invites"]
     assert client.get("/console/segments/invites").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("title", "file", "status", "field", "said"),
+    [
+        ("Guests", b"colour\nred\n", 422, "file", "names no customer; it needs a column user_id"),
+        ("Guests", b"", 422, "file", "has no header row"),
+        ("!!!", b"user_id\ncamille\n", 422, "title", "This value"),
+        ("Rule <b>", b"user_id\ncamille\n", 409, "title", "it is a rule"),
+    ],
+)
+def test_a_wrong_file_is_told_where_it_was_named_and_its_title_stays(
+    installation: parts.Parts,
+    client: FlaskClient,
+    day: Day,
+    title: str,
+    file: bytes,
+    status: int,
+    field: str,
+    said: str,
+) -> None:
+    rule = {"type": "orders", "value": 1}
+    with installation.db.begin() as conn:
+        segments.apply(conn, segments.parse({"name": "rule-b", "title": "R", "rule": rule}), now=datetime.now(UTC))
+    sent = {"title": title, "file": (BytesIO(file), "guests.csv")}
+    answer = post(client, "/console/segments/lists", sent, on="/console/segments")
+    shown = unescape(answer.text)
+    assert answer.status_code == status and "<dialog" in shown and 'aria-labelledby="upload-title" open' in shown
+    fault = shown.split(f'id="{field}-fault"')[1].split("</p>")[0]
+    assert said in fault and f'value="{title}"' in shown and "<b>" not in answer.text.split('id="title"')[1][:200]
 
 
 def test_a_list_and_a_check_from_the_command_line(web: Flask, tmp_path: Path, day: Day) -> None:

@@ -7,6 +7,12 @@ if (zone && !document.cookie.includes(`zone=${zone}`)) {
   document.cookie = `zone=${zone}; path=/console; max-age=31536000; samesite=lax`;
 }
 
+// What was refused in a dialog is said in it: the page comes back with it open.
+for (const dialog of document.querySelectorAll("dialog[open]")) {
+  dialog.close();
+  dialog.showModal();
+}
+
 document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-dialog]");
   if (opener) document.getElementById(opener.dataset.dialog).showModal();
