@@ -21,7 +21,6 @@ HOST = "https://api.sendgrid.com"
 RECIPIENTS = 50
 """Of one call, for campaigns that go to many at once: what a crash leaves in doubt grows with it."""
 CONNECTIONS = 4
-FINAL = (400, 413, 422)
 OURS = (401, 403, 404, 405)
 NOTHING_LEFT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 
@@ -80,9 +79,16 @@ class SendgridChannel:
     def deliver(self, batch: Sequence[Mail]) -> list[Receipt]:
         receipts = {mail.message_id: said for mail in batch if (said := _unsendable(mail))}
         calls = list(self._calls([mail for mail in batch if mail.message_id not in receipts]))
-        answered = together.spread(self._threads, self._deliver, calls, parcels=lambda call: call.mails)
+        answered = self._spread(calls)
         receipts |= {receipt.message_id: receipt for receipt in answered}
+        # Refused as a whole for what may be the fault of one: nothing of it was taken, so each is asked for alone.
+        alone = [_alone(mail) for call in calls if len(call.mails) > 1 for mail in call.mails]
+        again = [call for call in alone if receipts[call.mails[0].message_id].outcome is Outcome.REFUSED_FINAL]
+        receipts |= {receipt.message_id: receipt for receipt in self._spread(again, after=answered)}
         return [receipts[mail.message_id] for mail in batch]
+
+    def _spread(self, calls: Sequence[_Call], *, after: Sequence[Receipt] = ()) -> list[Receipt]:
+        return together.spread(self._threads, self._deliver, calls, parcels=lambda call: call.mails, after=after)
 
     def close(self) -> None:
         """Closes the kept connections, and ends the threads."""
@@ -116,9 +122,6 @@ class SendgridChannel:
             return _each(mails, Outcome.UNSENT, _words(error), retry_after=10, busy=True)
         except httpx2.HTTPError as error:
             return _each(mails, Outcome.AMBIGUOUS, _words(error))
-        if response.status_code in FINAL and len(mails) > 1:
-            # Refused as a whole for what may be the fault of one: nothing of it was taken, so each is asked for alone.
-            return [receipt for mail in mails for receipt in self._deliver(_alone(mail))]
         return _answer(mails, response, sandbox=self._sandbox)
 
 

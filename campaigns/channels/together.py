@@ -17,13 +17,17 @@ def spread(
     calls: Sequence[T],
     *,
     parcels: Callable[[T], Sequence[Mail | Note]],
+    after: Sequence[Receipt] = (),
 ) -> list[Receipt]:
-    """The receipts of all calls, in their order; `parcels` are those a call carries.
+    """The receipts of all calls, in their order; `parcels` are those a call carries, `after` what the provider said of
+    others of the same batch before.
 
     Whoever is silent, refuses us or asks for time is not called again: what was on its way is all that can be in
     doubt, and the worker is free as soon as that is over.
     """
     halted = threading.Event()
+    if any(map(_halts, after)):
+        halted.set()
 
     def one(call: T) -> Sequence[Receipt]:
         if halted.is_set():

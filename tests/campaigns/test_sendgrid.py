@@ -126,6 +126,37 @@ def test_one_bad_address_among_many_fails_no_other(host: SendgridHost, channel: 
     assert [receipt.outcome.value for receipt in receipts] == ["accepted", "refused_final", "accepted"]
 
 
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ((503, {}, ""), "ambiguous"),
+        ((0, {}, ""), "ambiguous"),
+        ((429, {"Retry-After": "7"}, ""), "refused_retry"),
+        ((401, {}, "{}"), "misconfigured"),
+    ],
+    ids=["503", "hung up", "429", "401"],
+)
+def test_of_a_refused_call_no_mail_begins_once_one_was_not_answered(
+    host: SendgridHost, channel: SendgridChannel, answer: tuple[int, dict[str, str], str], told: str
+) -> None:
+    """At most what was on its way is in doubt, whatever the size of the call."""
+    host.answers = [(400, {}, '{"errors": []}'), *[answer] * sendgrid.CONNECTIONS * 2]
+    receipts = [receipt.outcome.value for receipt in channel.deliver(broadcast(30))]
+    begun = len(host.asked) - 1
+    assert 1 <= begun <= sendgrid.CONNECTIONS
+    assert (receipts.count(told), receipts.count("unsent")) == (begun, 30 - begun)
+
+
+def test_of_a_refused_call_no_mail_begins_while_another_call_is_in_doubt(
+    host: SendgridHost, channel: SendgridChannel
+) -> None:
+    host.answers = [(400, {}, '{"errors": []}'), (503, {}, "")]
+    batch = [*broadcast(3), replace(mails.mail(), campaign="other")]
+    receipts = [receipt.outcome.value for receipt in channel.deliver(batch)]
+    assert len(host.asked) == 2
+    assert sorted(receipts) in (["ambiguous", "unsent", "unsent", "unsent"], ["ambiguous"] * 3 + ["refused_final"])
+
+
 def test_whose_own_part_is_too_heavy_goes_alone(host: SendgridHost, channel: SendgridChannel) -> None:
     light = broadcast(3)
     body = light[2].body
