@@ -1,5 +1,6 @@
 """Customers on their way through campaigns: taken in, advanced, and out again."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -139,15 +140,15 @@ def _advance_batch(conn: sa.Connection, followed: Followed, *, now: datetime) ->
     within = (shapes.length(goal.within) if goal.within else window) if goal else None
     standing = _standing(conn, followed, rows, shop_zone=rules.timezone)
     turns: dict[int, Turn] = {}
-    asking: Sequence[int] = list(standing)
+    said: Counter[int] = Counter()
+    asking = {row["id"]: row for row in rows}
     while asking:
-        for key in asking:
-            place, facts = standing[key]
-            found = journeys.advance(followed.flow, place, facts, window=within, now=now)
-            turns[key] = journeys.joined(turns[key], found) if key in turns else found
-        asking = [key for key in asking if turns[key].asks]
+        found = {key: journeys.advance(followed.flow, *standing[key], window=within, now=now) for key in asking}
+        turns |= {key: journeys.joined(turns[key], turn) if key in turns else turn for key, turn in found.items()}
+        # What a split asks of her may be what she was given a step before it.
+        said += acting.act(conn, followed, [(row, found[key].acts) for key, row in asking.items()], now=now)
+        asking = {key: row for key, row in asking.items() if turns[key].asks}
         _answer(conn, followed, standing, {key: turns[key] for key in asking}, now=now)
-    said = acting.act(conn, followed, [(row, turns[row["id"]].acts) for row in rows], now=now)
     _store(conn, rows, turns, said, now=now)
     passages.count(conn, followed, [(row["arm"], turns[row["id"]]) for row in rows])
     winners.expose(conn, followed, [(row, turns[row["id"]].place.choices) for row in rows], now=now)

@@ -90,6 +90,22 @@ def did(kind: str, name: str, sent: list[str], *, traits: dict[str, Any], called
     return {"set_trait": name in traits, "webhook": name in called}.get(kind, True)
 
 
+def test_a_split_behind_a_trait_that_was_set_knows_of_it(shop: Database, now: datetime) -> None:
+    """Ada is gold until the journey makes her silver; which way she takes is asked after it did."""
+    made = {"type": "set_trait", "id": "made", "trait": "tier", "value": "silver"}
+    silver = GOLD | {"value": "silver"}
+    both = [
+        {"name": "gold", "when": GOLD, "steps": [send("to-gold")]},
+        {"name": "silver", "when": silver, "steps": [send("to-silver")]},
+    ]
+    launch(shop, SIGNED_UP, [send("first"), made, {"type": "split", "id": "way", "branches": both}], now=now)
+    say(shop, "Signed Up", at=now)
+    tick(shop, now)
+    assert sorted(queued(shop)) == [("ada", "first"), ("ada", "to-silver")]
+    with shop.begin() as conn:
+        assert conn.scalar(sa.select(tables.enrolments.c.said)) == 2
+
+
 def test_the_holdout_passes_every_step_and_nothing_happens(shop: Database, now: datetime) -> None:
     steps = [STEPS[kind](f"a-{kind}") for kind in STEPS if kind != "exit"]
     launch(shop, SIGNED_UP, steps, now=now, holdout_percent=50)
