@@ -1,18 +1,24 @@
 """Each kind of step followed by each other, from the entry to the end; and what the steps that act bring about."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from campaigns import moving, plans, tables
+from campaigns import enrolments, experiments, journeys, messages, moving, plans, tables
+from campaigns.definitions import campaign as definitions
+from campaigns.definitions import flow
+from campaigns.journeys import Facts, Place
+from campaigns.sending import Sending
 from foundation.database import Database
 from shop import customers
-from shop.tables import customers as people_table
 from shop.tables import events
 from tests.campaigns import journey, world
+from tests.campaigns.carriers import Carrier
 from tests.campaigns.journey import WORDS, launch, queued, send, tick, wait
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -54,40 +60,124 @@ def say(db: Database, event: str, *, at: datetime, **properties: object) -> None
         world.say(conn, "ada", event, at=at, **properties)
 
 
+FORM, NINE = 2 * HOUR + 30 * MINUTE, 22 * HOUR
+"""When Ada sends the form, and when it is nine in Paris, so long after she signed up at eleven."""
+
+
+def foreseen(kinds: dict[str, str]) -> Iterator[tuple[timedelta, str]]:
+    """What these steps do and when, so long after the entry: a message, a trait, a call, the end; each by its step."""
+    at = timedelta(0)
+    for name, kind in kinds.items():
+        if kind == "exit":
+            yield at, "exited"
+            return
+        if kind == "wait":
+            at += 2 * HOUR
+        elif kind == "wait_until":
+            at += (NINE - at) % DAY
+        elif kind == "wait_for" and at >= FORM:
+            at += DAY
+        else:
+            at = FORM if kind == "wait_for" else at
+            yield at, name
+    yield at, "end"
+    yield at, "ended"
+
+
+@dataclass
+class Timetable:
+    """What is due at a moment, done; and when the carrier took which message."""
+
+    db: Database
+    sending: Sending
+    carrier: Carrier
+    taken: list[tuple[datetime, str, str]] = field(default_factory=list)
+
+    def at(self, moment: datetime) -> None:
+        before = len(self.carrier.handed)
+        enrolments.admit_due(self.db, now=moment)
+        enrolments.advance_due(self.db, now=moment)
+        messages.deliver_due(self.db, self.sending, now=moment)
+        with self.db.begin() as conn:
+            steps = {one: step for one, step in conn.execute(sa.select(tables.messages.c.id, tables.messages.c.step))}
+        fresh = self.carrier.handed[before:]
+        self.taken += [(moment, mail.campaign, steps[mail.message_id]) for mail in fresh]
+
+    def happened(self, *, since: datetime) -> dict[str, list[tuple[timedelta, str]]]:
+        """By campaign everything that steps did, in the order of time and name."""
+        held, called, campaigns = tables.enrolments.c, tables.webhook_calls.c, tables.campaigns.c
+        whose, step = (sa.func.split_part(events.c.message_id, ":", part) for part in (2, 3))
+        written = sa.select(events.c.occurred_at, held.campaign_id, step).join(
+            tables.enrolments, events.c.message_id.startswith("trait:") & (whose == sa.cast(held.id, sa.Text))
+        )
+        with self.db.begin() as conn:
+            names = {key: name for key, name in conn.execute(sa.select(campaigns.id, campaigns.name))}
+            rows = [*conn.execute(sa.select(held.left_at, held.campaign_id, held.reason))]
+            rows += conn.execute(sa.select(called.queued_at, called.campaign_id, called.step))
+            rows += conn.execute(written)
+        found: dict[str, list[tuple[timedelta, str]]] = {name: [] for name in names.values()}
+        for moment, campaign, did in [*self.taken, *((at, names[key], did) for at, key, did in rows)]:
+            found[campaign].append((moment - since, did.removesuffix("-b").removesuffix("-mark")))
+        return {name: sorted(done) for name, done in found.items()}
+
+
 @pytest.mark.parametrize("first", [kind for kind in STEPS if kind != "exit"])
-def test_each_step_is_followed_by_each_other(shop: Database, now: datetime, first: str) -> None:
+def test_each_step_is_followed_by_each_other(
+    shop: Database, carrier: Carrier, tmp_path: Path, now: datetime, first: str
+) -> None:
+    """Everything is done by its step, at its moment and not a minute before it, once; and nothing else is."""
+    days, expected = Timetable(shop, world.sending(carrier, tmp_path), carrier), {}
     for second in STEPS:
-        a, b = f"a-{first}-{second}", f"b-{first}-{second}"
-        end = [] if second == "exit" else [send(f"end-{second}")]
-        steps = [STEPS[first](a), STEPS[second](b), *end]
-        launch(shop, SIGNED_UP, steps, now=now, name=f"x-{first}-{second}".replace("_", "-"))
+        name, a, b = f"x-{first}-{second}".replace("_", "-"), f"one-{second}", f"two-{second}"
+        end = [] if second == "exit" else [send("end")]
+        launch(shop, SIGNED_UP, [STEPS[first](a), STEPS[second](b), *end], now=now, name=name)
+        expected[name] = sorted(foreseen({a: first, b: second}))
     say(shop, "Signed Up", at=now)
-    for hour in (0, 1, 2, 3, 22, 24, 26, 47, 48, 50, 72):
-        if hour == 3:
-            say(shop, "Form Sent", at=now + 2 * HOUR + 30 * MINUTE)
-        tick(shop, now + hour * HOUR + MINUTE)
-    steps_sent = [step for _, step in queued(shop)]
+    moments = {after for done in expected.values() for after, _ in done}
+    early = {after - MINUTE for after in moments if after}
+    for after in sorted({*moments, *early, 4 * DAY}):
+        if after == FORM:
+            say(shop, "Form Sent", at=now + after)
+        days.at(now + after)
+    assert days.happened(since=now) == expected
     with shop.begin() as conn:
-        held = tables.enrolments.c
-        left = conn.execute(sa.select(held.state, held.reason)).all()
-        traits = conn.scalar(sa.select(people_table.c.traits).where(people_table.c.user_id == "ada"))
-        called = set(conn.scalars(sa.select(tables.webhook_calls.c.step)))
-    assert len(left) == len(STEPS) and {state for state, _ in left} == {"left"}
+        assert set(conn.scalars(sa.select(tables.messages.c.state))) == {"accepted"}
+
+
+@pytest.mark.parametrize("first", [kind for kind in STEPS if kind != "exit"])
+def test_steps_are_passed_in_their_order(now: datetime, first: str) -> None:
+    """Also those of one moment, which no moment could tell apart."""
     for second in STEPS:
-        assert second == "exit" or steps_sent.count(f"end-{second}") == 1, (first, second)
-        for name, kind in ((f"a-{first}-{second}", first), (f"b-{first}-{second}", second)):
-            assert did(kind, name, steps_sent, traits=traits or {}, called=called), (first, second, kind)
+        kept = {"title": "t", "entry": SIGNED_UP, "goal": None, "steps": [STEPS[first]("a"), STEPS[second]("b")]}
+        laid = flow.lay(definitions.parse(kept).steps)
+        place, acts, passed = Place(laid.first, now, now, experiments.TREATED, "s", 7), list[str](), list[str]()
+        for day in range(4):
+            facts = Facts(ways={"a": 0, "b": 0}, heard=True)
+            turn = journeys.advance(laid, place, facts, window=None, now=now + day * DAY)
+            place, acts, passed = turn.place, [*acts, *turn.acts], [*passed, *(step for step, _ in turn.passed)]
+            if turn.leave:
+                break
+        assert turn.leave == ("exited" if second == "exit" else "ended")
+        assert [step[0] for step in passed] == sorted(step[0] for step in passed), (first, second, passed)
+        assert {step[0] for step in passed} == ({"a"} if second == "exit" else {"a", "b"})
+        assert [step for step in passed if step in acts] == acts
 
 
-def did(kind: str, name: str, sent: list[str], *, traits: dict[str, Any], called: set[str]) -> bool:
-    """Whether a step did what it is for, exactly once."""
-    if kind in ("split", "send", "ask"):
-        return sent.count(f"{name}-mark") == 1
-    if kind == "experiment":
-        return sent.count(f"{name}-mark") + sent.count(f"{name}-mark-b") == 1
-    if kind == "wait_for":
-        return sent.count(f"{name}-mark") <= 1
-    return {"set_trait": name in traits, "webhook": name in called}.get(kind, True)
+def test_an_exit_ends_her_journey_and_nobody_elses(
+    shop: Database, carrier: Carrier, tmp_path: Path, now: datetime
+) -> None:
+    out = {"name": "gold", "when": GOLD, "steps": [{"type": "exit", "id": "out"}]}
+    split = {"type": "split", "id": "way", "branches": [out]}
+    launch(shop, SIGNED_UP, [split, wait("two", "2h"), send("on")], now=now)
+    with shop.begin() as conn:
+        world.make_customer(conn, "bob", at=now)
+        world.say(conn, "bob", "Signed Up", at=now)
+    say(shop, "Signed Up", at=now)
+    days = Timetable(shop, world.sending(carrier, tmp_path), carrier)
+    for hours in (0, 2, 30):
+        days.at(now + hours * HOUR)
+    assert [mail.address for mail in carrier.handed] == ["bob@example.org"]
+    assert sorted(row[:3] for row in journey.people(shop)) == [("ada", "left", "exited"), ("bob", "left", "ended")]
 
 
 def test_a_split_behind_a_trait_that_was_set_knows_of_it(shop: Database, now: datetime) -> None:
