@@ -437,8 +437,10 @@ segment_moves = sa.Table(
     sa.Column("entered", sa.Boolean, nullable=False, comment="else left"),
     sa.Column("at", Time, nullable=False),
     sa.Column("untold", sa.Boolean, nullable=False, comment="its event has still to be told"),
+    sa.Column("crowd_id", sa.BigInteger, sa.ForeignKey("segment_crowds.id", ondelete="SET NULL"), comment="held in"),
     sa.Index("segment_moves_customer_id_idx", "customer_id", "segment_id"),
-    sa.Index("segment_moves_segment_id_idx", "segment_id"),
+    sa.Index("segment_moves_segment_id_idx", "segment_id", "entered", "at"),
+    sa.Index("segment_moves_crowd_id_idx", "crowd_id", postgresql_where=sa.text("crowd_id IS NOT NULL")),
     sa.Index("segment_moves_untold_idx", "id", postgresql_where=sa.text("untold")),
     sa.Index("segment_moves_at_idx", "at", postgresql_using="brin"),
     comment="Who entered and left which segment; those of its first filling are not kept",
@@ -449,14 +451,14 @@ segment_crowds = sa.Table(
     metadata,
     sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
     sa.Column("segment_id", sa.BigInteger, sa.ForeignKey("segments.id", ondelete="CASCADE"), nullable=False),
-    sa.Column("at", Time, nullable=False),
+    sa.Column("at", Time, nullable=False, comment="of the first of them"),
     sa.Column("entered", sa.Boolean, nullable=False, comment="else left"),
     sa.Column("number", sa.BigInteger, nullable=False),
     sa.Column("state", sa.Text, nullable=False, comment="held told left"),
     sa.Column("decided_at", Time),
     sa.UniqueConstraint("segment_id", "at", "entered"),
     sa.Index("segment_crowds_held_idx", "id", postgresql_where=sa.text("state = 'held'")),
-    comment="Very many who moved at one moment: campaigns are told once somebody said so",
+    comment="Very many who moved at once: campaigns are told once somebody said so",
 )
 
 segment_sizes = sa.Table(

@@ -17,6 +17,7 @@ from shop import tables as shop
 
 _numbers = itertools.count()
 BOUGHT = {"type": "orders", "within": "30d"}
+TIER_IS_GOLD = {"type": "trait", "name": "tier", "value": "gold"}
 VIEWED_TWICE = {"type": "event", "name": "Product Viewed", "value": 2, "within": "7d"}
 
 
@@ -39,6 +40,12 @@ def send(db: Database, *payloads: dict[str, Any], now: datetime) -> None:
         ]
         assert all(isinstance(event, vocabulary.Event) for event in events), events
         ingest.ingest(conn, events, now=now)  # type: ignore[arg-type]
+
+
+def tier(db: Database, value: str, *users: str, now: datetime) -> None:
+    """Their tier is this from now on, and segments follow."""
+    send(db, *({"type": "identify", "userId": user, "traits": {"tier": value}} for user in users), now=now)
+    membership.refresh(db, now=now)
 
 
 def view(user: str) -> dict[str, Any]:
@@ -297,6 +304,64 @@ def test_a_crowd_is_told_to_campaigns_only_once_somebody_said_so(
         assert not held.entered and crowds.decide(conn, gold.id, held.id, wanted=False, now=gone)
     membership.refresh(db, now=gone)
     assert len(told(db)) == 6, "left as it is"
+
+
+def test_a_crowd_that_comes_in_slices_is_one_crowd(
+    db: Database, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an import does, whose rows are committed some at a time while segments follow every few seconds."""
+    monkeypatch.setattr(crowds, "LEAST", 10)
+    everybody = [f"u{n}" for n in range(60)]
+    send(db, *({"type": "identify", "userId": user, "traits": {"tier": "none"}} for user in everybody), now=now)
+    keep(db, "gold", TIER_IS_GOLD, now=now)
+    with db.begin() as conn:
+        membership.announce(conn, ["gold"])
+    start = now + timedelta(minutes=1)
+    for n in range(0, 40, 4):
+        tier(db, "gold", *everybody[n : n + 4], now=start + timedelta(seconds=3 * n))
+    assert len(inside(db, "gold")) == 40 and len(told(db)) == 8, "what had come before it was one"
+    tier(db, "none", "u9", "u10", now=start + timedelta(minutes=3))
+    tier(db, "gold", "u10", now=start + timedelta(minutes=4))
+    with db.begin() as conn:
+        gold = segments.get(conn, "gold")
+        (held,) = crowds.waiting(conn)
+        assert (held.at, held.entered, held.number) == (start + timedelta(seconds=24), True, 33)
+        decided = start + timedelta(minutes=5)
+        assert crowds.decide(conn, gold.id, held.id, wanted=True, now=decided)
+    tier(db, "gold", "u41", "u42", now=decided + timedelta(seconds=3))
+    news = [name for name, _ in told(db)]
+    assert news.count("Segment Left") == 2 and news.count("Segment Entered") == 8 + 31 + 2, "each once; u9 is out again"
+    with db.begin() as conn:
+        assert crowds.waiting(conn) == [], "who comes after the decision is judged anew"
+
+
+def test_as_many_in_the_course_of_a_day_are_no_crowd(
+    db: Database, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crowds, "LEAST", 10)
+    everybody = [f"u{n}" for n in range(24)]
+    send(db, *({"type": "identify", "userId": user, "traits": {"tier": "none"}} for user in everybody), now=now)
+    keep(db, "gold", TIER_IS_GOLD, now=now)
+    with db.begin() as conn:
+        membership.announce(conn, ["gold"])
+    for n in range(0, 24, 4):
+        tier(db, "gold", *everybody[n : n + 4], now=now + timedelta(minutes=1 + 8 * n))
+    assert len(told(db)) == 24
+
+
+def test_of_many_customers_a_crowd_is_a_twentieth(db: Database, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crowds, "LEAST", 2)
+    everybody = [f"u{n}" for n in range(100)]
+    send(db, *({"type": "identify", "userId": user, "traits": {"tier": "none"}} for user in everybody), now=now)
+    keep(db, "gold", TIER_IS_GOLD, now=now)
+    with db.begin() as conn:
+        membership.announce(conn, ["gold"])
+    tier(db, "gold", *everybody[:5], now=now + timedelta(minutes=1))
+    assert len(told(db)) == 5
+    tier(db, "gold", *everybody[5:7], now=now + timedelta(minutes=2))
+    with db.begin() as conn:
+        (held,) = crowds.waiting(conn)
+    assert held.number == 2 and len(told(db)) == 5
 
 
 def test_nobody_is_a_crowd_where_nobody_listens(db: Database, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
