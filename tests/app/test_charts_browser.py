@@ -20,6 +20,8 @@ def page(console: Console, locale: str, width: int) -> Page:
     test_reports.proved(console.installation)
     due.refresh(console.installation.db, now=console_world.NOW)
     figures.refresh(console.installation.db, now=console_world.NOW)
+    with console.installation.db.begin() as conn:
+        test_reports.grown(conn)  # so that its report comes after its page
     return console.open(locale=locale, width=width)
 
 
