@@ -1,6 +1,6 @@
 """What came back: providers' reports, clicks, opens, unsubscribes. Everything is taken in as a set."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,12 +16,15 @@ from campaigns.states import FACTS, Reason, State, before
 from foundation import database
 from recommender import shown
 from shop import consent, customers
+from shop.tables import consents
 from shop.vocabulary import Name
 
 messages, contents, provider_events = tables.messages, tables.message_contents, tables.provider_events
 
 SOFT_DAYS, SOFT_WITHIN = 3, timedelta(days=30)
 """A mailbox that took nothing on so many days within so long is left alone."""
+COMPARED = timedelta(days=2)
+"""Within so long a provider's lists have been compared with ours, which happens every night."""
 
 
 class Kind(StrEnum):
@@ -36,10 +39,18 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
+class Listed(StrEnum):
+    """Why a provider leaves an address of its lists alone, in the words we keep for such addresses."""
+
+    COMPLAINT = "complaint"
+    UNSUBSCRIBED = "unsubscribed"
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """One report of a provider. `bad_address` if the address does not exist; `ours` if the fault was not hers at all;
-    `ref` is the provider's name of the message, for reports that lack ours; `raw` is kept as it came."""
+    `listed` if the provider would not write to her; `ref` is the provider's name of the message, for reports that lack
+    ours; `raw` is kept as it came."""
 
     event_id: str
     kind: Kind
@@ -48,6 +59,7 @@ class Report:
     attempt: int | None = None
     bad_address: bool = False
     ours: bool = False
+    listed: Listed | None = None
     detail: str | None = None
     ref: str | None = None
     raw: Mapping[str, Any] | None = None
@@ -62,24 +74,37 @@ _STATES = {
 }
 
 
+Reader = Callable[[Iterable[object]], Iterable[Report]]
+"""How a provider's own words are read: what was kept without a message is read again once it is known whose it is."""
+
+
 def reported(
-    conn: sa.Connection, provider: str, reports: Sequence[Report], *, now: datetime, by: str = "webhook"
+    conn: sa.Connection,
+    provider: str,
+    reports: Sequence[Report],
+    *,
+    now: datetime,
+    by: str = "webhook",
+    reader: Reader | None = None,
 ) -> int:
     """T10: takes in reports, in any order and however often they come. Gives how many were new.
 
-    They are found by our own message id and attempt, so one may arrive before the answer to the call itself. The number
-    of statements does not grow with theirs.
+    They are found by our own message id and attempt, so one may arrive before the answer to the call itself. One
+    without them counts as soon as another of the same `ref` has said whose it is. The number of statements does not
+    grow with theirs.
     """
     once = {report.event_id: report for report in reports}
     told = _with_messages(conn, provider, list(once.values()))
     kept = _keep(conn, provider, told, now)
     fresh = [report for report in told if report.event_id in kept]
+    if reader is not None:
+        fresh += _found_again(conn, provider, fresh, reader)
     _take_turns(conn, fresh)
     for state in FACTS:  # weakest first: each takes what it may from those before it
         _move(conn, state, [one for one in fresh if one.kind is _STATES[state] and one.message_id], by=by, now=now)
     _consequences(conn, fresh, now=now)
     gates.told(conn, provider, [one.message_id for one in fresh if one.message_id])
-    return len(fresh)
+    return len(kept)
 
 
 def _take_turns(conn: sa.Connection, reports: Sequence[Report]) -> None:
@@ -111,6 +136,34 @@ def _with_messages(conn: sa.Connection, provider: str, reports: Sequence[Report]
         if report.message_id is None and report.ref in found
         else report
         for report in reports
+    ]
+
+
+def _found_again(conn: sa.Connection, provider: str, reports: Sequence[Report], reader: Reader) -> list[Report]:
+    """Reports kept before without a message, now that these say whose they are."""
+    known = {report.ref: report for report in reports if report.message_id and report.ref}
+    if not known:
+        return []
+    table, columns = provider_events.c, {"ref": (sa.Text(), list(known))}
+    rows = given.rows(
+        "known",
+        {
+            **columns,
+            "message_id": (table.message_id.type, [one.message_id for one in known.values()]),
+            "attempt": (sa.Integer(), [one.attempt for one in known.values()]),
+        },
+    )
+    named = (
+        sa.update(provider_events)
+        .where(table.provider == provider, table.ref == rows.c.ref, table.message_id.is_(None))
+        .values(message_id=rows.c.message_id, attempt=rows.c.attempt)
+        .returning(table.event_id, table.message_id, table.attempt, table.raw)
+    )
+    found = {row.event_id: row for row in conn.execute(named)}
+    return [
+        replace(report, message_id=found[report.event_id].message_id, attempt=found[report.event_id].attempt)
+        for report in reader([row.raw for row in found.values()])
+        if report.event_id in found
     ]
 
 
@@ -177,6 +230,10 @@ def _move(conn: sa.Connection, state: State, reports: Sequence[Report], *, by: s
 def _reason(report: Report) -> Reason | None:
     if report.kind is Kind.COMPLAINED:
         return Reason.COMPLAINT
+    if report.listed:
+        return Reason(report.listed)
+    if report.kind is Kind.DROPPED and report.ours:
+        return Reason.REFUSED
     if report.kind in (Kind.BOUNCED, Kind.DROPPED):
         return Reason.HARD_BOUNCE if report.bad_address else Reason.SOFT_BOUNCE
     return None
@@ -186,12 +243,30 @@ def _consequences(conn: sa.Connection, reports: Sequence[Report], *, now: dateti
     """Addresses that must not be used any more, and mailboxes that took nothing once too often."""
     addresses = _addresses(conn, {one.message_id for one in reports if one.message_id})
     known = [(one, addresses[one.message_id]) for one in reports if one.message_id in addresses]
-    complained = [address for one, address in known if one.kind is Kind.COMPLAINED]
+    complained = [address for one, address in known if one.kind is Kind.COMPLAINED or one.listed is Listed.COMPLAINT]
     consent.suppress_many(conn, complained, reason="complaint", now=now)
+    gone = [one.message_id for one in reports if one.listed is Listed.UNSUBSCRIBED and one.message_id]
+    _take_over(conn, gone, now=now)
     consent.suppress_many(conn, [address for one, address in known if one.bad_address], reason="hard_bounce", now=now)
     _soft(conn, [(*address, one.at) for one, address in known if _soft_bounce(one)], now=now)
     leaving = [one.message_id for one in reports if one.kind is Kind.UNSUBSCRIBED and one.message_id]
     unsubscribed_many(conn, leaving, now=now)
+
+
+def _take_over(conn: sa.Connection, ids: Collection[UUID], *, now: datetime) -> None:
+    """Who unsubscribed at the provider is left alone here too, unless she said yes so lately that its list may be the
+    older of the two: when the lists are compared at night it is known when she was put on it."""
+    rows = _rows(conn, ids) if ids else []
+    yes = sa.select(consents.c.customer_id).where(
+        consents.c.customer_id == sa.any_(sa.bindparam("people", [row["person"] for row in rows])),
+        consents.c.channel.in_(("email", "any")),
+        consents.c.purpose.in_(("marketing", "any")),
+        consents.c.state == consent.State.GRANTED,
+        consents.c.at > now - COMPARED,
+    )
+    lately = set(conn.scalars(yes)) if rows else set()
+    addresses = _addresses(conn, [row["id"] for row in rows if row["person"] not in lately])
+    consent.suppress_many(conn, list(addresses.values()), reason=Listed.UNSUBSCRIBED, now=now)
 
 
 def _soft_bounce(report: Report) -> bool:

@@ -15,7 +15,7 @@ from sendgrid.helpers.eventwebhook import EventWebhook
 
 from campaigns import bounces
 from campaigns.bounces import Fault
-from campaigns.feedback import Kind, Report
+from campaigns.feedback import Kind, Listed, Report
 
 SKEW = timedelta(minutes=10)
 PRIVATE = ("email", "ip", "useragent", "url")
@@ -33,18 +33,37 @@ _KINDS = {
 }
 
 
+_DROPPED: Mapping[str, tuple[Fault | None, Listed | None]] = {
+    "bounced address": (Fault.INVALID, None),
+    "invalid": (Fault.INVALID, None),
+    "spam reporting address": (None, Listed.COMPLAINT),
+    "unsubscribed address": (None, Listed.UNSUBSCRIBED),
+    "spam content": (Fault.CONTENT, None),
+    "invalid smtpapi header": (Fault.TECHNICAL, None),
+    "recipient list over package quota": (Fault.VOLUME, None),
+}
+"""Why SendGrid did not even try, in its own words; of any other nothing is known, and nobody's address ends by it."""
+
+
 class Unreadable(ValueError):
     """Signed, but no list of events."""
 
 
-def signed(body: bytes, *, signature: str, timestamp: str, public_key: str, now: datetime) -> bool:
-    """Whether SendGrid signed these very bytes, at most ten minutes ago."""
+def signed(body: bytes, *, signature: str, timestamp: str, public_key: str) -> bool:
+    """Whether SendGrid signed these very bytes, at this time."""
     try:
-        if abs(now.timestamp() - int(timestamp)) > SKEW.total_seconds():
-            return False
         return bool(EventWebhook().verify_signature(body.decode(), signature, timestamp, _key(public_key)))
     except ValueError:
         return False
+
+
+def old(timestamp: str, *, now: datetime) -> bool:
+    """Whether what was signed then is too old to be taken in. What was signed later than now is not: SendGrid alone can
+    sign, so it is our clock that is behind."""
+    try:
+        return now.timestamp() - int(timestamp) > SKEW.total_seconds()
+    except ValueError:
+        return True
 
 
 @lru_cache(maxsize=4)
@@ -74,7 +93,10 @@ def reports(events: Iterable[object], *, now: datetime) -> Iterable[Report]:
 
 def _report(event: Mapping[str, Any], now: datetime) -> Report:
     kind = _KINDS.get(str(event.get("event")), Kind.OTHER)
-    fault = _fault(event) if kind in (Kind.BOUNCED, Kind.DROPPED) else None
+    fault = _fault(event) if kind is Kind.BOUNCED else None
+    listed = None
+    if kind is Kind.DROPPED:
+        fault, listed = _DROPPED.get(str(event.get("reason", "")).strip().lower(), (Fault.UNKNOWN, None))
     return Report(
         event_id=event["sg_event_id"][:100],
         kind=kind,
@@ -82,7 +104,8 @@ def _report(event: Mapping[str, Any], now: datetime) -> Report:
         message_id=_message_id(event.get("mid")),
         attempt=_number(event.get("attempt")),
         bad_address=fault is Fault.INVALID,
-        ours=fault not in (None, Fault.INVALID, Fault.FULL, Fault.UNAVAILABLE),
+        ours=fault not in (None, Fault.INVALID, Fault.FULL, Fault.UNAVAILABLE) and not listed,
+        listed=listed,
         detail=_text(event.get("reason")),
         ref=_text(event.get("sg_message_id")),
         raw={name: value for name, value in event.items() if name not in PRIVATE},
@@ -92,9 +115,6 @@ def _report(event: Mapping[str, Any], now: datetime) -> Report:
 def _fault(event: Mapping[str, Any]) -> Fault:
     """A block is our fault or a bad day; a bounce nobody could classify is an address that does not work."""
     words = str(event.get("reason", ""))
-    if event.get("event") == "dropped":
-        known = ("bounced", "invalid", "spam")
-        return Fault.INVALID if any(word in words.lower() for word in known) else Fault.UNKNOWN
     status = str(event.get("status", ""))
     told = bounces.classified(str(event.get("bounce_classification", "")))
     fault = told or bounces.classify(words, status=status)

@@ -25,7 +25,7 @@ from foundation.database import Database
 from recommender import results, shown
 from recommender.shown import Shown
 from shop import consent
-from shop.tables import consent_log, products
+from shop.tables import consent_log, consents, products, suppressions
 from shop.tables import events as event_rows
 from tests.campaigns import world
 from tests.campaigns.carriers import Carrier
@@ -253,6 +253,85 @@ def test_a_signed_body_that_is_no_list_is_refused(
     client: FlaskClient, key: ec.EllipticCurvePrivateKey, body: bytes
 ) -> None:
     assert post(client, key, body) == 400
+
+
+DROPPED = [
+    ("Bounced Address", "hard_bounce", "hard_bounce"),
+    ("Invalid", "hard_bounce", "hard_bounce"),
+    ("Spam Reporting Address", "complaint", "complaint"),
+    ("Unsubscribed Address", "unsubscribed", "unsubscribed"),
+    ("Spam Content", "refused", None),
+    ("Invalid SMTPAPI header", "refused", None),
+    ("Recipient List over Package Quota", "refused", None),
+    ("Something else, spam or invalid", "refused", None),
+    ("", "refused", None),
+]
+
+
+@pytest.mark.parametrize(("said", "reason", "suppressed"), DROPPED)
+def test_what_was_dropped_ends_an_address_only_where_she_is_the_reason(
+    client: FlaskClient,
+    key: ec.EllipticCurvePrivateKey,
+    db: Database,
+    sent: UUID,
+    said: str,
+    reason: str,
+    suppressed: str | None,
+) -> None:
+    _long_agreed(db)
+    dropped = events(sent, event="dropped", type=None, reason=said)
+    assert post(client, key, dropped) == 204
+    assert (row(db, sent)["state"], row(db, sent)["reason"]) == ("dropped", reason)
+    assert _suppressed(db) == suppressed
+
+
+BOUNCES = [
+    ("bounce", "Invalid Address", "hard_bounce", "hard_bounce"),
+    ("bounce", "Unclassified", "hard_bounce", "hard_bounce"),
+    ("bounce", "Technical Failure", "soft_bounce", None),
+    ("bounce", "Content", "soft_bounce", None),
+    ("bounce", "Reputation", "soft_bounce", None),
+    ("bounce", "Frequency or Volume Too High", "soft_bounce", None),
+    ("bounce", "Mailbox Unavailable", "soft_bounce", None),
+    ("blocked", "Invalid Address", "soft_bounce", None),
+    ("blocked", "Unclassified", "soft_bounce", None),
+    ("blocked", "Reputation", "soft_bounce", None),
+]
+
+
+@pytest.mark.parametrize(("kind", "group", "reason", "suppressed"), BOUNCES)
+def test_a_bounce_of_each_class_ends_an_address_only_where_it_does_not_exist(
+    client: FlaskClient,
+    key: ec.EllipticCurvePrivateKey,
+    db: Database,
+    sent: UUID,
+    kind: str,
+    group: str,
+    reason: str,
+    suppressed: str | None,
+) -> None:
+    assert post(client, key, events(sent, type=kind, bounce_classification=group)) == 204
+    assert (row(db, sent)["state"], row(db, sent)["reason"]) == ("bounced", reason)
+    assert _suppressed(db) == suppressed
+
+
+def test_who_said_yes_since_the_lists_were_compared_is_not_ended_by_the_older_of_them(
+    client: FlaskClient, key: ec.EllipticCurvePrivateKey, db: Database, sent: UUID
+) -> None:
+    with db.begin() as conn:
+        conn.execute(sa.update(consents).values(at=datetime.now(UTC) - timedelta(hours=3)))
+    assert post(client, key, events(sent, event="dropped", reason="Unsubscribed Address")) == 204
+    assert row(db, sent)["reason"] == "unsubscribed" and _suppressed(db) is None
+
+
+def _long_agreed(db: Database) -> None:
+    with db.begin() as conn:
+        conn.execute(sa.update(consents).values(at=datetime.now(UTC) - timedelta(days=30)))
+
+
+def _suppressed(db: Database) -> str | None:
+    with db.begin() as conn:
+        return conn.scalar(sa.select(suppressions.c.reason))
 
 
 def test_odd_events_in_a_signed_list_do_no_harm(
