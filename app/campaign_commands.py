@@ -15,7 +15,7 @@ from app import users
 from app.console import report_file
 from app.parts import current_parts
 from app.telling import told
-from campaigns import audit, dry_runs, files, launching, ledger, overdue, plans, reports, resending, timing
+from campaigns import audit, dry_runs, files, latecomers, launching, ledger, overdue, plans, reports, resending, timing
 from campaigns.dry_runs import DryRun
 from foundation.database import Database
 from foundation.errors import Fault, Invalid, NotFound
@@ -144,6 +144,25 @@ def gone_by(name: str, *, run: str | None, leave: str | None) -> None:
             click.echo(f"{run} runs within seconds, for who is meant now.")
         for one in () if run or leave else timing.missed(conn, campaign_id=plan.id):
             click.echo(f"{one.day}, due at {one.due_at:%H:%M} UTC: --run {one.day} or --leave {one.day}")
+
+
+@group.command("latecomers")
+@click.argument("name")
+@click.option("--let-in", "choice", flag_value="let-in", help="They are still wanted: they come in now.")
+@click.option("--leave", "choice", flag_value="leave", help="They are not wanted any more.")
+@told
+def too_late(name: str, *, choice: str | None) -> None:
+    """Tell who came too late to enter while nothing ran, and waits for a decision; or decide."""
+    now = datetime.now(UTC)
+    with current_parts().db.begin() as conn:
+        plan = plans.get(conn, name)
+        if choice == "let-in":
+            click.echo(f"{latecomers.let_in(conn, plan, now=now):,} people came in.")
+        elif choice == "leave":
+            click.echo(f"{latecomers.dismiss(conn, plan):,} people were left.")
+        for one in () if choice else latecomers.counts(conn, campaign_id=plan.id):
+            since = f"{one.oldest:%Y-%m-%d %H:%M} UTC"
+            click.echo(f"{one.number:,} people by {one.kind}, the first at {since}: --let-in or --leave")
 
 
 def _day(text: str) -> date:

@@ -9,7 +9,7 @@ from flask import url_for
 from app import filters, i18n
 from app.console import campaign_list
 from app.console.pointing import Point
-from campaigns import approvals, crowds, offer_figures, overdue, surveys, timing
+from campaigns import approvals, crowds, latecomers, offer_figures, overdue, surveys, timing
 from campaigns.figures import Figures
 from campaigns.insights.house import House
 from campaigns.plans import Plan
@@ -28,6 +28,7 @@ def points(
         *_paused(every, now),
         *_overdue(conn, now),
         *_missed(conn, now),
+        *_latecomers(conn, now),
         *_crowds(conn, now),
         *_unhappy(conn, now),
         *_uncertain(house),
@@ -142,6 +143,22 @@ def _missed(conn: sa.Connection, now: datetime) -> list[Point]:
             i18n.gettext("Decide"),
         )
         for one in timing.missed(conn)
+    ]
+
+
+def _latecomers(conn: sa.Connection, now: datetime) -> list[Point]:
+    """Who would have entered, had anything run in time, which a person decides on."""
+    return [
+        Point(
+            "hourglass",
+            "warn",
+            i18n.ngettext("%(n)s person came too late to enter", "%(n)s people came too late to enter", one.number),
+            i18n.gettext("Of “%(name)s”: let them in, or leave them?", name=one.campaign),
+            filters.ago(one.oldest, now),
+            url_for("console.campaigns.show", name=one.campaign, _anchor="latecomers"),
+            i18n.gettext("Decide"),
+        )
+        for one in latecomers.counts(conn)
     ]
 
 

@@ -23,6 +23,7 @@ from campaigns import (
     glances,
     guards,
     latecomers,
+    latecomers,
     launching,
     layouts,
     ledger,
@@ -158,6 +159,21 @@ def decide_missed(name: str) -> BaseResponse:
         flash(i18n.gettext("Somebody decided on it already."))
     else:
         flash(i18n.gettext("It runs within seconds, for who is meant now.") if wanted else i18n.gettext("It is left."))
+    return redirect(url_for(".show", name=name), code=303)
+
+
+@bp.post("/<name>/latecomers")
+@security.require_role(*roles.CHANGE)
+def decide_latecomers(name: str) -> BaseResponse:
+    """Who came too late to enter is let in all the same, or is left."""
+    now, wanted = datetime.now(UTC), request.form.get("wanted") == "yes"
+    with current_parts().db.begin() as conn:
+        plan = plans.get(conn, name)
+        number = latecomers.let_in(conn, plan, now=now) if wanted else latecomers.dismiss(conn, plan)
+    if wanted:
+        flash(i18n.ngettext("%(n)s person was let in.", "%(n)s people were let in.", number))
+    else:
+        flash(i18n.ngettext("%(n)s person was left.", "%(n)s people were left.", number))
     return redirect(url_for(".show", name=name), code=303)
 
 
@@ -301,6 +317,7 @@ def _context_of(conn: sa.Connection, plan: plans.Plan, glance: glances.Glance) -
         "alerts": surveys.alerts(conn, campaign_id=plan.id),
         "missed": timing.missed(conn, campaign_id=plan.id),
         "overdue": overdue.counts(conn, campaign_id=plan.id),
+        "latecomers": latecomers.counts(conn, campaign_id=plan.id),
         "sums": audit.last(conn, campaign_id=plan.id),
         "dead_calls": webhooks.dead(conn, plan.id),
     }
@@ -337,9 +354,19 @@ def _whisker(lift: Lift) -> charts.Whisker | None:
     return charts.whisker(lift.low, lift.difference, lift.high, width=540)
 
 
+def too_late(kind: str) -> str:
+    """Why somebody came too late, and what letting them in does."""
+    match kind:
+        case "cart":
+            return i18n.gettext("Their baskets were quiet for too long while nothing ran. Who still has one comes in.")
+        case "product":
+            return i18n.gettext("They left a product, found more than a day too late. Who did not buy it since comes in.")
+    return i18n.gettext("What they did was heard of more than a day later. Waits count from when they did it.")
+
+
 @bp.context_processor
 def _context() -> dict[str, Any]:
-    return {"hour": hour}
+    return {"hour": hour, "too_late": too_late}
 
 
 def hour(at: time) -> str:

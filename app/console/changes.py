@@ -53,6 +53,7 @@ SAID = {
     "campaigns.apply_file": N_("changed a campaign by its file"),
     "campaigns.decide_overdue": N_("decided about late messages"),
     "campaigns.decide_missed": N_("decided about a missed moment"),
+    "campaigns.decide_latecomers": N_("decided about people who came too late"),
     "campaigns.saw": N_("saw an answer"),
     "campaign_list.start": N_("began a campaign"),
     "launches.ask": N_("asked for approval of a campaign"),

@@ -15,7 +15,7 @@ from app import parts
 from campaigns import drafts, dry_runs, enrolments, files, launching, plans, policy
 from foundation.database import Database
 from tests.app import console_world
-from tests.campaigns import journey
+from tests.campaigns import journey, world
 
 
 @pytest.fixture(name="command_line")
@@ -142,3 +142,24 @@ def test_the_schema_served_is_sound_and_accepts_every_ready_made_file(client: Fl
     broken = orjson.loads(READY[0].read_bytes())
     broken["campaigns"][0]["surprise"] = 1
     assert list(judge.iter_errors(broken))
+
+
+def test_who_came_too_late_to_enter_is_told_and_decided_on(command_line: FlaskCliRunner, db: Database) -> None:
+    now = datetime.now(UTC)
+    journey.launch(db, {"type": "event", "event": "Signed Up"}, [journey.send("hi")], now=now - timedelta(days=5))
+    with db.begin() as conn:
+        for user in ("ada", "bob"):
+            world.make_customer(conn, user, at=now - timedelta(days=5))
+        world.say(conn, "ada", "Signed Up", at=now - timedelta(days=3))
+    enrolments.admit_due(db, now=now)
+
+    def told(*words: str) -> str:
+        return command_line.invoke(args=["campaign", "latecomers", "journey", *words]).output
+
+    assert "1 people by event, the first at" in told() and "--let-in or --leave" in told()
+    assert told("--let-in") == "1 people came in.\n" and told() == ""
+    with db.begin() as conn:
+        world.say(conn, "bob", "Signed Up", at=now - timedelta(days=2))
+    enrolments.admit_due(db, now=now)
+    assert told("--leave") == "1 people were left.\n" and told() == ""
+    assert journey.people(db) == [("ada", "waiting", None, "once")]

@@ -16,7 +16,7 @@ from campaigns.definitions import campaign as definitions
 from foundation.errors import Fault
 from tests.app import console_world
 from tests.app.console_world import CAMPAIGN, Day, post
-from tests.campaigns import journey
+from tests.campaigns import journey, world
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -57,6 +57,28 @@ def test_a_missed_moment_is_asked_about_and_run_or_left(ines: FlaskClient, day: 
     assert runs == ["left", "done"]
 
 
+def test_who_came_too_late_to_enter_is_asked_about_and_let_in_or_left(
+    ines: FlaskClient, day: Day, installation: parts.Parts
+) -> None:
+    db, now = installation.db, datetime.now(UTC)
+    entry = {"type": "event", "event": "Signed Up", "key": "event"}
+    journey.launch(db, entry, [journey.send("hi")], now=now - 5 * DAY, reentry={"rule": "each_key"})
+    page = "/console/campaigns/journey"
+    for ago, wanted, said in ((4 * DAY, "yes", "1 person was let in."), (2 * DAY, "no", "1 person was left.")):
+        with db.begin() as conn:
+            world.say(conn, "camille", "Signed Up", at=now - ago)
+        enrolments.admit_due(db, now=now - HOUR)
+        assert "1 person came too late to enter" in ines.get("/console").text
+        told = ines.get(page).text
+        assert "1 person came too late to enter" in told and "heard of more than a day later" in told
+        assert post(ines, f"{page}/latecomers", {"wanted": wanted}, on=page).status_code == 303
+        told = ines.get(page).text
+        assert said in told and "came too late to enter" not in told
+    with db.begin() as conn:
+        entered = sa.select(sa.func.count()).where(tables.enrolments.c.happened_at == now - 4 * DAY)
+        assert conn.scalar(entered) == 1
+
+
 def test_faults_are_said_in_the_readers_language(ines: FlaskClient, day: Day) -> None:
     post(ines, "/console/preferences", {"locale": "fr"})
     edit = f"/console/campaigns/{CAMPAIGN}/edit"
@@ -78,9 +100,15 @@ def test_a_campaign_is_read_and_applied_as_a_file(ines: FlaskClient, day: Day, i
         assert plans.get(conn, CAMPAIGN).version == 2, "the same file again changes nothing"
     wrong = post(ines, page, {"file": text.replace('"60m"', '"0m"')})
     assert wrong.status_code == 422 and "/campaigns/0/entry/delay" in wrong.text
-    assert post(ines, page, {"file": text.replace('"60m"', '"2h"')}).status_code == 303
+    assert "/edit" in post(ines, page, {"file": text.replace('"60m"', '"2h"')}).headers["Location"]
     with installation.db.begin() as conn:
-        assert plans.get(conn, CAMPAIGN).definition.entry.delay == "2h"
+        plan = plans.get(conn, CAMPAIGN)
+        assert plan.definition.entry.delay == "60m", "it runs, and goes on as it was"
+        assert drafts.of(conn, plan).definition["entry"]["delay"] == "2h"
+        plans.pause(conn, CAMPAIGN, now=console_world.NOW)
+    assert post(ines, page, {"file": text.replace('"60m"', '"3h"')}).status_code == 303
+    with installation.db.begin() as conn:
+        assert plans.get(conn, CAMPAIGN).definition.entry.delay == "3h"
 
 
 def test_a_ready_made_campaign_becomes_a_draft(ines: FlaskClient, day: Day, installation: parts.Parts) -> None:
