@@ -36,6 +36,25 @@ class Tally:
     failures: int
 
 
+@dataclass(frozen=True, slots=True)
+class Out:
+    """A canary that is out: how many messages it has, how many of them are still to leave, and when it is judged."""
+
+    messages: int
+    left: int
+    judged_at: datetime | None
+
+
+def out(conn: sa.Connection, plan: Plan) -> Out | None:
+    """How the canary of a campaign stands while the others wait for it; None when none is out."""
+    canary = plan.definition.canary
+    columns = (campaigns.c.canary_left, campaigns.c.canary_since)
+    left, since = conn.execute(sa.select(*columns).where(campaigns.c.id == plan.id)).one()
+    if canary is None or left is None or plan.state != "sending":
+        return None
+    return Out(canary.messages, left, since and since + shapes.length(canary.wait))
+
+
 def too_many(tally: Tally, rules: Policy, *, canary: bool = False) -> str | None:
     """Which limit is passed, if one is. Of a canary a single complaint is one too many."""
     if canary and tally.complaints:

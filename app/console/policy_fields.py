@@ -56,7 +56,7 @@ PARTS = (
                 "sender",
                 "text",
                 N_("Sender"),
-                N_("such as Maison Aubier <bonjour@maison-aubier.fr>; empty takes that of the installation"),
+                N_("such as Maison Aubier &lt;bonjour@maison-aubier.fr&gt;; empty takes that of the installation"),
             ),
             Field("postal_address", "text", N_("Postal address"), N_("the law wants it at the foot of every mail")),
             Field("privacy_url", "text", N_("Privacy notice"), N_("its web address, linked at the foot of every mail")),

@@ -167,9 +167,14 @@ def test_a_canary_goes_first_and_the_rest_follows_when_nothing_went_wrong(
         messages.deliver_due(db, sending, now=due + timedelta(minutes=minutes))
         guards.watch(db, now=due + timedelta(minutes=minutes))
     assert len(carrier.handed) == 10
+    with db.begin() as conn:
+        standing = guards.out(conn, plans.get(conn, "wide"))
+    assert standing == guards.Out(10, 0, due + timedelta(minutes=30))
     guards.watch(db, now=due + timedelta(minutes=32))
     messages.deliver_due(db, sending, now=due + timedelta(minutes=33))
     assert len(carrier.handed) == 30
+    with db.begin() as conn:
+        assert guards.out(conn, plans.get(conn, "wide")) is None
 
 
 def test_a_canary_that_bounces_pauses_its_campaign_with_the_figures(
