@@ -144,15 +144,13 @@ def _found_again(conn: sa.Connection, provider: str, reports: Sequence[Report], 
     known = {report.ref: report for report in reports if report.message_id and report.ref}
     if not known:
         return []
-    table, columns = provider_events.c, {"ref": (sa.Text(), list(known))}
-    rows = given.rows(
-        "known",
-        {
-            **columns,
-            "message_id": (table.message_id.type, [one.message_id for one in known.values()]),
-            "attempt": (sa.Integer(), [one.attempt for one in known.values()]),
-        },
-    )
+    table = provider_events.c
+    columns: dict[str, given.Column] = {
+        "ref": (sa.Text(), list(known)),
+        "message_id": (table.message_id.type, [one.message_id for one in known.values()]),
+        "attempt": (sa.Integer(), [one.attempt for one in known.values()]),
+    }
+    rows = given.rows("known", columns)
     named = (
         sa.update(provider_events)
         .where(table.provider == provider, table.ref == rows.c.ref, table.message_id.is_(None))

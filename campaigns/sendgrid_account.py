@@ -3,6 +3,7 @@
 Neither is needed for sending. An account that does not allow it is left in peace, and says so in the job's line.
 """
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -67,7 +68,8 @@ def reconcile(db: Database, channel: Channel, *, now: datetime) -> str | None:
     except Refused as refused:
         return f"log not open: {refused}"
     with db.begin() as conn:
-        new = feedback.reported(conn, PROVIDER, found, now=now, by="log_pull")
+        reader = functools.partial(sendgrid_events.reports, now=now)
+        new = feedback.reported(conn, PROVIDER, found, now=now, by="log_pull", reader=reader)
     return f"{new} reports of {len(doubtful)} in doubt" if doubtful else None
 
 

@@ -3,7 +3,7 @@
 The log it keeps of a message holds the same events, so what the webhook missed reads the same.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -57,13 +57,16 @@ def signed(body: bytes, *, signature: str, timestamp: str, public_key: str) -> b
         return False
 
 
-def old(timestamp: str, *, now: datetime) -> bool:
-    """Whether what was signed then is too old to be taken in. What was signed later than now is not: SendGrid alone can
-    sign, so it is our clock that is behind."""
+def old(timestamp: str, *, now: datetime, other: Callable[[], datetime]) -> bool:
+    """Whether what was signed then is too old to be taken in, by our clock and by the `other`, asked if ours says so:
+    where they disagree one is wrong, and no report is lost for it. What was signed later than now is never too old, for
+    SendGrid alone can sign, and then it is our clock that is behind."""
     try:
-        return now.timestamp() - int(timestamp) > SKEW.total_seconds()
+        signed_at = int(timestamp)
     except ValueError:
         return True
+    oldest = signed_at + SKEW.total_seconds()
+    return now.timestamp() > oldest and other().timestamp() > oldest
 
 
 @lru_cache(maxsize=4)

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app import hooks
-from campaigns import enrolments, feedback, messages, settling, tables
+from campaigns import enrolments, feedback, messages, sendgrid_events, settling, tables
 from campaigns.feedback import Kind, Report
 from foundation.database import Database
 from recommender import results, shown
@@ -246,6 +246,61 @@ def test_what_is_not_signed_by_the_provider_is_refused(
     odd = {"X-Twilio-Email-Event-Webhook-Signature": "é!", "X-Twilio-Email-Event-Webhook-Timestamp": "x"}
     assert client.post("/hooks/sendgrid", data=b"\xff", headers=odd).status_code == 403
     assert row(db, sent)["state"] == "accepted"
+
+
+def test_a_wrong_clock_of_ours_loses_no_report(
+    client: FlaskClient, key: ec.EllipticCurvePrivateKey, db: Database, sent: UUID, now: datetime
+) -> None:
+    """Whoever can sign tells the time: what was signed later than now shows that our clock is behind."""
+    assert post(client, key, events(sent), age=-3600) == 204
+    assert row(db, sent)["state"] == "bounced"
+    signed_at, hour = str(int(now.timestamp())), timedelta(hours=1)
+    right, ahead, behind = now + timedelta(seconds=3), now + hour, now - hour
+    clocks = {"both right": (right, right), "ours ahead": (ahead, right), "theirs ahead": (right, ahead)}
+    clocks |= {"ours behind": (behind, right), "both behind": (behind, behind), "both ahead": (ahead, ahead)}
+    refused = [who for who, (ours, other) in clocks.items() if _too_old(signed_at, ours, other)]
+    assert refused == ["both ahead"]
+
+
+def _too_old(signed_at: str, ours: datetime, other: datetime) -> bool:
+    return sendgrid_events.old(signed_at, now=ours, other=lambda: other)
+
+
+def test_a_complaint_without_our_ids_counts_once_another_report_of_its_mail_says_whose_it_is(
+    client: FlaskClient, key: ec.EllipticCurvePrivateKey, db: Database, sent: UUID
+) -> None:
+    """SendGrid names the mail; many such reports are found again by as many statements as one."""
+    lost = {"event": "spamreport", "timestamp": 1700000100, "email": "camille@example.org"}
+    complaints = [lost | {"sg_event_id": f"c{n}", "sg_message_id": f"mail-{n}.recvd"} for n in range(40)]
+    assert post(client, key, json.dumps(complaints).encode()) == 204
+    assert row(db, sent)["state"] == "accepted" and _whose(db) == {None: 40}
+    delivered = {"type": None, "event": "delivered", "sg_event_id": "d1", "sg_message_id": "mail-7.recvd"}
+    assert post(client, key, events(sent, **delivered)) == 204
+    assert row(db, sent)["state"] == "complained" and _whose(db) == {None: 39, sent: 2}
+    with db.begin() as conn:
+        hashed = consent.address_hash(conn, "email", "camille@example.org")
+        assert consent.suppressed(conn, "email", [hashed]) == {hashed}
+        found = sa.select(tables.provider_events.c.ref, tables.provider_events.c.attempt)
+        kept = conn.execute(found.where(tables.provider_events.c.message_id == sent)).all()
+    assert kept == [("mail-7.recvd", 1), ("mail-7.recvd", 1)]
+    assert post(client, key, events(sent, **delivered)) == 204 and _whose(db) == {None: 39, sent: 2}
+
+
+def test_a_complaint_that_comes_after_finds_its_mail_by_the_providers_name(
+    client: FlaskClient, key: ec.EllipticCurvePrivateKey, db: Database, sent: UUID
+) -> None:
+    assert post(client, key, events(sent, event="delivered", sg_message_id="mail-1.recvd")) == 204
+    late = {"event": "spamreport", "sg_event_id": "c1", "sg_message_id": "mail-1.recvd"}
+    other = {"event": "spamreport", "sg_event_id": "c2", "sg_message_id": "mail-2.recvd"}
+    assert post(client, key, json.dumps([late, other]).encode()) == 204
+    assert row(db, sent)["state"] == "complained" and _whose(db) == {None: 1, sent: 2}
+
+
+def _whose(db: Database) -> dict[UUID | None, int]:
+    """How many reports are kept of each message."""
+    with db.begin() as conn:
+        whose = tables.provider_events.c.message_id
+        return {one: number for one, number in conn.execute(sa.select(whose, sa.func.count()).group_by(whose))}
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[", b'"x"'])
