@@ -27,6 +27,9 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 SIGN_IN_PATH = "/console/sign-in"
 ENROL_PATH = "/console/account/second-factor"
+FORM_HEADER = "X-CSRFToken"
+"""The header by which a script sends the token of its form, and is told the one that holds by now: who signed in again
+in another tab has a new one. No other site can read it."""
 MOST_TRIES = 5
 """At a password or a code, within a minute."""
 KEY_MEMORY_SECONDS = 30
@@ -329,8 +332,10 @@ def _check_csrf() -> None:
     ours = {request.host, urlsplit(parts.current_parts().config.base_url).netloc}
     if origin is not None and urlsplit(origin).netloc not in ours:
         abort(400, "The form came from another site.")
-    given = request.headers.get("X-CSRFToken") or request.form.get("csrf_token") or ""
+    given = request.headers.get(FORM_HEADER) or request.form.get("csrf_token") or ""
     if not hmac.compare_digest(given.encode(errors="replace"), csrf_token().encode()):
+        if request.headers.get("HX-Request"):  # the browser's script sends it once more, with the token of by now
+            abort(Response(status=400, headers={FORM_HEADER: csrf_token()}))
         abort(400, "The form is too old; load the page again.")
 
 

@@ -126,6 +126,12 @@ addEventListener("submit", (event) => {
   if (form.hasAttribute("aria-busy")) event.preventDefault();
   else form.setAttribute("aria-busy", "true");
 });
+// Signed in again in another tab, this page's token is old: an answer to a script tells the one that holds by now.
+function renew(token) {
+  document.body.setAttribute("hx-headers", JSON.stringify({ "X-CSRFToken": token }));
+  for (const field of document.querySelectorAll("[name=csrf_token]")) field.value = token;
+}
+
 
 addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[aria-busy]")) form.removeAttribute("aria-busy");

@@ -14,6 +14,9 @@ const revision = () => drawn().dataset.revision;
 const lost = () => JSON.parse(sessionStorage.getItem(LOST) || "[]");
 const quote = (text) => document.getElementById("jb-toast").dataset[text];
 
+// How often the act that is on its way was sent before.
+let tries = 0;
+
 // One act after the other: each is sent with the revision the one before it made, so quick hands lose nothing.
 let sent = Promise.resolve();
 const line = [];
@@ -28,8 +31,9 @@ function queue(path, filled) {
   line.push(turn);
   const post = () => {
     line.splice(line.indexOf(turn), 1);
-    const { held, ...values } = filled();
-    if (lost().length && !again.under) return keep(path, values);
+    const { held, tries: tried, ...values } = filled();
+    if (lost().length) return keep(path, { ...values, ...(held && { held }) }, tried);
+    tries = tried ?? 0;
     const token = document.querySelector("#fields [name=csrf_token]").value;
     return htmx.ajax("POST", `${base}/${path}`, {
       source: desk, // of its own, so that nothing fetched meanwhile takes its turn
@@ -169,26 +173,44 @@ function show(field, text) {
   if (input) text ? input.setAttribute("aria-invalid", "true") : input.removeAttribute("aria-invalid");
 }
 
-// ----------------------------------------------------------------- when the session or the connection is gone
+// --------------------------------------------------- when the session, the connection or the server is gone
 // The first act that was lost keeps the revision it was made on, so that a conflict is told; the others follow it.
-function keep(path, values) {
+function keep(path, values, tried = 0) {
   const kept = lost();
   const { csrf_token: _, revision: made, held, ...own } = values;
   const first = kept.length ? {} : { held: held ?? made ?? revision() };
-  sessionStorage.setItem(LOST, JSON.stringify([...kept, { path, values: { ...own, ...first } }]));
+  sessionStorage.setItem(LOST, JSON.stringify([...kept, { path, values: { ...own, ...first, ...(tried && { tries: tried }) } }]));
 }
 
-function refused(detail) {
+function refused(detail, tried = 0) {
   const { path, verb, formData } = detail.requestConfig;
   if (verb !== "post" || !path.startsWith(base)) return false;
-  keep(path.slice(base.length + 1), Object.fromEntries(formData));
+  keep(path.slice(base.length + 1), Object.fromEntries(formData), tried);
   return true;
 }
 
+// Signed in again in another tab, this page's token is old: the answer tells the new one. What the server fails at is
+// sent again while it may be coming back, but a bug is not asked for ever.
+const TRIES = 3;
+const TOKEN_PAUSE = 5000;
+let renewed = 0;
+
 document.addEventListener("htmx:beforeOnLoad", (event) => {
-  if (event.detail.xhr.status !== 401 || !refused(event.detail)) return;
+  const { xhr, requestConfig } = event.detail;
+  const { status } = xhr;
+  if (status < 400 || status === 409 || requestConfig.verb !== "post" || !requestConfig.path.startsWith(base)) return;
+  const token = xhr.getResponseHeader("X-CSRFToken");
+  const may_come = status > 500 || (status === 500 && tries + 1 < TRIES);
+  if (status !== 401 && !token && !may_come) return say(quote("dropped"));
   event.preventDefault();
-  document.getElementById("signed-out").showModal();
+  refused(event.detail, tries + (status === 500));
+  if (status === 401) document.getElementById("signed-out").showModal();
+  else if (!token) say(quote("unanswered"));
+  else {
+    renew(token);
+    if (Date.now() - renewed > TOKEN_PAUSE) sent = sent.then(again, again);
+    renewed = Date.now();
+  }
 });
 
 document.addEventListener("htmx:sendError", (event) => {

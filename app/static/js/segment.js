@@ -5,7 +5,9 @@
 {
   const form = document.querySelector("form[data-drawn]");
   const builder = document.getElementById("builder");
+  const mute = document.getElementById("mute");
   const PAUSE = 150;
+  const AGAIN = 5000;
 
   // The kind of the next rule is said by the button that adds it; until then it is no part of what is written.
   const kinds = () => [...builder.querySelectorAll("select[name^=kind]")];
@@ -46,19 +48,22 @@
   }
 
   async function asked(values) {
-    values.set("csrf_token", form.elements.csrf_token.value);
     const headers = { "HX-Request": "true", "HX-Current-URL": location.href };
-    try {
-      const answer = await fetch(form.dataset.drawn, { method: "POST", body: values, headers });
-      if (answer.ok) return await answer.text();
-      const door = answer.headers.get("HX-Redirect");
-      if (!door) return null;
-      form.dispatchEvent(new Event("relance:lost"));
-      location.assign(door);
-    } catch {
-      setTimeout(redraw, 5000); // the line is down: what is typed stands, and is counted once it is back
+    for (let renewed = false; ; ) {
+      values.set("csrf_token", form.elements.csrf_token.value);
+      const answer = await fetch(form.dataset.drawn, { method: "POST", body: values, headers }).catch(() => null);
+      const [token, door] = ["X-CSRFToken", "HX-Redirect"].map((name) => answer?.headers.get(name));
+      mute.hidden = Boolean(answer?.ok || token || door);
+      if (answer?.ok) return answer.text();
+      if (door) {
+        form.dispatchEvent(new Event("relance:lost"));
+        location.assign(door);
+        return null;
+      }
+      if (token) renew(token);
+      if (!token || renewed) await new Promise((done) => setTimeout(done, AGAIN)); // what is typed stands meanwhile
+      renewed = Boolean(token);
     }
-    return null;
   }
 
   // ------------------------------------------------------------------------------------------------ drawing

@@ -1,13 +1,26 @@
-// What was typed in a form outlives the session: kept in this browser while the form is on its way, and brought back
-// where it stood once whoever typed it has signed in again. Forms that want it carry data-outlives, with what to say.
+// What was typed in a form outlives the session, a sign-in in another tab and a failing server: kept in this browser while
+// the form is on its way, and brought back where it stood. Forms that want it carry data-outlives, with what to say, and
+// data-at if their page is not always at the address it is shown at.
 "use strict";
 
 {
   const KEY = "relance-typed";
+  const OWN = ["csrf_token", "seen", "since", "revision"];
+
+  const leads = (form) => new URL(form.getAttribute("action") || "", location.href).pathname;
 
   const keep = (form) => {
     const values = [...new FormData(form)].filter(([name, value]) => name !== "csrf_token" && typeof value === "string");
-    sessionStorage.setItem(KEY, JSON.stringify({ path: location.pathname, values }));
+    const at = form.dataset.at || location.pathname + location.search;
+    sessionStorage.setItem(KEY, JSON.stringify({ at, leads: leads(form), values }));
+  };
+
+  // Among forms that lead to the same address it is the one that is about the same.
+  const same = (kept) => {
+    const about = (form) => [...form.querySelectorAll("input[type=hidden]")].filter((one) => !OWN.includes(one.name));
+    const holds = (one) => kept.values.some(([name, value]) => name === one.name && value === one.value);
+    const forms = [...document.querySelectorAll("form[data-outlives]")].filter((form) => leads(form) === kept.leads);
+    return forms.find((form) => about(form).every(holds)) || forms[0];
   };
 
   const fill = (form, values) => {
@@ -24,6 +37,7 @@
     said.setAttribute("role", "status");
     said.textContent = form.dataset.outlives;
     form.prepend(said);
+    if (form.closest("details")) form.closest("details").open = true;
   };
 
   addEventListener("submit", (event) => {
@@ -36,9 +50,16 @@
   addEventListener("load", () => {
     const kept = JSON.parse(sessionStorage.getItem(KEY) || "null");
     if (!kept) return;
-    if (document.querySelector(".door")) return sessionStorage.setItem(KEY, JSON.stringify({ ...kept, lost: true }));
+    const failed = document.querySelectorAll("[data-kept]");
+    if (document.querySelector(".door") || failed.length) {
+      sessionStorage.setItem(KEY, JSON.stringify({ ...kept, lost: true }));
+      for (const one of failed) one.hidden = false;
+      for (const link of document.querySelectorAll("a[data-kept]")) link.href = kept.at;
+      return;
+    }
     sessionStorage.removeItem(KEY);
-    const form = document.querySelector("form[data-outlives]");
-    if (kept.lost && form && kept.path === location.pathname) fill(form, kept.values);
+    if (!kept.lost || new URL(kept.at, location.href).pathname !== location.pathname) return;
+    const form = same(kept);
+    if (form) fill(form, kept.values);
   });
 }
