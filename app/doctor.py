@@ -20,9 +20,12 @@ Finding = findings.Finding
 
 def look(parts: Parts, *, now: datetime) -> list[Finding]:
     """Everything, the DNS too; kept for whoever launches a campaign. Asks name servers, so no transaction is open."""
-    found = [*examine(parts, now=now), *published(parts.config)]
+    found = examine(parts, now=now)
     if any(one.subject == "database" and not one.good for one in found):
-        return found
+        return [*found, *published(parts.config, sender=parts.config.email_from)]
+    with parts.db.begin() as conn:
+        sender = parts.sender(conn)
+    found += published(parts.config, sender=sender)
     with parts.db.begin() as conn:
         findings.keep(conn, found, now=now)
     return found
@@ -35,7 +38,8 @@ def examine(parts: Parts, *, now: datetime) -> list[Finding]:
         with parts.db.begin() as conn:
             asked = [*_database(conn), _scheduler(conn, now), _model(conn, parts, now), _keys(conn), _pools(conn, now)]
             asked += [_held(conn), _sums(conn), _pepper(conn)]
-            return [settings, *asked, _channel(parts), _domain(parts)]
+            sender = parts.sender(conn)
+        return [settings, *asked, _channel(parts.config, sender), _domain(parts.config, sender)]
     except sa.exc.OperationalError as down:
         return [settings, Finding("database", False, f"does not answer: {down.orig}")]
 
@@ -100,31 +104,31 @@ def _pools(conn: sa.Connection, now: datetime) -> Finding:
     return Finding("promo codes", not low, f"running out: {'; '.join(low)}" if low else "enough in every pool")
 
 
-def _channel(parts: Parts) -> Finding:
-    kind = parts.config.email_url.split(":", 1)[0]
+def _channel(config: Config, sender: str) -> Finding:
+    kind = config.email_url.split(":", 1)[0]
     if kind == "outbox":
         return Finding("e-mail", True, "kept in the console's mailbox; set RELANCE_EMAIL_URL to send it")
-    host = urlsplit(parts.config.email_url).hostname or "SendGrid"
-    return Finding("e-mail", True, f"{kind} by {host}, from {parts.config.email_from}")
+    host = urlsplit(config.email_url).hostname or "SendGrid"
+    return Finding("e-mail", True, f"{kind} by {host}, from {sender}")
 
 
-def _domain(parts: Parts) -> Finding:
+def _domain(config: Config, sender: str) -> Finding:
     """Nobody accepts mail from a name that only this machine knows; what stays in the mailbox may have any."""
-    domain = parseaddr(parts.config.email_from)[1].rpartition("@")[2].lower()
-    stays = parts.config.email_url == "outbox:"
+    domain = parseaddr(sender)[1].rpartition("@")[2].lower()
+    stays = config.email_url == "outbox:"
     if stays or "." in domain and not domain.endswith((".localhost", ".local", ".internal")):
         return Finding("sending domain", True, domain)
-    return Finding("sending domain", False, f"{domain} is no public name: set RELANCE_EMAIL_FROM")
+    return Finding("sending domain", False, f"{domain} is no public name: set RELANCE_EMAIL_FROM or the shop's sender")
 
 
-def published(config: Config, *, lookup: sending_domain.Lookup | None = None) -> list[Finding]:
-    """What the DNS says of the sending domain; nothing while no mail leaves this machine. Asks name servers."""
+def published(config: Config, *, sender: str, lookup: sending_domain.Lookup | None = None) -> list[Finding]:
+    """What the DNS says of the domain mails are from; nothing while no mail leaves this machine. Asks name servers."""
     address = config.email_url.partition("?")[0]
-    domain = mime.sender_domain(config.email_from)
+    domain = mime.sender_domain(sender)
     if address == "outbox:" or "." not in domain:
         return []
     host = None if address.startswith("sendgrid:") else urlsplit(address).hostname
-    sender = sending_domain.Sender(
+    known = sending_domain.Sender(
         domain=domain,
         returns=config.return_address.rpartition("@")[2] if config.return_address else domain,
         selectors=_selectors(config, host),
@@ -132,7 +136,7 @@ def published(config: Config, *, lookup: sending_domain.Lookup | None = None) ->
         public_key=dkim_signing.public_record(config.dkim_key) if config.dkim_key else None,
         host=host if host not in smtp.LOCAL else None,
     )
-    return sending_domain.examine(sender, lookup or sending_domain.over(dns.resolver.Resolver()))
+    return sending_domain.examine(known, lookup or sending_domain.over(dns.resolver.Resolver()))
 
 
 def _selectors(config: Config, host: str | None) -> tuple[str, ...]:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import cast
 
+import sqlalchemy as sa
 from flask import current_app
 
-from campaigns import links, message_checks, sending, webhooks
+from campaigns import links, message_checks, policy, sending, webhooks
 from campaigns.audiences import connect as ad_platforms
 from campaigns.audiences.platforms.base import Platform
 from campaigns.channels import base, connect
@@ -44,6 +45,10 @@ class Parts:
             together=connect.together(self.config) or sending.IN_FLIGHT,
             hands=connect.HANDS if connect.together(self.config) else 1,
         )
+
+    def sender(self, conn: sa.Connection) -> str:
+        """Who mails are from: the sender of the merchant's rules, else that of the settings."""
+        return policy.load(conn).sender or self.config.email_from
 
     def press(self) -> message_checks.Press:
         """What messages are looked at with before a launch."""

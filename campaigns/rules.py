@@ -122,7 +122,12 @@ def _line(value: object) -> str:
 
 def _sender(value: object) -> str:
     text = _line(value)
-    if text and "@" not in parseaddr(text)[1]:
+    local, at, domain = parseaddr(text)[1].rpartition("@")
+    try:
+        good = bool(local and at and domain.encode("idna"))
+    except UnicodeError:
+        good = False
+    if text and not good:
         raise ValueError("must be a sender such as Shop <news@shop.example>")
     return text
 

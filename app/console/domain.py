@@ -26,13 +26,14 @@ class Check:
 @security.require_role(*roles.READ)
 def index() -> str:
     """Who sends, and the checks, which come a moment later: name servers take their time."""
-    config = current_parts().config
-    kind = config.email_url.partition(":")[0]
+    parts = current_parts()
+    with parts.db.begin() as conn:
+        sender = parts.sender(conn)
     return render_template(
         "console/settings/domain.html",
-        domain=mime.sender_domain(config.email_from),
-        sender=config.email_from,
-        kind=kind,
+        domain=mime.sender_domain(sender),
+        sender=sender,
+        kind=parts.config.email_url.partition(":")[0],
     )
 
 
@@ -40,7 +41,10 @@ def index() -> str:
 @security.require_role(*roles.READ)
 def checks() -> str:
     """Asks the name servers, as `flask doctor` does."""
-    found = doctor.published(current_parts().config)
+    parts = current_parts()
+    with parts.db.begin() as conn:
+        sender = parts.sender(conn)
+    found = doctor.published(parts.config, sender=sender)
     return render_template("console/settings/domain-checks.html", checks=[_said(one) for one in found])
 
 

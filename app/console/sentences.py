@@ -189,7 +189,7 @@ _SHAPES = (
     N_("none: make one with %(command)s"),
     N_("kept in the console's mailbox; set RELANCE_EMAIL_URL to send it"),
     N_("%(kind)s by %(host)s, from %(sender)s"),
-    N_("%(domain)s is no public name: set RELANCE_EMAIL_FROM"),
+    N_("%(domain)s is no public name: set RELANCE_EMAIL_FROM or the shop's sender"),
     # answers: an attempt's own words
     N_("kept in the mailbox"),
     # a job's account of what it did

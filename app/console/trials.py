@@ -51,12 +51,11 @@ def send(name: str, asked: Asked, *, to: str, now: datetime | None = None) -> Sa
             raise Conflict("no_channel", "this message is not sent by that channel")
         alone = previews.alone(plan, draft.definition, step)
         if asked.channel == EMAIL:
-            shown = _mail(conn, alone, asked, now)
+            shown, sender = _mail(conn, alone, asked, now), parts.sender(conn)
         else:
             address = _address(conn, asked, to)
             row = _note(conn, alone, asked, now)
     if asked.channel == EMAIL:
-        sender = parts.config.email_from
         return samples.send(parts.db, parts.email, plan, shown, step=asked.step, to=to, sender=sender, now=now)
     if asked.channel not in parts.channels:
         raise Conflict("not_connected", "nothing carries this channel yet")

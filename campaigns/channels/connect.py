@@ -3,7 +3,7 @@
 from functools import partial
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from campaigns.channels import base, dkim_signing, mime, outbox, sendgrid, smtp
+from campaigns.channels import base, dkim_signing, outbox, sendgrid, smtp
 from campaigns.links import RETURNED, Links
 from foundation.config import Config
 from foundation.database import Database
@@ -21,8 +21,7 @@ def email_channel(config: Config, db: Database, links: Links) -> base.Channel:
     if address.startswith(("smtp:", "smtps:")):
         sign = None
         if config.dkim_key is not None:
-            domain = mime.sender_domain(config.email_from)
-            sign = dkim_signing.signer(config.dkim_key, selector=config.dkim_selector, domain=domain)
+            sign = dkim_signing.signer(config.dkim_key, selector=config.dkim_selector)
         returns = config.return_address
         path = partial(links.mailbox, RETURNED, address=returns) if returns else None
         host = _host(address, options, greeting=urlsplit(config.base_url).hostname or "localhost")

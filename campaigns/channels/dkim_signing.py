@@ -31,8 +31,11 @@ class UnusableKey(ValueError):
     """The file holds no RSA key that receivers would accept."""
 
 
-def signer(key_file: Path, *, selector: str, domain: str) -> Sign:
-    """What signs a message for this domain. Raises `UnusableKey`, or `OSError` if there is no such file."""
+def signer(key_file: Path, *, selector: str) -> Sign:
+    """What signs a message for the domain it is from: a signature for any other proves nothing of who sends.
+
+    Raises `UnusableKey`, or `OSError` if there is no such file.
+    """
     pem = key_file.read_bytes()
     try:
         key = serialization.load_pem_private_key(pem, None)
@@ -43,7 +46,7 @@ def signer(key_file: Path, *, selector: str, domain: str) -> Sign:
     plain = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )
-    return functools.partial(_signed, pem=plain, selector=selector.encode(), domain=domain.encode())
+    return functools.partial(_signed, pem=plain, selector=selector.encode())
 
 
 def public_record(key_file: Path) -> str:
@@ -53,7 +56,7 @@ def public_record(key_file: Path) -> str:
     return "".join(pem.decode().splitlines()[1:-1])
 
 
-def _signed(message: bytes, *, pem: bytes, selector: bytes, domain: bytes) -> bytes:
+def _signed(message: bytes, domain: str, *, pem: bytes, selector: bytes) -> bytes:
     present = message.partition(b"\r\n\r\n")[0].lower()
     names = [
         name for name in SIGNED if present.startswith(name.lower() + b":") or b"\n" + name.lower() + b":" in present
@@ -61,7 +64,7 @@ def _signed(message: bytes, *, pem: bytes, selector: bytes, domain: bytes) -> by
     header = dkim.sign(
         message,
         selector,
-        domain,
+        domain.encode(),
         pem,
         canonicalize=(b"relaxed", b"relaxed"),
         include_headers=[name.lower() for name in names],

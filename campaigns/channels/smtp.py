@@ -24,8 +24,8 @@ MOST_A_LINE = 500
 """Mails over one connection before it is replaced: many hosts hang up on those that never end."""
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
-Sign = Callable[[bytes], bytes]
-"""Adds a signature to a message as it goes over the wire."""
+Sign = Callable[[bytes, str], bytes]
+"""Adds a signature for the sender's domain to a message as it goes over the wire."""
 ReturnPath = Callable[[UUID], str]
 """Where a message comes back to: an address of its own, so that a bounce says which it was."""
 
@@ -137,7 +137,7 @@ class SmtpChannel:
     def _letter(self, mail: Mail) -> _Letter:
         body = mime.encode(mail)
         sender = self._return_path(mail.message_id) if self._return_path else mail.sender
-        signed = self._sign(body) if self._sign else body
+        signed = self._sign(body, mime.sender_domain(mail.sender)) if self._sign else body
         return _Letter(mail, mime.envelope(sender), mime.envelope(mail.address), signed)
 
     def _hand_over(self, letter: _Letter) -> Receipt:
@@ -294,7 +294,7 @@ def _body(smtp: smtplib.SMTP, letter: _Letter) -> Receipt:
         return Receipt(mail.message_id, Outcome.AMBIGUOUS, _words(error))
     words = reply.decode(errors="replace")
     refusal = _refusal(mail, "body", code, words)
-    return refusal or Receipt(mail.message_id, Outcome.ACCEPTED, words, provider_ref=words[:200])
+    return refusal or Receipt(mail.message_id, Outcome.ACCEPTED, words, provider_ref=words[:200], code=code)
 
 
 def _over(mail: Mail) -> Receipt:
@@ -307,14 +307,14 @@ def _refusal(mail: Mail, stage: str, code: int, words: str) -> Receipt | None:
         return None
     detail = f"{code} {words}"
     if code in (530, 535) or (stage == "mail" and code >= 500 and code != 552):
-        return Receipt(mail.message_id, Outcome.MISCONFIGURED, detail)
+        return Receipt(mail.message_id, Outcome.MISCONFIGURED, detail, code=code)
     if 400 <= code < 500:
         busy = code == 421 or stage == "mail"
-        return Receipt(mail.message_id, Outcome.REFUSED_RETRY, detail, busy=busy)
+        return Receipt(mail.message_id, Outcome.REFUSED_RETRY, detail, busy=busy, code=code)
     if not 500 <= code < 600:
         raise smtplib.SMTPServerDisconnected(f"no reply of SMTP: {detail[:100]}")
     bad_address = stage == "rcpt" and bounces.classify(detail) is bounces.Fault.INVALID
-    return Receipt(mail.message_id, Outcome.REFUSED_FINAL, detail, bad_address=bad_address)
+    return Receipt(mail.message_id, Outcome.REFUSED_FINAL, detail, bad_address=bad_address, code=code)
 
 
 def _words(error: Exception) -> str:

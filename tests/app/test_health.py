@@ -12,6 +12,7 @@ import app as front
 import scheduler
 from app import doctor, parts
 from app.console import changes, finding_words, words
+from campaigns import policy
 from foundation import jobs
 from foundation.database import Database
 from shop import tables
@@ -85,6 +86,15 @@ def test_mail_that_leaves_must_come_from_a_public_name(installation: parts.Parts
     config = replace(installation.config, email_url="smtp://127.0.0.1:25", email_from=sender)
     found = doctor.examine(replace(installation, config=config), now=NOW)
     assert {finding.subject: finding.good for finding in found}["sending domain"] is sound
+
+
+def test_the_sender_of_the_shop_comes_before_that_of_the_settings(installation: parts.Parts, db: Database) -> None:
+    config = replace(installation.config, email_url="smtp://127.0.0.1:25", email_from="Shop <news@shop.example>")
+    with db.begin() as conn:
+        policy.save(conn, replace(policy.load(conn), sender="Shop <news@intranet>"), now=NOW)
+    found = {one.subject: one for one in doctor.examine(replace(installation, config=config), now=NOW)}
+    assert found["sending domain"].detail.startswith("intranet is no public name")
+    assert found["e-mail"].detail.endswith("from Shop <news@intranet>")
 
 
 def test_every_job_check_and_act_has_its_words(installation: parts.Parts) -> None:

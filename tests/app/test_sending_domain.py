@@ -28,6 +28,7 @@ GOOD: Zone = {
     ("mx.aubier.example", "A"): ["192.0.2.7"],
     ("7.2.0.192.in-addr.arpa", "PTR"): ["mx.aubier.example."],
 }
+FROM = "Aubier <bonjour@aubier.example>"
 SENDER = Sender(
     domain="aubier.example",
     returns="m.aubier.example",
@@ -136,14 +137,23 @@ def test_links_by_a_domain_of_others_are_told() -> None:
 
 
 def test_the_doctor_checks_what_the_settings_send_by() -> None:
-    environ = {"RELANCE_SECRET_KEY": "k" * 20, "RELANCE_EMAIL_FROM": "Aubier <bonjour@aubier.example>"}
+    environ = {"RELANCE_SECRET_KEY": "k" * 20, "RELANCE_EMAIL_FROM": FROM}
     environ |= {"RELANCE_TRACKING_URL": "https://news.aubier.example", "RELANCE_RETURN_ADDRESS": "b@m.aubier.example"}
     with name_server(GOOD) as lookup:
-        assert doctor.published(Config.from_env(environ), lookup=lookup) == []
+        assert doctor.published(Config.from_env(environ), sender=FROM, lookup=lookup) == []
         sending = Config.from_env(environ | {"RELANCE_EMAIL_URL": "sendgrid:KEY"})
-        assert {one.good for one in doctor.published(sending, lookup=lookup)} == {True}
+        assert {one.good for one in doctor.published(sending, sender=FROM, lookup=lookup)} == {True}
         own = Config.from_env(environ | {"RELANCE_EMAIL_URL": "smtp://mx.aubier.example"})
-        assert [one.subject for one in doctor.published(own, lookup=lookup) if not one.good] == ["DKIM"]
+        assert [one.subject for one in doctor.published(own, sender=FROM, lookup=lookup) if not one.good] == ["DKIM"]
+
+
+def test_the_domain_of_the_merchants_own_sender_is_checked() -> None:
+    environ = {"RELANCE_SECRET_KEY": "k" * 20, "RELANCE_EMAIL_FROM": FROM, "RELANCE_EMAIL_URL": "sendgrid:KEY"}
+    environ |= {"RELANCE_TRACKING_URL": "https://news.aubier.example", "RELANCE_RETURN_ADDRESS": "b@m.aubier.example"}
+    with name_server(GOOD) as lookup:
+        found = doctor.published(Config.from_env(environ), sender="Other <hello@other.example>", lookup=lookup)
+    wrong = {one.subject: one.detail for one in found if not one.good}
+    assert {"DKIM", "DMARC", "tracking host"} <= set(wrong) and "s1._domainkey.other.example" in wrong["DKIM"]
 
 
 def test_a_silent_name_server_says_nothing_of_the_domain() -> None:

@@ -74,6 +74,7 @@ def test_one_recipient_refused_by_a_pipelining_host_stops_no_other() -> None:
         receipts = channel.deliver(batch)
         channel.close()
     assert [receipt.outcome.value for receipt in receipts] == ["accepted", "refused_final", "accepted"]
+    assert [receipt.code for receipt in receipts] == [250, 550, 250]
     assert receipts[1].bad_address and len(host.bodies) == 2
 
 
@@ -164,7 +165,7 @@ def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_signature_verifies_and_covers_both_unsubscribe_headers(key_file: Path) -> None:
-    sign = dkim_signing.signer(key_file, selector="s1", domain="aubier.example")
+    sign = dkim_signing.signer(key_file, selector="s1")
     with sink.listening() as (kept, host):
         raw: list[bytes] = []
         kept.answer = lambda envelope: raw.append(envelope.original_content or b"") or "250 OK"  # type: ignore[func-returns-value]
@@ -183,12 +184,22 @@ def test_the_signature_verifies_and_covers_both_unsubscribe_headers(key_file: Pa
     assert not dkim.verify(raw[0].replace(b"One-Click", b"One-Clock"), dnsfunc=published)
 
 
+def test_the_signature_is_of_the_domain_the_mail_is_from(key_file: Path) -> None:
+    sign = dkim_signing.signer(key_file, selector="s1")
+    with sink.listening() as (kept, host):
+        channel = SmtpChannel(host, sign=sign)
+        channel.deliver([mails.mail(sender="Café <bonjour@café.example>")])
+        channel.close()
+    tags = dict(part.strip().split("=", 1) for part in kept.kept[0]["DKIM-Signature"].split(";"))
+    assert tags["d"] == "xn--caf-dma.example"
+
+
 @pytest.mark.parametrize("content", [b"", b"no key", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])
 def test_a_file_without_a_key_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bad.pem"
     path.write_bytes(content)
     with pytest.raises(dkim_signing.UnusableKey, match=r"bad\.pem"):
-        dkim_signing.signer(path, selector="s", domain="d.example")
+        dkim_signing.signer(path, selector="s")
 
 
 def test_each_message_comes_back_to_an_address_of_its_own() -> None:
