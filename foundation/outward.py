@@ -71,16 +71,29 @@ def wrong(url: str) -> str | None:
 
 
 def public(address: str) -> bool:
-    """Whether anybody on the internet may be there: not private, loopback, link-local, shared, mapped or reserved."""
+    """Whether anybody on the internet may be there: not private, loopback, link-local, shared, mapped or reserved, nor
+    where a cloud tells its machines who they are."""
     found = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
         inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
-        if inner is not None or found in _TRANSLATED:
+        if inner is not None:
             return False
-    return found.is_global and not found.is_multicast
+    return found.is_global and not found.is_multicast and not any(found in network for network in _INNER)
 
 
-_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+_INNER = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            # An address of the old protocol within one of the new, in the ways `ipaddress` does not know.
+            *("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "192.88.99.0/24"),
+            # Set aside, though some versions of `ipaddress` call them global.
+            *("192.0.0.0/24", "fec0::/10", "3fff::/20", "5f00::/16"),
+            # Azure's, which looks like any other.
+            "168.63.129.16/32",
+        ),
+    )
+)
 
 
 class Outward:
