@@ -38,13 +38,15 @@ SAID = {
     "backups.hold": N_("held everything back"),
     "backups.release": N_("let messages leave again"),
     "campaigns.pause": N_("paused a campaign"),
-    "campaigns.resume": N_("resumed a campaign"),
     "campaigns.cancel": N_("cancelled a campaign"),
     "campaigns.launch": N_("launched a campaign"),
     "launches.launch": N_("launched a campaign"),
     "looks.write_source": N_("wrote the source of a message"),
     "launches.approve": N_("approved a campaign"),
     "customers.erase": N_("erased a customer"),
+    "customers.export": N_("exported all that is held on a customer"),
+    "audiences.download": N_("downloaded an audience"),
+    "imports.refused": N_("downloaded the refused rows of a file"),
     "customers.undo_merge": N_("undid a merge"),
     "segments.save": N_("changed a segment"),
     "segments.delete": N_("deleted a segment"),
@@ -89,6 +91,8 @@ SAID = {
     "placements.end": N_("ended an experiment at a placement"),
 }
 """What each act is called in a sentence that begins with a name."""
+TAKEN_OUT = ("customers.export", "audiences.download", "imports.refused")
+"""Views that change nothing, and by which what is held on people leaves the house."""
 QUIET = (
     *("session.", "account.", "team.", "settings.", "backups.", "first_steps.", "mailbox.", "trying.", "rehearsals."),
     *("builder.", "editor."),
@@ -123,11 +127,12 @@ def index() -> str:
 
 
 def note(response: Response) -> Response:
-    """After each request that changed something: who, and which view with which of its names. What a view has written
-    itself, in the transaction of the change, is not said twice."""
-    user = security.current_user() if request.method == "POST" and response.status_code < 400 else None
+    """After each request that changed something or took people's data out: who, and which view with which of its
+    names. What a view has written itself, in the transaction of the change, is not said twice."""
     act = (request.endpoint or "").removeprefix("console.")
-    if user is None or not noted(act):
+    told = noted(act) if request.method == "POST" else request.method == "GET" and act in TAKEN_OUT
+    user = security.current_user() if told and response.status_code < 400 else None
+    if user is None:
         return response
     subject = " ".join(str(value) for value in (request.view_args or {}).values())
     with current_parts().db.begin() as conn:

@@ -1,5 +1,6 @@
 """One customer: where she is, what a campaign would say to her, her orders alone; nothing of hers is carried out."""
 
+from datetime import timedelta
 from html import unescape
 
 import pytest
@@ -8,9 +9,11 @@ from flask.testing import FlaskClient
 
 from app import parts
 from app.console import maps
+from campaigns import enrolments, experiments, timeline
 from shop import stores
 from tests.app import console_world
 from tests.app.console_world import CAMPAIGN, NOW, post
+from tests.campaigns import journey, world
 
 LYON, PARIS = (45.764, 4.836), (48.857, 2.352)
 
@@ -53,6 +56,34 @@ def test_what_a_campaign_would_say_to_her_is_asked_of_a_job(ines: FlaskClient, i
     assert post(ines, f"{page}/rehearse", {"campaign": "nothing"}, on=page).status_code == 404
 
 
+def test_campaigns_that_said_nothing_to_her_say_why(ines: FlaskClient, installation: parts.Parts) -> None:
+    db, hour = installation.db, timedelta(hours=1)
+    with db.begin() as conn:
+        ada = world.make_customer(conn, "ada", at=NOW - 3 * hour)
+    held = next(
+        name
+        for name in (f"held-{number}" for number in range(99))
+        if experiments.assign(name, ada, holdout_percent=50, everywhere_percent=0) == experiments.HOLDOUT
+    )
+    signed = {"type": "event", "event": "Signed Up"}
+    journey.launch(db, signed, [journey.send("hi")], now=NOW - 3 * hour, name=held, holdout_percent=50)
+    journey.launch(db, signed | {"event": "Looked"}, [journey.send("hi")], now=NOW - 3 * hour, name="unknown")
+    visitor = {"anonymousId": "browser"}
+    told = [{"event": "Looked", **visitor}, {"type": "identify", "userId": "ada", "traits": {"a": 1}, **visitor}]
+    for payload in (*told, {"event": "Signed Up", "userId": "ada"}):
+        with db.begin() as conn:
+            world.tell(conn, payload, at=NOW - hour)
+        enrolments.admit_due(db, now=NOW)
+    for tab in ("", "?tab=messages"):
+        page = unescape(ines.get(f"/console/customers/{ada}{tab}").text)
+        assert f"Entered “{held}”: left alone, drawn by chance, to compare with" in page
+        assert "Did not enter “unknown”: no address to write to" in page
+    assert "Did not enter" not in unescape(ines.get(f"/console/customers/{ada}?tab=orders").text)
+    with db.begin() as conn:
+        whole = timeline.page(conn, ada, kinds=("enrolment",))
+    assert {(one.facts["campaign"], one.facts["reason"]) for one in whole} == {(held, None), ("unknown", "no_address")}
+
+
 def test_orders_and_returns_can_be_read_alone(ines: FlaskClient, installation: parts.Parts) -> None:
     day = console_world.live(installation)
     page = unescape(ines.get(f"/console/customers/{day.camille}?tab=orders").text)
@@ -71,3 +102,15 @@ def test_a_message_without_a_subject_has_its_why_too(
         conn.execute(sa.text("UPDATE messages SET channel = 'sms', state = :state"), {"state": state})
     shown = unescape(ines.get(f"/console/customers/{day.camille}?tab=messages").text)
     assert "SMS" in shown and shown.count("Why this person") == why
+
+
+def test_who_takes_her_data_out_leaves_a_line_in_the_log(ines: FlaskClient, installation: parts.Parts) -> None:
+    day = console_world.live(installation)
+    assert ines.get(f"/console/customers/{day.camille}/export").status_code == 200
+    post(ines, "/console/segments/draft", {"title": "Counted", "/type": "all"})
+    assert ines.get("/console/customers/0/export").status_code == 404
+    with installation.db.begin() as conn:
+        lines = conn.execute(sa.text("SELECT act, subject FROM change_log")).all()
+    assert [tuple(line) for line in lines] == [("customers.export", str(day.camille))]
+    post(ines, "/console/preferences", {"locale": "fr"})
+    assert "a exporté tout ce qui est conservé sur un client" in unescape(ines.get("/console/settings/log").text)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -104,3 +105,6 @@ def test_every_job_check_and_act_has_its_words(installation: parts.Parts) -> Non
     posted = [rule for rule in front.create_app(installation).url_map.iter_rules() if "POST" in (rule.methods or ())]
     acts = {rule.endpoint.removeprefix("console.") for rule in posted if rule.endpoint.startswith("console.")}
     assert {act for act in acts if changes.noted(act)} <= changes.SAID.keys()
+    by_hand = "".join(path.read_text() for path in Path(changes.__file__).parent.glob("*.py") if path.stem != "changes")
+    unknown = {act for act in changes.SAID if act not in acts | {*changes.TAKEN_OUT} and f'"{act}"' not in by_hand}
+    assert unknown == set(), "words for acts nobody does"
