@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,7 @@ from app.i18n import N_
 from campaigns.definitions import conditions
 from campaigns.definitions.conditions import Condition
 from campaigns.segment_explain import Explained
+from foundation import format
 
 JOINED = {"all": N_("and"), "any": N_("or")}
 GROUPS = {"all": N_("All of these rules"), "any": N_("At least one of these rules")}
@@ -100,11 +101,20 @@ def spoken(rule: Mapping[str, Any], field: Field) -> str:
             return _without_blank(str(i18n.gettext(word)), field)
     if field.kind == "event" and text in words.EVENT:
         return str(words.word(words.EVENT, text).word)
+    if field.kind == "day" and (day := _day(text)):
+        return format.date(day, i18n.locale(), style="medium")
     if field.name == "value" and rule.get("op") == "between":
         return str(i18n.gettext("%(low)s and %(high)s", low=text, high=rule.get("to", "")))
     if field.kind == "money" or (field.kind == "value" and segment_fields.is_money(rule) and text):
         return filters.money(round(float(text) * 100)) if re.fullmatch(r"[0-9]+([.][0-9]+)?", text) else text
     return text
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _without_blank(word: str, field: Field) -> str:
@@ -115,7 +125,7 @@ def _without_blank(word: str, field: Field) -> str:
 def _rest(rule: Mapping[str, Any], kind: Kind) -> Markup:
     """What stands under "More", where something does; and tests of properties."""
     said = [
-        f"{i18n.gettext(field.label)}: {spoken(rule, field)}"
+        str(i18n.gettext("%(what)s: %(n)s", what=i18n.gettext(field.label), n=spoken(rule, field)))
         for field in beside(kind)
         if field.name != "to" and segment_forms.shown(rule, field) not in ("", str(field.default or ""))
     ]
@@ -123,7 +133,7 @@ def _rest(rule: Mapping[str, Any], kind: Kind) -> Markup:
         f"{test['property']} {i18n.gettext(TESTS[test['test']])} {test.get('value', '')}"
         for test in rule.get("where", ())
     ]
-    return Markup(" ({})").format("; ".join(said)) if said else Markup("")
+    return Markup(" ({})").format(", ".join(said)) if said else Markup("")
 
 
 TESTS = {

@@ -112,3 +112,14 @@ def test_an_empty_shop_offers_nothing_and_does_not_fail(ines: FlaskClient, insta
 def test_a_rule_reads_as_one_sentence(web: Flask, rule: dict[str, Any], said: str) -> None:
     with web.test_request_context("/console/segments"):
         assert re.sub(r"<[^>]+>", "", segment_words.sentence(rule)) == said
+
+
+def test_the_days_between_which_a_rule_looks_are_said_as_days(web: Flask) -> None:
+    rule = {"type": "orders", "measure": "count", "op": "at_least", "value": 40}
+    rule |= {"since": "2026-07-20", "until": "2026-10-18"}
+    for locale, said in (
+        ("en", "(From: 20 Jul 2026, Until: 18 Oct 2026)"),
+        ("fr", "(De\u202f: 20 juil. 2026, Jusqu’au"),
+    ):
+        with web.test_request_context("/", headers={"Accept-Language": locale}):
+            assert said in unescape(re.sub(r"<[^>]+>", "", segment_words.sentence(rule)))
