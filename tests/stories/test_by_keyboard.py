@@ -14,7 +14,7 @@ from shop import ingest, sources, stores, vocabulary
 from tests.app import console_world
 from tests.app.console_world import EMAIL, NOW, PASSWORD
 from tests.campaigns import world
-from tests.console import Console, marks, spoken
+from tests.console import PHONE, Console, marks, spoken
 
 pytestmark = marks
 NAME, STEP = "basket-relaunch", "reminder"
@@ -149,6 +149,12 @@ def test_somebody_signs_in_and_builds_a_segment(console: Console) -> None:
     _reach(page, ".group-add select")
     expect(page.locator(".seg-count .seg-big")).to_have_text("1")
     _stands(page, ".group-add select")
+    _press(page, ".group-add button[value^=add]")
+    expect(page.locator(".rule")).to_have_count(2)
+    _press(page, ".rule:last-child button[value^=remove]", back=True)
+    expect(page.locator(".rule")).to_have_count(1)
+    expect(page.locator("#builder")).to_have_attribute("aria-busy", "false")
+    _stands(page, "#builder")
     _follow(page, "header .btn-primary[form=rule]", back=True)
     page.get_by_text("Saved. Its members are found within seconds.").wait_for()
     with console.installation.db.begin() as conn:
@@ -169,6 +175,8 @@ def test_a_journey_is_begun_changed_and_launched(console: Console) -> None:
     _stands(page, f"#step-{STEP} [data-stop]")
     page.keyboard.press("a")
     _stands(page, "#adder li:first-child button")
+    letters = page.locator("#adder kbd").all_text_contents()
+    assert len(set(letters)) == len(letters), "a letter adds one kind of step"
     page.keyboard.press("Escape")
     expect(page.locator("#adder")).to_be_hidden()
     _stands(page, f"#step-{STEP} [data-stop]")
@@ -217,6 +225,7 @@ def test_a_message_is_written_and_looked_at(console: Console) -> None:
     with console.installation.db.begin() as conn:
         world.stock_shop(conn, now=NOW)
         files.start_from(conn, NAME, now=NOW)
+        world.make_customer(conn, "ann", at=NOW, first_name="Ann", last_name="Martin")
     page = console.open(f"/console/campaigns/{NAME}/edit/message/{STEP}")
     blocks = page.locator(".mblock").count()
     _into_the_page(page)
@@ -246,6 +255,13 @@ def test_a_message_is_written_and_looked_at(console: Console) -> None:
     page.keyboard.press("Delete")
     expect(page.locator(".mblock")).to_have_count(blocks)
     expect(page.locator(":focus")).to_have_count(1)
+    _reach(page, "[name=who]")
+    page.keyboard.type("mart")
+    page.locator(".hits a").wait_for()
+    _reach(page, ".hits a")
+    page.keyboard.press("Escape")
+    expect(page.locator(".hits a")).to_have_count(0)
+    _stands(page, "[name=who]")
     _press(page, "[data-look=desk]")
     _stands(page, "[data-look=desk][aria-pressed=true]")
     _press(page, "[data-look=phone]", back=True)
@@ -384,6 +400,17 @@ def test_rules_are_put_in_order_in_the_dark(console: Console) -> None:
     _follow(page, "[data-place]:nth-child(2) button[value=down]")
     _in_order(page, ["two", "three", "one"])
     expect(page.locator("[data-place]").nth(2).locator(".grip")).to_be_focused()
+
+
+def test_beside_a_telephone_s_screen_nothing_that_has_the_focus_is_hidden(console: Console) -> None:
+    page = console.open("/console/promotions/new", locale="fr", width=PHONE, look="dark")
+    _reach(page, ".form-foot .btn-primary")
+    _reach(page, ".skip", back=True)
+    _press(page, ".phonebar summary")
+    expect(page.locator(".phonenav")).to_be_visible()
+    _follow(page, ".phonenav a[href='/console/sources']")
+    _reach(page, ".tabs a:last-child")
+    _reach(page, ".skip", back=True)
 
 
 def _in_order(page: Page, names: list[str]) -> None:

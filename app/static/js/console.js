@@ -63,7 +63,7 @@ let passed = null;
 
 document.addEventListener("keydown", (event) => {
   const field = event.target.closest("select[data-submit]");
-  if (!field || ["Tab", " "].includes(event.key)) return;
+  if (!field || event.altKey || ["Tab", " "].includes(event.key)) return;
   if (event.key !== "Enter") passed ??= { field, before: field.value };
   else if (passed) {
     event.preventDefault();
@@ -75,6 +75,7 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submit]") && !passed) event.target.form.requestSubmit();
 });
 
+document.addEventListener("pointerdown", (event) => event.target === passed?.field && (passed = null));
 document.addEventListener("focusout", () => passed && chosen());
 
 function chosen() {
@@ -82,6 +83,12 @@ function chosen() {
   passed = null;
   if (field.value !== before) field.form.requestSubmit();
 }
+
+// A row of links that is wider than a telephone moves along with the focus: browsers leave what is half seen as it is.
+document.addEventListener("focusin", (event) => {
+  const row = event.target.closest(".tabs, .subnav, .settings-nav");
+  if (row) event.target.scrollIntoView({ block: "nearest", inline: "nearest" });
+});
 
 // Whoever stands in what is drawn anew stands there again: at the same thing with the cursor where it was, or else at
 // the whole of what came in its place.
@@ -107,7 +114,7 @@ function regain(stood, fresh) {
   if (document.activeElement !== document.body) return;
   let gone = at;
   while (gone.parentElement) gone = gone.parentElement;
-  const instead = document.getElementById(gone.id) || fresh;
+  const instead = document.getElementById(gone.id) || (fresh instanceof Element ? fresh : document.getElementById("main"));
   if (!instead.hasAttribute("tabindex")) instead.setAttribute("tabindex", "-1");
   instead.focus({ preventScroll: true });
 }
@@ -115,7 +122,8 @@ function regain(stood, fresh) {
 let stood = null;
 document.addEventListener("htmx:beforeSwap", () => (stood = whereabouts()));
 document.addEventListener("htmx:afterSettle", (event) => {
-  if (event.target instanceof Element) regain(stood, event.target);
+  regain(stood, event.target);
+  stood = null;
 });
 
 // A form goes once, however often it is pressed while the answer is on its way; whoever comes back may send it again.
