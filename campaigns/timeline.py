@@ -1,4 +1,5 @@
-"""Everything that happened to one customer in one line of time: events, messages, codes, consents, merges."""
+"""Everything that happened to one customer in one line of time: events, messages, codes, consents, merges, and the
+campaigns that said nothing to her."""
 
 import heapq
 from collections.abc import Callable, Collection, Mapping
@@ -9,8 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from campaigns import promo_tables, tables
-from shop.tables import consent_log, events, merges, orders, products, sources, stores
+from campaigns import experiments, promo_tables, tables
+from campaigns.states import Reason
+from shop.tables import consent_log, customers, events, merges, orders, products, sources, stores
 from shop.vocabulary import Name
 
 Select = sa.Select[Any]
@@ -94,6 +96,27 @@ def _events(customer_id: int) -> Select:
     )
 
 
+def _enrolments(customer_id: int) -> Select:
+    """Campaigns that say nothing to her: she is held out, or has no address. What the others say stands as messages."""
+    held, campaigns, people = tables.enrolments, tables.campaigns, customers.alias("people")
+    hers = sa.select(people.c.id).where((people.c.id == customer_id) | (people.c.merged_into == customer_id))
+    return (
+        sa.select(
+            held.c.entered_at.label("at"),
+            _text(held.c.id),
+            campaigns.c.name.label("campaign"),
+            held.c.arm,
+            sa.case((held.c.reason == Reason.NO_ADDRESS, held.c.reason)).label("reason"),
+            held.c.entry_key,
+        )
+        .join(campaigns, campaigns.c.id == held.c.campaign_id)
+        .where(
+            held.c.customer_id.in_(hers),
+            (held.c.arm != experiments.TREATED) | (held.c.reason == Reason.NO_ADDRESS),
+        )
+    )
+
+
 def _messages(customer_id: int) -> Select:
     messages, contents, campaigns = tables.messages, tables.message_contents, tables.campaigns
     promo_codes = tables.promo_codes
@@ -168,6 +191,7 @@ def _text(column: "sa.ColumnElement[Any]") -> "sa.Label[str]":
 _KINDS: dict[str, Callable[[int], Select]] = {
     "code": _codes,
     "consent": _consents,
+    "enrolment": _enrolments,
     "event": _events,
     "merge": _merges,
     "message": _messages,

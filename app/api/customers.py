@@ -213,7 +213,9 @@ def _consents(conn: sa.Connection, customer_id: int) -> list[ConsentReply]:
 
 @bp.get("/customers/<customer>/timeline")
 @operation(
-    "Everything that happened: events, messages with why, codes, consents, merges; newest first.", tag="customers"
+    "Everything that happened: events, messages and campaigns that said nothing, each with why, codes, consents, "
+    "merges; newest first.",
+    tag="customers",
 )
 def get_timeline(conn: sa.Connection, customer: str, *, query: Page) -> TimelineReply:
     """By pages."""

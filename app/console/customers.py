@@ -26,7 +26,7 @@ from shop.vocabulary import CHANNELS, Name
 bp = Blueprint("customers", __name__, url_prefix="/customers")
 
 TABS = {
-    "messages": ("message",),
+    "messages": ("message", "enrolment"),
     "orders": ("event", "code"),
     "events": ("event",),
     "codes": ("code",),
@@ -226,7 +226,7 @@ def _moments(conn: sa.Connection, customer_id: int) -> dict[str, Any]:
     return {
         "days": _by_day(found),
         "credits": _credits(conn, found),
-        "entries": _entries(conn) if any(one.kind == "message" for one in found) else {},
+        "entries": _entries(conn) if any(one.kind in TABS["messages"] for one in found) else {},
         "tab": tab if tab in TABS else "",
         "next": paging.cursor(found[-1].at.isoformat(), *found[-1].place[1:]) if full else "",
         "customer_id": customer_id,
