@@ -51,6 +51,8 @@ class Attempt:
     ended_at: datetime | None
     outcome: str | None
     detail: str | None
+    code: int | None
+    request_id: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,6 +211,8 @@ def record(conn: sa.Connection, answers: Sequence[tuple[Receipt, int, timedelta]
         "outcomes": arrays.texts(receipt.outcome for receipt, _, _, _ in told),
         "details": arrays.texts(clean(receipt.detail) for receipt, _, _, _ in told),
         "refs": arrays.texts(receipt.provider_ref for receipt, _, _, _ in told),
+        "codes": arrays.numbers(receipt.code for receipt, _, _, _ in told),
+        "requests": arrays.texts(clean(receipt.request_id or "") or None for receipt, _, _, _ in told),
         "moments": arrays.times(now + wait for _, _, wait, _ in told),
         "counts": arrays.numbers(
             int(receipt.outcome is Outcome.REFUSED_RETRY and not receipt.busy) for receipt, _, _, _ in told
@@ -224,10 +226,12 @@ def record(conn: sa.Connection, answers: Sequence[tuple[Receipt, int, timedelta]
 _RECORD = """
 WITH given AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(states)s::text[], %(reasons)s::text[],
-        %(outcomes)s::text[], %(details)s::text[], %(refs)s::text[], %(moments)s::timestamptz[], %(counts)s::int[])
-        AS given (id, attempt, state, reason, outcome, detail, ref, moment, counts)
+        %(outcomes)s::text[], %(details)s::text[], %(refs)s::text[], %(moments)s::timestamptz[], %(counts)s::int[],
+        %(codes)s::int[], %(requests)s::text[])
+        AS given (id, attempt, state, reason, outcome, detail, ref, moment, counts, code, request_id)
 ), told AS (
-    UPDATE attempts SET ended_at = %(now)s, outcome = given.outcome, detail = given.detail
+    UPDATE attempts SET ended_at = %(now)s, outcome = given.outcome, detail = given.detail, code = given.code,
+        request_id = given.request_id
     FROM given WHERE attempts.message_id = given.id AND attempts.n = given.attempt
 )
 UPDATE messages SET state = given.state, reason = given.reason, lease_until = NULL,

@@ -236,10 +236,7 @@ messages = sa.Table(
         postgresql_where=sa.text("settled_at IS NULL AND resolved_at IS NOT NULL"),
     ),
     sa.Index(
-        "messages_submitted_at_idx",
-        "campaign_id",
-        "submitted_at",
-        postgresql_where=sa.text("submitted_at IS NOT NULL"),
+        "messages_submitted_at_idx", "campaign_id", "submitted_at", postgresql_where=sa.text("submitted_at IS NOT NULL")
     ),
     sa.Index(
         "messages_wrong_idx",
@@ -283,6 +280,8 @@ attempts = sa.Table(
     sa.Column("ended_at", Time),
     sa.Column("outcome", sa.Text, comment="see campaigns/channels/base.py"),
     sa.Column("detail", sa.Text),
+    sa.Column("code", sa.Integer, comment="the provider's answer as a number, of HTTP or of SMTP"),
+    sa.Column("request_id", sa.Text, comment="what the provider calls this attempt"),
 )
 
 provider_events = sa.Table(

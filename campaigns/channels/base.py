@@ -91,7 +91,8 @@ class Receipt:
 
     `detail` is its own words. `retry_after` seconds were asked for; `busy` if they are for every message, not this
     one. `bad_address` if the address does not exist. `stopped` if the provider knows that she wants no more of them.
-    `dead` are devices that ended, whatever became of the message on the others.
+    `dead` are devices that ended, whatever became of the message on the others. `code` is the answer as a number, of
+    HTTP or of SMTP, and `request_id` what the provider calls this attempt, where it says so.
     """
 
     message_id: UUID
@@ -103,6 +104,8 @@ class Receipt:
     bad_address: bool = False
     stopped: bool = False
     dead: tuple[str, ...] = ()
+    code: int | None = None
+    request_id: str | None = None
 
 
 P = TypeVar("P", Mail, Note, contravariant=True)

@@ -16,6 +16,8 @@ AT_ONCE = 8
 LONGEST = 64 * 1024
 """Bytes of an answer that are read; no provider says more."""
 OURS = (401, 403, 404, 405)
+NAMED = ("twilio-request-id", "x-ovh-queryid", "x-request-id")
+"""Headers in which providers say what they call a request; whoever asks them about it is asked for that."""
 NOTHING_LEFT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 
 
@@ -37,11 +39,18 @@ class Reply:
             return 10.0
         return float(text) if text.isdecimal() else None
 
+    @property
+    def request_id(self) -> str | None:
+        """What the provider calls this request, where it says so."""
+        headers = self.headers or {}
+        return next((headers[name][:200] for name in NAMED if headers.get(name)), None)
+
     def receipt(self, note: Note, **known: Any) -> Receipt:
         """The receipt of a note this was the answer to."""
         busy = self.status == 429 or self.outcome is Outcome.UNSENT and self.status is None
         said = {"outcome": self.outcome, "detail": self.detail, "retry_after": self.retry_after, "busy": busy}
-        return Receipt(note.message_id, **{**said, **known})
+        named = {"code": self.status or None, "request_id": self.request_id}
+        return Receipt(note.message_id, **{**said, **named, **known})
 
 
 class Line:

@@ -99,11 +99,11 @@ def message(note: Note, device: str) -> dict[str, Any]:
 def _receipt(note: Note, device: str, reply: Reply) -> Receipt:
     code = _code(reply.json)
     if code in GONE:
-        return Receipt(note.message_id, Outcome.REFUSED_FINAL, reply.detail, dead=(device,))
+        return reply.receipt(note, outcome=Outcome.REFUSED_FINAL, dead=(device,))
     if code in FOREIGN:
-        return Receipt(note.message_id, Outcome.REFUSED_FINAL, reply.detail)
+        return reply.receipt(note, outcome=Outcome.REFUSED_FINAL)
     if code == "INVALID_ARGUMENT" and "registration token" in reply.detail:
-        return Receipt(note.message_id, Outcome.REFUSED_FINAL, reply.detail, dead=(device,))
+        return reply.receipt(note, outcome=Outcome.REFUSED_FINAL, dead=(device,))
     if code in OURS:
         return reply.receipt(note, outcome=Outcome.MISCONFIGURED)
     name = reply.json.get("name") if reply.outcome is Outcome.ACCEPTED and isinstance(reply.json, dict) else None

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parseaddr
-from functools import cached_property
-from uuid import UUID
+from functools import cached_property, partial
+from typing import Any
 
 import httpx2
 import orjson
@@ -206,34 +206,23 @@ def _personalization(mail: Mail, values: dict[str, str], common: Mapping[str, st
 
 def _answer(mails: Sequence[Mail], response: httpx2.Response, *, sandbox: bool) -> list[Receipt]:
     status, detail = response.status_code, f"{response.status_code} {response.text[:300]}"
+    name = response.headers.get("X-Message-Id")
+    each = partial(_each, mails, detail=detail, code=status, request_id=name)
     if response.is_success:
         # SendGrid answers 202, nothing else, and an id. Whoever says 200 in HTML is somebody in between.
-        taken = status == 202 and "X-Message-Id" in response.headers or sandbox and status == 200
+        taken = status == 202 and name is not None or sandbox and status == 200
         if not taken or "html" in response.headers.get("Content-Type", ""):
-            return _each(mails, Outcome.AMBIGUOUS, f"no answer of SendGrid's: {detail}")
-        return _each(mails, Outcome.ACCEPTED, detail, provider_ref=response.headers.get("X-Message-Id"))
+            return each(Outcome.AMBIGUOUS, detail=f"no answer of SendGrid's: {detail}")
+        return each(Outcome.ACCEPTED, provider_ref=name)
     if status == 429:
-        return _each(mails, Outcome.REFUSED_RETRY, detail, retry_after=_wait(response.headers), busy=True)
+        return each(Outcome.REFUSED_RETRY, retry_after=_wait(response.headers), busy=True)
     if status in OURS:
-        return _each(mails, Outcome.MISCONFIGURED, detail)
-    if 400 <= status < 500:
-        return _each(mails, Outcome.REFUSED_FINAL, detail)
-    return _each(mails, Outcome.AMBIGUOUS, detail)
+        return each(Outcome.MISCONFIGURED)
+    return each(Outcome.REFUSED_FINAL if 400 <= status < 500 else Outcome.AMBIGUOUS)
 
 
-def _each(
-    mails: Sequence[Mail],
-    outcome: Outcome,
-    detail: str,
-    *,
-    provider_ref: str | None = None,
-    retry_after: float | None = None,
-    busy: bool = False,
-) -> list[Receipt]:
-    def one(message_id: UUID) -> Receipt:
-        return Receipt(message_id, outcome, detail, provider_ref=provider_ref, retry_after=retry_after, busy=busy)
-
-    return [one(mail.message_id) for mail in mails]
+def _each(mails: Sequence[Mail], outcome: Outcome, detail: str, **known: Any) -> list[Receipt]:
+    return [Receipt(mail.message_id, outcome, detail, **known) for mail in mails]
 
 
 def _wait(headers: Mapping[str, str]) -> float | None:

@@ -41,7 +41,8 @@ class Ovh:
         if reply.outcome is not Outcome.ACCEPTED:
             return reply.receipt(note)
         if answer.get("invalidReceivers"):
-            return Receipt(note.message_id, Outcome.REFUSED_FINAL, "the receiver is not valid", bad_address=True)
+            words = "the receiver is not valid"
+            return reply.receipt(note, outcome=Outcome.REFUSED_FINAL, detail=words, bad_address=True)
         ids = answer.get("ids")
         return reply.receipt(note, provider_ref=str(ids[0]) if isinstance(ids, list) and ids else None)
 

@@ -39,13 +39,8 @@ class Twilio:
         code = answer.get("code") if reply.status and reply.status >= 400 else answer.get("error_code")
         if code in STOPPED or code in NO_NUMBER:
             words = f"{code} {answer.get('message') or answer.get('error_message') or ''}"
-            return Receipt(
-                note.message_id,
-                Outcome.REFUSED_FINAL,
-                words[:300],
-                stopped=code in STOPPED,
-                bad_address=code in NO_NUMBER,
-            )
+            fault = {"stopped": code in STOPPED, "bad_address": code in NO_NUMBER}
+            return reply.receipt(note, outcome=Outcome.REFUSED_FINAL, detail=words[:300], **fault)
         if code in OURS:
             return reply.receipt(note, outcome=Outcome.MISCONFIGURED)
         if code in BUSY:

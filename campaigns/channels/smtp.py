@@ -294,7 +294,7 @@ def _body(smtp: smtplib.SMTP, letter: _Letter) -> Receipt:
         return Receipt(mail.message_id, Outcome.AMBIGUOUS, _words(error))
     words = reply.decode(errors="replace")
     refusal = _refusal(mail, "body", code, words)
-    return refusal or Receipt(mail.message_id, Outcome.ACCEPTED, words, provider_ref=words[:200])
+    return refusal or Receipt(mail.message_id, Outcome.ACCEPTED, words, provider_ref=words[:200], code=code)
 
 
 def _over(mail: Mail) -> Receipt:
@@ -307,14 +307,14 @@ def _refusal(mail: Mail, stage: str, code: int, words: str) -> Receipt | None:
         return None
     detail = f"{code} {words}"
     if code in (530, 535) or (stage == "mail" and code >= 500 and code != 552):
-        return Receipt(mail.message_id, Outcome.MISCONFIGURED, detail)
+        return Receipt(mail.message_id, Outcome.MISCONFIGURED, detail, code=code)
     if 400 <= code < 500:
         busy = code == 421 or stage == "mail"
-        return Receipt(mail.message_id, Outcome.REFUSED_RETRY, detail, busy=busy)
+        return Receipt(mail.message_id, Outcome.REFUSED_RETRY, detail, busy=busy, code=code)
     if not 500 <= code < 600:
         raise smtplib.SMTPServerDisconnected(f"no reply of SMTP: {detail[:100]}")
     bad_address = stage == "rcpt" and bounces.classify(detail) is bounces.Fault.INVALID
-    return Receipt(mail.message_id, Outcome.REFUSED_FINAL, detail, bad_address=bad_address)
+    return Receipt(mail.message_id, Outcome.REFUSED_FINAL, detail, bad_address=bad_address, code=code)
 
 
 def _words(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -130,7 +130,7 @@ def payload(note: Note) -> bytes:
 def _receipt(note: Note, address: str, reply: Reply) -> Receipt:
     """404 and 410: the browser took its permission back. 403 to our own key: our claims are wrong, not the browser."""
     if reply.status in GONE:
-        return Receipt(note.message_id, Outcome.REFUSED_FINAL, reply.detail, dead=(address,))
+        return reply.receipt(note, outcome=Outcome.REFUSED_FINAL, dead=(address,))
     # Push services answer with an empty body: whoever answers with a page is somebody in between.
     if reply.outcome is Outcome.ACCEPTED and "html" in (reply.headers or {}).get("content-type", "").lower():
         reply = unreadable(reply)
@@ -155,12 +155,4 @@ def combined(note: Note, told: Sequence[tuple[str, Receipt]]) -> Receipt:
     receipts = [receipt for _, receipt in told]
     best = min(receipts, key=lambda receipt: _FIRST.index(receipt.outcome))
     dead = tuple(address for receipt in receipts for address in receipt.dead)
-    return Receipt(
-        note.message_id,
-        best.outcome,
-        best.detail,
-        provider_ref=best.provider_ref,
-        retry_after=best.retry_after,
-        busy=best.busy,
-        dead=dead,
-    )
+    return replace(best, dead=dead)

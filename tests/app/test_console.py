@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from app import parts
 from app.console import charts, paging, sentences
 from app.tables import api_keys
-from campaigns import plans
+from campaigns import plans, tables
 from campaigns.insights import due
 from shop import customers
 from tests.app import console_world
@@ -194,6 +194,16 @@ def test_a_message_says_why(ines: FlaskClient, day: Day) -> None:
     page = ines.get(f"/console/messages/{day.message_id}").text
     for told in ("The provider took it", "Attempts", "AUBIER-", "€189.00", "in the group written to"):
         assert told in page, told
+
+
+def test_an_attempt_shows_the_providers_answer_and_its_name_for_it(
+    ines: FlaskClient, installation: parts.Parts, day: Day
+) -> None:
+    with installation.db.begin() as conn:
+        said = {"code": 202, "request_id": "RQ-<7>", "detail": "taken"}
+        conn.execute(sa.update(tables.attempts).where(tables.attempts.c.message_id == day.message_id).values(said))
+    page = ines.get(f"/console/messages/{day.message_id}").text
+    assert '<span class="tnum">202</span>, taken' in page and "RQ-&lt;7&gt;" in page
 
 
 def test_messages_are_filtered_by_state_and_reason(ines: FlaskClient, day: Day) -> None:

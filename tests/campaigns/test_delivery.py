@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from campaigns import enrolments, experiments, files, messages, plans, policy, reports, rules, settling, tables
+from campaigns import enrolments, experiments, files, ledger, messages, plans, policy, reports, rules, settling, tables
 from campaigns.channels.base import Mail, Outcome, Receipt
 from campaigns.sending import Sending
 from foundation.database import Database
@@ -63,6 +63,16 @@ def test_a_message_with_a_missing_field_fails_with_its_name_and_nothing_is_sent(
         code = conn.scalar(sa.select(tables.promo_codes.c.state))
     assert carrier.handed == [] and states(db) == [("failed", "content")]
     assert detail == "subject: first_name is missing" and code == "released"
+
+
+def test_an_attempt_keeps_what_the_provider_said_in_numbers(
+    db: Database, sending: Sending, carrier: Carrier, now: datetime
+) -> None:
+    carrier.always(Outcome.REFUSED_FINAL, code=422, request_id="RQ-7\0")
+    messages.deliver_due(db, sending, now=enrol(db, "ann", now=now))
+    with db.begin() as conn:
+        (attempt,) = ledger.get(conn, conn.scalars(sa.select(tables.messages.c.id)).one()).attempts
+    assert (attempt.outcome, attempt.code, attempt.request_id) == ("refused_final", 422, "RQ-7")
 
 
 def test_each_customer_is_shown_her_own_store(db: Database, sending: Sending, carrier: Carrier, now: datetime) -> None:

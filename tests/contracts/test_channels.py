@@ -268,6 +268,7 @@ def test_sendgrid_gets_opaque_ids_alone_over_one_kept_connection(db: Database) -
         refused = channel.deliver([a_mail(db)])[0]
         channel.close()
     assert receipts[0].provider_ref == "sg-1" and api.connections == 1
+    assert (receipts[0].code, receipts[0].request_id, refused.code) == (202, "sg-1", 429)
     assert api.paths[0] == ("/v3/mail/send", "Bearer SG.key")
     sent = api.taken[0]
     assert sent["personalizations"][0]["custom_args"] == {"mid": str(mail.message_id), "attempt": "1"}

@@ -338,6 +338,7 @@ def test_a_browser_that_is_gone_is_named_while_the_others_get_the_message(status
         receipts = made.deliver([both, alone])
         made.close()
     assert [receipt.outcome for receipt in receipts] == [Outcome.ACCEPTED, Outcome.REFUSED_FINAL]
+    assert [receipt.code for receipt in receipts] == [201, status]
     assert all(receipt.dead == (other.subscription.address,) for receipt in receipts)
 
 
@@ -534,6 +535,28 @@ def test_without_a_token_no_message_fails(token: Answer, outcome: Outcome) -> No
 
 
 # --------------------------------------------------------------------------------------------- text messages
+@pytest.mark.parametrize(
+    ("kind", "header", "status", "body"),
+    [
+        ("twilio", "Twilio-Request-Id", 201, {"sid": "SM1"}),
+        ("twilio", "Twilio-Request-Id", 400, {"code": 21610, "message": "stopped"}),
+        ("ovh", "X-OVH-QUERYID", 200, {"ids": [], "invalidReceivers": ["+33612345678"]}),
+        ("generic", "X-Request-Id", 422, {}),
+        ("fcm", "X-Request-Id", 200, {"name": "projects/aubier/messages/0:1"}),
+    ],
+)
+def test_an_answer_is_kept_as_a_number_with_the_providers_name_of_it(
+    kind: str, header: str, status: int, body: dict[str, object]
+) -> None:
+    answered, headers, content = said(status, body)
+    named = (answered, {**headers, header: "RQ-7"}, content)
+    with providers.speaking(lambda asked: TOKEN if asked.path == "/token" else named) as peer:
+        made = carrier(kind, peer)
+        receipt = made.deliver([a_note(None, addresses=("+33612345678",))])[0]
+        made.close()
+    assert (receipt.code, receipt.request_id) == (status, "RQ-7")
+
+
 def test_twilio_gets_its_form_and_where_to_report() -> None:
     with providers.speaking(GOOD["twilio"]) as peer:
         made = carrier("twilio", peer)
