@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import orjson
 import pytest
@@ -13,7 +14,7 @@ from campaigns.audiences.platforms import meta
 from campaigns.audiences.platforms.base import Person, Reply
 from foundation.database import Database
 from foundation.errors import Conflict, Invalid
-from shop import consent, privacy
+from shop import consent, customers, imports, privacy
 from tests.campaigns import ad_platforms, journey, world
 from tests.campaigns.ad_platforms import AUDIENCE, Peers, google_error, meta_error
 
@@ -81,6 +82,33 @@ def test_a_segment_is_held_by_hashes_of_the_platform_s_own_making(
     number = normalising.digest(rules.phone, "+33612345678")
     assert number and held == {hashed("a.da+x@gmail.com", rules), number.hex()}
     assert audience(db, f"gold-{platform}").size == 1
+
+
+NUMBER = {
+    "google": "42d573cfc315801d4cd8eddd5416b416a0bf298b9b9e12d6b07442c91db42bd8",
+    "meta": "8a3e7886c9335e82e02299fa3e87b46e2de3b0c63d56003e30a5029394a47661",
+}
+"""SHA-256 of `+33612345678` and of `33612345678`, by `sha256sum`."""
+
+
+@pytest.mark.parametrize("platform", NUMBER)
+@pytest.mark.parametrize("written", ["06 12 34 56 78", "06.12.34.56.78", "0033612345678", "+33 (0)6 12 34 56 78"])
+def test_a_french_number_of_a_file_reaches_each_platform_as_its_hash(
+    db: Database, now: datetime, peers: Peers, tmp_path: Path, platform: str, written: str
+) -> None:
+    """Numbers are brought to E.164 when they come in, by the country of the customer's locale."""
+    file = tmp_path / "customers.csv"
+    file.write_text(f'user_id,phone,locale,traits\nada,{written},fr-FR,"{{""tier"": ""gold""}}"\n')
+    report = imports.run(db, "customers", path=file, now=now, progress=lambda *_: None)
+    assert (report.accepted, report.refused) == (1, 0)
+    with db.begin() as conn:
+        ada = customers.find(conn, user_id="ada")
+        assert ada is not None
+        for purpose in PURPOSES:
+            say(conn, ada, "granted", purpose=purpose, at=now)
+    gold(db, now=now, platform=platform)
+    assert run(db, peers, now) == f"gold-{platform} +1 -0"
+    assert peers[1 if platform == "meta" else 2].held[AUDIENCE] == {NUMBER[platform]}
 
 
 def test_only_what_changed_is_sent(db: Database, now: datetime, peers: Peers) -> None:

@@ -190,6 +190,7 @@ WRITTEN = [
     (normalising.plain_email, "a.b+c@gmail.com", "a.b+c@gmail.com"),
     (normalising.e164, "+1 (800) 555-0100", "+18005550100"),
     (normalising.e164, "+33 6 12 34 56 78", "+33612345678"),
+    (normalising.e164, "0033612345678", "+33612345678"),
     (normalising.digits, "+33 6 12 34 56 78", "33612345678"),
     (normalising.digits, "0033612345678", "33612345678"),
 ]

@@ -3,21 +3,24 @@ say what the law does."""
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from campaigns import connections, messages, policy, rules, tables
+from campaigns import connections, messages, policy, rules, subscriptions, tables
 from campaigns.channels.base import Mail, Note, Outcome, Receipt
 from foundation.database import Database
 from shop import consent
 from shop.tables import customers
 from tests.campaigns import journey, world
+from tests.contracts.test_messengers import BROWSER
 
-CHANNELS = ("email", "sms", "whatsapp", "onsite")
+CHANNELS = ("email", "sms", "whatsapp", "push", "onsite")
+UNBLOCKED = ("push", "onsite")
+"""Channels without an address that could be blocked: a browser takes its leave back itself."""
 ABOUT = {"news": "marketing/news", "all": "marketing", "order": "transactional"}
 ANSWERS = ("granted", "denied", None)
 BLOCKS = (None, "unsubscribed", "hard_bounce", "complaint")
@@ -45,7 +48,7 @@ class Person:
         heard = {self.everything} if about == "order" else {self.everything, self.marketing}
         heard |= {self.news} if about == "news" else set()
         stops = ("hard_bounce", "complaint") if about == "order" else BLOCKS[1:]
-        if "denied" in heard or channel != "onsite" and self.block in stops:
+        if "denied" in heard or channel not in UNBLOCKED and self.block in stops:
             return False
         return "granted" in heard or about == "order" or channel == "onsite"
 
@@ -81,7 +84,7 @@ def test_each_is_written_to_exactly_where_she_may_be(db: Database, tmp_path: Pat
     sending = type(sending)(**{name: getattr(sending, name) for name in sending.__slots__} | {"channels": carriers})
     for minute in range(3):
         messages.deliver_due(db, sending, now=now + timedelta(minutes=minute))
-    assert len(PEOPLE) * len(CHANNELS) * len(ABOUT) == 1_296
+    assert len(PEOPLE) * len(CHANNELS) * len(ABOUT) == 1_620
     assert dict(_wrong(db)) == {}
 
 
@@ -134,6 +137,8 @@ def _make(conn: sa.Connection, person: Person, number: int, now: datetime) -> No
     if person.everything:
         said.append(consent.Said(made, "any", "any", person.everything, now, "form"))
     consent.record_many(conn, said, now=now)
+    browser = replace(BROWSER.subscription, endpoint=f"https://fcm.googleapis.com/fcm/send/{number}")
+    subscriptions.keep(conn, made, browser, user_agent=None, now=now)
     for channel, address in (("email", f"{person.user}@example.org"), ("sms", phone), ("whatsapp", phone)):
         if person.block:
             consent.suppress(conn, channel=channel, address=address, reason=person.block, now=now)
