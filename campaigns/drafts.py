@@ -103,6 +103,17 @@ def change(
     return _stand(conn, plan, number, by=by, now=now)
 
 
+def put(conn: sa.Connection, name: str, *, definition: Mapping[str, Any], by: str, now: datetime) -> Plan:
+    """As `plans.put`, but a campaign that runs goes on as it is: what is put becomes its draft."""
+    state = conn.scalar(sa.select(plans.campaigns.c.state).where(plans.campaigns.c.name == name))
+    if state != "sending":
+        return plans.put(conn, name, definition=definition, now=now)
+    plan = plans.get(conn, name)
+    plans.checked(conn, name, definition)
+    change(conn, plan, definition, revision=of(conn, plan).revision, what="file", by=by, now=now)
+    return plan
+
+
 def undo(conn: sa.Connection, plan: Plan, *, revision: int, by: str, now: datetime) -> Draft:
     """Takes the last edit back."""
     return _step(conn, plan, -1, revision=revision, by=by, now=now)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import orjson
 import sqlalchemy as sa
@@ -55,19 +55,27 @@ def read(text: bytes) -> File:
     return shapes.read(File, value)
 
 
-def apply(conn: sa.Connection, file: File, *, now: datetime) -> list[str]:
+class Put(Protocol):
+    """`plans.put`, or what does the same in another way."""
+
+    def __call__(
+        self, conn: sa.Connection, name: str, *, definition: Mapping[str, Any], now: datetime
+    ) -> plans.Plan: ...
+
+
+def apply(conn: sa.Connection, file: File, *, put: Put = plans.put, now: datetime) -> list[str]:
     """Puts everything in a file in its place; gives a line for each thing that changed. Raises `Invalid`."""
     parts: list[tuple[str, Callable[[], str | None]]] = [
         *((f"/offers/{n}", partial(_offer, conn, offer, now=now)) for n, offer in enumerate(file.offers)),
         *((f"/segments/{n}", partial(_segment, conn, segment, now=now)) for n, segment in enumerate(file.segments)),
         *((f"/audiences/{n}", partial(_audience, conn, one, now=now)) for n, one in enumerate(file.audiences)),
-        *((f"/campaigns/{n}", partial(_campaign, conn, one, now=now)) for n, one in enumerate(file.campaigns)),
+        *((f"/campaigns/{n}", partial(_campaign, conn, one, put, now=now)) for n, one in enumerate(file.campaigns)),
     ]
     changed: list[str] = []
     faults: list[Fault] = []
-    for place, put in parts:
+    for place, part in parts:
         try:
-            changed += filter(None, [put()])
+            changed += filter(None, [part()])
         except Invalid as refused:
             faults += [Fault(place + fault.pointer, fault.detail) for fault in refused.faults]
         except Conflict as refused:
@@ -92,14 +100,14 @@ def _audience(conn: sa.Connection, audience: kept.Definition, *, now: datetime) 
     return f"audience {audience.name} changed" if kept.apply(conn, kept.checked(audience), now=now) else None
 
 
-def _campaign(conn: sa.Connection, campaign: Named, *, now: datetime) -> str | None:
+def _campaign(conn: sa.Connection, campaign: Named, put: Put, *, now: datetime) -> str | None:
     definition = definitions.dump(campaign)
     name = definition.pop("name")
     try:
         before: int | None = plans.get(conn, name).version
     except NotFound:
         before = None
-    plan = plans.put(conn, name, definition=definition, now=now)
+    plan = put(conn, name, definition=definition, now=now)
     if before is None:
         return f"campaign {name} created"
     return f"campaign {name} changed: version {plan.version}" if plan.version != before else None

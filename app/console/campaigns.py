@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -19,14 +20,13 @@ from app.console.forms import Form
 from app.parts import current_parts
 from campaigns import (
     audit,
+    drafts,
     files,
     glances,
     guards,
     latecomers,
-    latecomers,
     launching,
     layouts,
-    ledger,
     overdue,
     plans,
     policy,
@@ -76,29 +76,40 @@ def show(name: str) -> str:
 def as_file(name: str) -> str:
     """The campaign as a file says it."""
     with current_parts().db.begin() as conn:
-        plan = plans.get(conn, name)
-    return _file_page(name, meanwhile.opened(_file(plan)))
+        said = _file(conn, plans.get(conn, name))
+    return _file_page(name, meanwhile.opened(said))
 
 
 @bp.post("/<name>/file")
 @security.require_role(*roles.CHANGE)
 def apply_file(name: str) -> BaseResponse | tuple[str, int]:
     """Applies what was written, all of it or nothing; each fault is shown with its place."""
-    text, sent = request.form.get("file", ""), request.form.to_dict()
+    text, sent, user = request.form.get("file", ""), request.form.to_dict(), security.current_user()
+    by = (user.name or user.email) if user else ""
     try:
         with current_parts().db.begin() as conn:
             meanwhile.turn(conn, "campaign", name)
-            if clash := meanwhile.clash(_file(plans.get(conn, name)), sent):
+            plan, put = plans.get(conn, name), partial(drafts.put, by=by)
+            if clash := meanwhile.clash(_file(conn, plan), sent):
                 return _file_page(name, clash), 409
-            changed = files.apply(conn, files.read(text.encode()), now=datetime.now(UTC))
+            before = drafts.of(conn, plan).revision
+            changed = files.apply(conn, files.read(text.encode()), put=put, now=datetime.now(UTC))
+            drafted = drafts.of(conn, plan).revision != before
     except Invalid as refused:
         return _file_page(name, Form(sent), refused.faults), 422
+    if drafted:
+        flash(i18n.gettext("It runs: what you wrote is its draft, to be launched once you have looked at it."))
+        return redirect(url_for("console.builder.show", name=name), code=303)
     flash(i18n.gettext("Applied.") if changed else i18n.gettext("It says what stood already: nothing changed."))
     return redirect(url_for(".as_file", name=name), code=303)
 
 
-def _file(plan: Plan) -> Form:
-    return Form({"file": orjson.dumps(files.dump(plan), option=orjson.OPT_INDENT_2).decode()})
+def _file(conn: sa.Connection, plan: Plan) -> Form:
+    """What stands now; of one that runs, its draft, for that is what a file would change."""
+    said = files.dump(plan)
+    if plan.state == "sending" and (draft := drafts.of(conn, plan)).revision:
+        said = {"campaigns": [{"name": plan.name, **draft.definition}]}
+    return Form({"file": orjson.dumps(said, option=orjson.OPT_INDENT_2).decode()})
 
 
 def _file_page(name: str, form: Form, faults: Sequence[Fault] = ()) -> str:
@@ -360,7 +371,9 @@ def too_late(kind: str) -> str:
         case "cart":
             return i18n.gettext("Their baskets were quiet for too long while nothing ran. Who still has one comes in.")
         case "product":
-            return i18n.gettext("They left a product, found more than a day too late. Who did not buy it since comes in.")
+            return i18n.gettext(
+                "They left a product, found more than a day too late. Who did not buy it since comes in."
+            )
     return i18n.gettext("What they did was heard of more than a day later. Waits count from when they did it.")
 
 

@@ -62,6 +62,7 @@ DID = {
     "removed": N_("%(who)s took out the step %(step)s"),
     "changed": N_("%(who)s changed the step %(step)s"),
     "settings": N_("%(who)s changed the settings"),
+    "file": N_("%(who)s wrote it as a file"),
     "began": N_("%(who)s went back to the beginning"),
 }
 

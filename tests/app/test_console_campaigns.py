@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from app import parts
 from app.console import forms
-from campaigns import enrolments, files, plans, tables
+from campaigns import drafts, enrolments, files, plans, tables
 from campaigns.definitions import campaign as definitions
 from foundation.errors import Fault
 from tests.app import console_world

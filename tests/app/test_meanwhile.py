@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import parts
-from campaigns import offers, onsite, plans
+from campaigns import drafts, offers, onsite, plans
 from recommender import merchandising
 from tests.app import console_world, test_channel_pages, test_console_recommending
 from tests.app.console_world import CAMPAIGN, post
@@ -54,7 +54,7 @@ def standing(installation: parts.Parts) -> dict[str, Any]:
             f"{RULES}/{rule.id}": rule.rule.name,
             PLACEMENT: merchandising.every_placement(conn)["home"].n,
             BLOCK: onsite.get(conn, "free-delivery").block.title,
-            FILE: plans.get(conn, CAMPAIGN).definition.title,
+            FILE: drafts.of(conn, plans.get(conn, CAMPAIGN)).definition["title"],
         }
 
 
