@@ -53,7 +53,8 @@ def show(name: str) -> str:
     with current_parts().db.begin() as conn:
         plan = plans.get(conn, name)
         if "whole" not in request.args and glances.large(conn, plan.id):
-            whole = url_for(".show", name=name, **request.args.to_dict() | {"whole": "1"})
+            asked: dict[str, Any] = request.args.to_dict() | {"whole": "1"}
+            whole = url_for(".show", name=name, **asked)
             return render_template("console/reports/counting.html", plan=plan, whole=whole)
         report = reports.full(conn, plan, scope=scope, now=now)
         total = ledger.total(ledger.sums(conn, campaign_id=plan.id))
