@@ -39,7 +39,8 @@ def examine(parts: Parts, *, now: datetime) -> list[Finding]:
             asked = [*_database(conn), _scheduler(conn, now), _model(conn, parts, now), _keys(conn), _pools(conn, now)]
             asked += [_held(conn), _sums(conn), _pepper(conn)]
             sender = parts.sender(conn)
-        return [settings, *asked, _channel(parts.config, sender), _domain(parts.config, sender)]
+        config = parts.config
+        return [settings, *asked, _channel(config, sender), _domain(config, sender), _unsubscribing(config)]
     except sa.exc.OperationalError as down:
         return [settings, Finding("database", False, f"does not answer: {down.orig}")]
 
@@ -119,6 +120,17 @@ def _domain(config: Config, sender: str) -> Finding:
     if stays or "." in domain and not domain.endswith((".localhost", ".local", ".internal")):
         return Finding("sending domain", True, domain)
     return Finding("sending domain", False, f"{domain} is no public name: set RELANCE_EMAIL_FROM or the shop's sender")
+
+
+def _unsubscribing(config: Config) -> Finding:
+    """One click unsubscribes by https alone (RFC 8058), and large hosts ask for it of whoever sends much."""
+    address = config.tracking_url or config.base_url
+    if config.email_url.startswith("outbox:") or address.startswith("https://"):
+        return Finding("unsubscribe link", True, address)
+    setting = "RELANCE_TRACKING_URL" if config.tracking_url else "RELANCE_BASE_URL"
+    return Finding(
+        "unsubscribe link", False, f"{address} is not https, as unsubscribing by one click asks: set {setting}"
+    )
 
 
 def published(config: Config, *, sender: str, lookup: sending_domain.Lookup | None = None) -> list[Finding]:

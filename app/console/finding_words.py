@@ -23,6 +23,7 @@ SAID = {
         N_("The secret that addresses are recognised by was lost: nothing is sent"),
     ),
     "sending domain": (N_("Mail comes from a name of the shop"), N_("Mail comes from a name nobody knows")),
+    "unsubscribe link": (N_("One click unsubscribes, by https"), N_("Unsubscribing by one click does not go by https")),
     "SPF": (N_("Receivers know who may send for it"), N_("Receivers do not know who may send for it")),
     "DKIM": (N_("What we send is signed"), N_("What we send is not signed")),
     "DMARC": (N_("Receivers know what to do with forgeries"), N_("Receivers do not know what to do with forgeries")),

@@ -190,6 +190,7 @@ _SHAPES = (
     N_("kept in the console's mailbox; set RELANCE_EMAIL_URL to send it"),
     N_("%(kind)s by %(host)s, from %(sender)s"),
     N_("%(domain)s is no public name: set RELANCE_EMAIL_FROM or the shop's sender"),
+    N_("%(address)s is not https, as unsubscribing by one click asks: set %(setting)s"),
     # answers: an attempt's own words
     N_("kept in the mailbox"),
     # a job's account of what it did

@@ -13,7 +13,7 @@ import app as front
 import scheduler
 from app import doctor, parts
 from app.console import changes, finding_words, words
-from campaigns import policy
+from campaigns import findings, policy
 from foundation import jobs
 from foundation.database import Database
 from shop import tables
@@ -96,6 +96,28 @@ def test_the_sender_of_the_shop_comes_before_that_of_the_settings(installation: 
     found = {one.subject: one for one in doctor.examine(replace(installation, config=config), now=NOW)}
     assert found["sending domain"].detail.startswith("intranet is no public name")
     assert found["e-mail"].detail.endswith("from Shop <news@intranet>")
+
+
+@pytest.mark.parametrize(
+    ("channel", "base", "tracking", "told"),
+    [
+        ("smtp://127.0.0.1:25", "https://r.example", None, None),
+        ("smtp://127.0.0.1:25", "http://r.example", None, "RELANCE_BASE_URL"),
+        ("sendgrid:KEY", "https://r.example", "http://news.r.example", "RELANCE_TRACKING_URL"),
+        ("sendgrid:KEY", "http://r.example", "https://news.r.example", None),
+        ("outbox:", "http://localhost:8000", None, None),
+    ],
+)
+def test_mail_that_leaves_must_be_unsubscribed_from_by_https(
+    installation: parts.Parts, db: Database, channel: str, base: str, tracking: str | None, told: str | None
+) -> None:
+    config = replace(installation.config, email_url=channel, base_url=base, tracking_url=tracking)
+    found = doctor.examine(replace(installation, config=config), now=NOW)
+    (link,) = [one for one in found if one.subject == "unsubscribe link"]
+    assert link.good is (told is None) and (told or "") in link.detail
+    with db.begin() as conn:
+        findings.keep(conn, found, now=NOW)
+        assert (link in findings.harmful(conn, now=NOW)) is (told is not None)
 
 
 def test_every_job_check_and_act_has_its_words(installation: parts.Parts) -> None:
