@@ -3,7 +3,7 @@
 Leases are counted by the clock of the database alone; what the merchant's world sees (due, too late) by `now`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,10 +18,12 @@ from campaigns.states import NOT_SENT, SENT, Reason, State, before
 from foundation import database
 from shop import arrays
 
-messages, attempts = tables.messages, tables.attempts
+messages, attempts, gates = tables.messages, tables.attempts, tables.provider_gates
 
 CONFIRMABLE = timedelta(hours=25)
 """Providers repeat their reports for 24 hours; after that an uncertain message stays unconfirmed."""
+UNHEARD = timedelta(hours=72)
+"""So long at most while none of their reports reaches us."""
 MOST_REFUSALS = 8
 HANDED = (State.SUBMITTING, State.UNCERTAIN, State.UNCONFIRMED)
 """Where a message can be when the answer to its hand-over comes."""
@@ -290,9 +292,15 @@ def doubt(conn: sa.Connection) -> int:
     return conn.execute(sa.update(messages).where(lost).values(values)).rowcount
 
 
-def give_up(conn: sa.Connection, *, now: datetime) -> int:
-    """T11: nobody can confirm these any more; a late report still may."""
-    old = (messages.c.state == State.UNCERTAIN) & (messages.c.submitted_at < now - CONFIRMABLE)
+def give_up(conn: sa.Connection, telling: Collection[str], *, now: datetime) -> int:
+    """T11: nobody can confirm these any more; a late report still may.
+
+    While a provider of those `telling` has reported on nothing handed over later, it may be we who do not hear.
+    """
+    later = (gates.c.provider == messages.c.provider) & (gates.c.heard_until > messages.c.submitted_at)
+    heard = messages.c.provider.not_in(telling) | sa.exists().where(later)
+    over = heard | (messages.c.submitted_at < now - UNHEARD)
+    old = (messages.c.state == State.UNCERTAIN) & (messages.c.submitted_at < now - CONFIRMABLE) & over
     values = {"state": State.UNCONFIRMED, "resolved_at": now, "resolved_by": "deadline"}
     return conn.execute(sa.update(messages).where(old).values(values)).rowcount
 

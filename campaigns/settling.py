@@ -45,7 +45,7 @@ def _rules(channels: Mapping[str, base.Carrier[Any]]) -> dict[str, Rule]:
         "in doubt": lambda conn, now: moves.doubt(conn),
         "asked again": lambda conn, now: resending.recognised(conn, keeping, now=now),
         "sent again": lambda conn, now: resending.quiet(conn, telling, now=now),
-        "unconfirmed": lambda conn, now: moves.give_up(conn, now=now),
+        "unconfirmed": lambda conn, now: moves.give_up(conn, telling, now=now),
         "too late": lambda conn, now: moves.expire(conn, now=now),
         "held for a decision": lambda conn, now: overdue.hold(conn, now=now),
     }

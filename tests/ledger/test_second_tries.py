@@ -93,6 +93,38 @@ def test_messages_that_do_not_go_out_use_up_no_probe(
     assert len(carrier.handed) == handed + 1, "the one that is still wanted is what the provider is asked with"
 
 
+# --------------------------------------------------------------------------------------- nobody can say any more
+@pytest.mark.parametrize(
+    ("tells", "heard", "hours", "state"),
+    [
+        (True, False, 26, "uncertain"),
+        (True, False, 73, "unconfirmed"),
+        (True, True, 24, "uncertain"),
+        (True, True, 26, "unconfirmed"),
+        (False, False, 26, "unconfirmed"),
+    ],
+    ids=["we hear nothing", "for three days", "heard, in time", "heard, too late", "says nothing ever"],
+)
+def test_a_doubt_is_given_up_only_while_reports_reach_us(
+    db: Database, sending: Sending, carrier: Carrier, now: datetime, tells: bool, heard: bool, hours: int, state: str
+) -> None:
+    """A webhook of ours that fails would make of every doubt a message nobody can confirm."""
+    carrier.tells = tells
+    due = enrol(db, "camille", now=now)
+    carrier.always(Outcome.AMBIGUOUS)
+    messages.deliver_due(db, sending, now=due)
+    carrier.always(Outcome.ACCEPTED)
+    later = enrol(db, "paul", now=due + HOUR)
+    messages.deliver_due(db, sending, now=later)
+    with db.begin() as conn:
+        if heard:
+            paul = carrier.handed[1].message_id
+            report = Report("e1", Kind.DELIVERED, later, message_id=paul, attempt=1)
+            feedback.reported(conn, "carrier", [report], now=later)
+    settling.sweep(db, channels=sending.channels, now=due + hours * HOUR)
+    assert sorted(states(db))[-1] == (state, "no_answer")
+
+
 # --------------------------------------------------------------------------------------------- the journal
 def line(at: datetime, *, campaign: str = files.DEMO) -> Line:
     return Line(at, new_id(), 1, campaign, "cart_1", "email", b"\x01\x02")
