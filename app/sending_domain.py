@@ -18,6 +18,40 @@ from campaigns.findings import Finding
 MOST_LOOKUPS = 10
 """Of one SPF record (RFC 7208, 4.6.4); with one more, receivers take it for broken."""
 SENDGRID_SELECTORS = ("s1", "s2")
+SHARED = frozenset(
+    f"{word}.{country}"
+    for country, words in {
+        "fr": "asso com gouv nom prd tm",
+        "uk": "ac co gov ltd me net org plc sch",
+        "at": "ac co or",
+        "au": "com id net org",
+        "br": "com net org",
+        "cn": "com net org",
+        "co": "com net org",
+        "es": "com nom org",
+        "gr": "com net org",
+        "hk": "com net org",
+        "il": "co net org",
+        "in": "co firm net org",
+        "jp": "ac co ne or",
+        "kr": "co ne or",
+        "ma": "co net org",
+        "mx": "com net org",
+        "my": "com net org",
+        "nz": "co net org",
+        "pl": "com net org",
+        "pt": "com org",
+        "sg": "com net org",
+        "th": "co or",
+        "tn": "com net org",
+        "tr": "com net org",
+        "tw": "com net org",
+        "ua": "com net org",
+        "za": "co net org",
+    }.items()
+    for word in words.split()
+)
+"""Suffixes beneath which everybody registers, of the many there are: those a shop is likely to have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,23 +199,27 @@ def _aligned(sender: Sender, record: Mapping[str, str] | None) -> Finding:
 
 
 def _match(one: str, other: str, *, strict: bool) -> bool:
-    return one == other or not strict and (one.endswith(f".{other}") or other.endswith(f".{one}"))
+    """Whether two names are aligned (RFC 7489, 3.1): the same, or, unless strict, of the same owner: `bounces.x.fr` is
+    of `news.x.fr`."""
+    one, other = (name.lower().rstrip(".") for name in (one, other))
+    return one == other or not strict and _owned(one) == _owned(other)
+
+
+def _owned(domain: str) -> str:
+    """The name somebody registered, near enough: two labels, three beneath the suffixes we know to be shared."""
+    labels = domain.split(".")
+    return ".".join(labels[-3:] if ".".join(labels[-2:]) in SHARED else labels[-2:])
 
 
 # ------------------------------------------------------------------------------------------- the hosts
 def _tracking(sender: Sender, lookup: Lookup) -> Finding:
     host = sender.tracking
-    if not _match(host, _above(sender.domain), strict=False):
+    if not _match(host, sender.domain, strict=False):
         good = "links lead by a domain of others: give RELANCE_TRACKING_URL a sub-domain of yours"
         return Finding("tracking host", False, f"{host}: {good}")
     if not any(lookup(host, kind) for kind in ("A", "AAAA", "CNAME")):
         return Finding("tracking host", False, f"{host} has no address: publish a CNAME to this installation")
     return Finding("tracking host", True, host)
-
-
-def _above(domain: str) -> str:
-    """The domain a merchant's names share, near enough: the last two labels."""
-    return ".".join(domain.split(".")[-2:])
 
 
 def _reverse(host: str, lookup: Lookup) -> Finding:

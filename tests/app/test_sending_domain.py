@@ -131,6 +131,34 @@ def test_another_key_than_ours_and_a_sender_nobody_signs_for_are_told() -> None:
     assert "alignment" in bad(strict, replace(SENDER, selectors=()))
 
 
+@pytest.mark.parametrize(
+    ("sender", "returns", "aligned"),
+    [
+        ("news.aubier.example", "bounces.aubier.example", True),
+        ("aubier.example", "a.b.aubier.example", True),
+        ("news.aubier.co.uk", "bounces.aubier.co.uk", True),
+        ("aubier.co.uk", "provider.co.uk", False),
+        ("aubier.asso.fr", "other.asso.fr", False),
+        ("aubier.example", "notaubier.example", False),
+    ],
+)
+def test_what_mails_come_back_to_is_aligned_with_the_sender_when_one_owner_has_both(
+    sender: str, returns: str, aligned: bool
+) -> None:
+    zone: Zone = {(returns, "TXT"): ['"v=spf1 -all"'], (f"_dmarc.{sender}", "TXT"): ['"v=DMARC1; p=none"']}
+    strict: Zone = {**zone, (f"_dmarc.{sender}", "TXT"): ['"v=DMARC1; p=none; aspf=s"']}
+    asked = Sender(domain=sender, returns=returns, selectors=(), tracking=f"news.{sender}")
+    assert ("alignment" not in bad(zone, asked)) is aligned
+    assert "alignment" in bad(strict, asked), "siblings are another name"
+
+
+def test_links_beneath_a_suffix_everybody_shares_are_not_yours() -> None:
+    zone = {**GOOD, ("links.provider.co.uk", "A"): ["192.0.2.9"], ("links.aubier.co.uk", "A"): ["192.0.2.9"]}
+    shop = replace(SENDER, domain="news.aubier.co.uk")
+    assert "RELANCE_TRACKING_URL" in bad(zone, replace(shop, tracking="links.provider.co.uk"))["tracking host"]
+    assert "tracking host" not in bad(zone, replace(shop, tracking="links.aubier.co.uk"))
+
+
 def test_links_by_a_domain_of_others_are_told() -> None:
     zone = {**GOOD, ("links.shared.example", "A"): ["192.0.2.9"]}
     assert "RELANCE_TRACKING_URL" in bad(zone, replace(SENDER, tracking="links.shared.example"))["tracking host"]
