@@ -126,6 +126,12 @@ document.addEventListener("htmx:afterSettle", (event) => {
   stood = null;
 });
 
+// Signed in again in another tab, this page's token is old: an answer to a script tells the one that holds by now.
+function renew(token) {
+  document.body.setAttribute("hx-headers", JSON.stringify({ "X-CSRFToken": token }));
+  for (const field of document.querySelectorAll("[name=csrf_token]")) field.value = token;
+}
+
 // A form goes once, however often it is pressed while the answer is on its way; whoever comes back may send it again.
 // Heard last, at the window: what other scripts send themselves they have stopped by then.
 addEventListener("submit", (event) => {
@@ -134,12 +140,6 @@ addEventListener("submit", (event) => {
   if (form.hasAttribute("aria-busy")) event.preventDefault();
   else form.setAttribute("aria-busy", "true");
 });
-// Signed in again in another tab, this page's token is old: an answer to a script tells the one that holds by now.
-function renew(token) {
-  document.body.setAttribute("hx-headers", JSON.stringify({ "X-CSRFToken": token }));
-  for (const field of document.querySelectorAll("[name=csrf_token]")) field.value = token;
-}
-
 
 addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[aria-busy]")) form.removeAttribute("aria-busy");
