@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -94,16 +94,49 @@ def test_fifty_clients_at_once_use_each_code_once(db: Database, port: int, make_
         assert kept == CLIENTS * CODES - (CODES - 10), "every refusal is in the record"
 
 
-def test_a_used_code_is_answered_as_quickly_as_an_unknown_one(call: Call, code: str) -> None:
+def test_how_soon_a_refusal_comes_does_not_tell_why(call: Call, code: str, db: Database, ada: int) -> None:
+    """Used, expired and unknown codes are tried in turn; what the machine does beside it is in every turn, so a
+    difference that is there is in every series of them."""
     order = {**BASKET, "order_id": "o1", "channel": "web"}
     assert call("POST", f"/v1/promo-codes/{code}/redeem", order).status_code == 200
-    times: dict[str, list[float]] = {"used": [], "unknown": []}
-    for n in range(8):
-        for path, reason in ((code, "used"), (f"XXXX-{n}", "unknown")):
-            began = time.perf_counter()
-            assert call("POST", f"/v1/promo-codes/{path}/validate", BASKET).json["reason"] == reason
-            times[reason].append(time.perf_counter() - began)
-    assert abs(statistics.median(times["used"]) - statistics.median(times["unknown"])) < 0.005
+    codes = {"used": code, "expired": _expired(db, ada), "unknown": "XXXX-YYYY"}
+    found = []
+    for series in range(3):
+        found.append(
+            _widest(lambda turn, at=series: _answered(call, codes, guesser=f"10.{at}.0.{turn // 5}", turn=turn))
+        )
+        if found[-1] <= 0.005:
+            return
+    raise AssertionError(f"medians differ by {found} seconds")
+
+
+def _expired(db: Database, customer: int) -> str:
+    """A code of two days, given to her a month ago."""
+    with db.begin() as conn:
+        terms = {"name": "BRIEF", "kind": "percentage", "value": 1000, "valid_days": 2}
+        offer, then = offers.create(conn, definitions.parse(terms), now=NOW), NOW - timedelta(days=30)
+        message = uuid4()
+        held = promotions.reserve(conn, offer, {customer: message}, zone=UTC, now=then)
+        promotions.issue(conn, [message], now=then)
+        return held[customer].shown
+
+
+def _answered(call: Call, codes: dict[str, str], *, guesser: str, turn: int) -> dict[str, float]:
+    """How many seconds each code was looked at, each turn another first."""
+    took, reasons = {}, list(codes)
+    for reason in reasons[turn % 3 :] + reasons[: turn % 3]:
+        began = time.perf_counter()
+        said = call("POST", f"/v1/promo-codes/{codes[reason]}/validate", BASKET, environ_base={"REMOTE_ADDR": guesser})
+        took[reason] = time.perf_counter() - began
+        assert said.json["reason"] == reason, said.text
+    return took
+
+
+def _widest(answered: Callable[[int], dict[str, float]], *, turns: int = 60) -> float:
+    """The widest difference between the medians of three reasons."""
+    took = [answered(turn) for turn in range(turns)]
+    medians = [statistics.median(one[reason] for one in took) for reason in took[0]]
+    return max(medians) - min(medians)
 
 
 def test_a_refusal_is_said_in_the_cashiers_language_and_kept(call: Call, code: str, db: Database) -> None:
