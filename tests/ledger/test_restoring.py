@@ -1,69 +1,98 @@
 """A database brought back from a backup sends nothing until somebody looked, and then nobody gets the same twice."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from campaigns import enrolments, holding, messages, tables
+from campaigns import files, holding, messages, tables
+from campaigns.channels.base import Mail, Outcome, Receipt
 from campaigns.journal import Journal, Line
 from foundation import backups, postgres
 from foundation.database import Database, new_id
 from shop import consent
-from tests.campaigns import world
+from tests.campaigns import journey, world
 from tests.campaigns.carriers import Carrier
 from tests.conftest import PEPPER
 
 HOUR = timedelta(hours=1)
+MONDAY = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)  # nine o'clock in Paris
+EVERYBODY = {
+    "type": "schedule",
+    "on": "2026-11-23",
+    "at": "09:00",
+    "audience": {"type": "trait", "name": "locale", "value": "fr"},
+}
 
 
 @pytest.mark.slow
 def test_a_restored_backup_is_held_and_then_mails_nobody_twice(tmp_path: Path, now: datetime) -> None:
     db, carrier = Database(postgres.attach(tmp_path / "postgres"), pepper=PEPPER), Carrier()
     db.migrate()
-    sending = world.sending(carrier, tmp_path, batch=5, seconds=30)
+    sending, due = world.sending(carrier, tmp_path, batch=10, in_flight=2, together=2, seconds=30), MONDAY
     with db.begin() as conn:
         world.stock_shop(conn, now=now)
         world.launch(conn, now=now, offer=None, products=0)
         for number in range(20):
             world.make_customer(conn, f"u{number}", at=now)
-            world.leave_cart(conn, f"u{number}", at=now + (HOUR if number >= 15 else timedelta(0)))
+        for number in range(15, 20):
+            world.leave_cart(conn, f"u{number}", at=due)
         holding.check(conn, sending.journal, now=now)
-    due = now + HOUR + timedelta(minutes=1)
-    enrolments.admit_due(db, now=due)
-    enrolments.advance_due(db, now=due)
-    backups.dump(db.url, tmp_path / "half.dump")
-    messages.deliver_due(db, sending, now=due + timedelta(minutes=1))
-    enrolments.admit_due(db, now=due + HOUR)
-    enrolments.advance_due(db, now=due + HOUR)
-    messages.deliver_due(db, sending, now=due + HOUR)
+    journey.launch(db, EVERYBODY, [journey.send("news")], now=now, name="news")
+    _backed_up_at(carrier, 10, lambda: backups.dump(db.url, tmp_path / "half.dump"))
+    for moment in (due, due + HOUR + timedelta(minutes=1)):
+        journey.tick(db, moment)
+        messages.deliver_due(db, sending, now=moment)
     with db.begin() as conn:
         consent.suppress(conn, channel="email", address="gone@example.org", reason="unsubscribed", now=due + HOUR)
         holding.keep_refusals(conn, sending.journal, now=due + HOUR)
-    assert len(carrier.handed) == 20
+    assert len(carrier.handed) == 25
     backups.load(db.url, tmp_path / "half.dump")
     later = due + 2 * HOUR
     with db.begin() as conn:
+        before = _states(conn)
+        assert (before["news", "accepted"], before["news", "submitting"], sum(before.values())) == (8, 2, 20)
         held = holding.check(conn, sending.journal, now=later)
-        assert held is not None and held.detail["messages"] == 20
+        assert held is not None and held.detail["messages"] == 15, "all but the ten it knows"
         hashed = consent.address_hash(conn, "email", "gone@example.org")
         assert consent.suppressed(conn, "email", [hashed]) == {hashed}, "who said no need not say it twice"
     for _ in range(2):
-        enrolments.admit_due(db, now=later)
-        enrolments.advance_due(db, now=later)
+        journey.tick(db, later)
         messages.deliver_due(db, sending, now=later)
-    assert len(carrier.handed) == 20, "nothing leaves while it is held"
+    assert len(carrier.handed) == 25, "nothing leaves while it is held"
     with db.begin() as conn:
         holding.release(conn, by="us", now=later)
-    messages.deliver_due(db, sending, now=later)
-    assert len(carrier.handed) == len({mail.address for mail in carrier.handed}) == 20
+    for minutes in range(3):
+        messages.deliver_due(db, sending, now=later + timedelta(minutes=minutes))
+    assert len(carrier.handed) == len({(mail.campaign, mail.address) for mail in carrier.handed}) == 25
     with db.begin() as conn:
         assert holding.check(conn, sending.journal, now=later) is None, "looked at once, it is not asked again"
-        counted = sa.select(tables.messages.c.state, sa.func.count()).group_by(tables.messages.c.state)
-        found = sorted(tuple(row) for row in conn.execute(counted))
-    assert found == [("skipped", 5), ("uncertain", 15)]
+        after = _states(conn)
+    stood = {"accepted": 8, "submitting": 2, "uncertain": 10}
+    assert after == {("news", state): n for state, n in stood.items()} | {(files.DEMO, "skipped"): 5}
     db.dispose()
+
+
+def _backed_up_at(carrier: Carrier, number: int, back_up: Callable[[], None]) -> None:
+    """A backup is made while this mail is being handed over, with another beside it."""
+
+    def answer(mail: Mail) -> Receipt:
+        if mail in carrier.handed[number - 1 : number]:
+            back_up()
+        return Receipt(mail.message_id, Outcome.ACCEPTED)
+
+    carrier.answer = answer
+
+
+def _states(conn: sa.Connection) -> dict[tuple[str, str], int]:
+    """How many messages of each campaign are in which state."""
+    campaigns, held = tables.campaigns.c, tables.messages.c
+    counted = sa.select(campaigns.name, held.state, sa.func.count()).join(
+        tables.campaigns, campaigns.id == held.campaign_id
+    )
+    return {(name, state): n for name, state, n in conn.execute(counted.group_by(campaigns.name, held.state))}
 
 
 def test_a_database_that_moved_is_held(db: Database, tmp_path: Path, now: datetime) -> None:
