@@ -9,12 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from app import i18n
+from campaigns import eligibility
 from shop import consent
 
 Pair = tuple[str, str]
 """A channel and a purpose of consent."""
 Standing = Mapping[Pair, consent.State]
-SOURCE, FORM = "preferences", "preferences/3"
+SOURCE, FORM = "preferences", "preferences/4"
 """The version of the form a consent was given in; changes with its words."""
 
 
@@ -50,6 +51,10 @@ _OFFERED: Mapping[tuple[Pair, ...], tuple[str, str]] = {
     (("sms", "marketing"),): (i18n.N_("Text messages"), i18n.N_("Rare, and never at night.")),
     (("whatsapp", "marketing"),): (i18n.N_("WhatsApp"), i18n.N_("Rare, and never at night.")),
     (("push", "marketing"),): (i18n.N_("Notifications"), i18n.N_("On the devices where you allowed them.")),
+    (("onsite", "marketing"),): (
+        i18n.N_("On our pages"),
+        i18n.N_("A word for you alone while you visit us, such as what you left in your basket."),
+    ),
     (("any", "personalization"),): (
         i18n.N_("Suggestions for you"),
         i18n.N_("Choosing products from what you viewed and bought."),
@@ -92,9 +97,10 @@ def _topic(standing: Standing, channel: str, name: str, title: str, *, within: b
 
 
 def _stands(standing: Standing, channel: str, purpose: str) -> bool:
-    """A no anywhere that covers it outweighs every yes."""
+    """A no anywhere that covers it outweighs every yes; on our own pages none is asked for."""
     said = {standing.get((one, other)) for one in (channel, "any") for other in (purpose, "any")}
-    return consent.State.GRANTED in said and consent.State.DENIED not in said
+    agreed = consent.State.GRANTED in said or channel in eligibility.OWN_PAGES
+    return agreed and consent.State.DENIED not in said
 
 
 def said(

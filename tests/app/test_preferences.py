@@ -14,7 +14,8 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Browser, expect
 
 from app import choices
-from campaigns import intents, links, mail_tables, policy, tables, visits
+from campaigns import intents, links, mail_tables, onsite, policy, tables, visits
+from campaigns.channels.tables import onsite_notes
 from campaigns.links import Links
 from foundation.database import Database
 from shop import consent
@@ -111,7 +112,7 @@ def test_topics_are_chosen_among_the_others(
     client: FlaskClient, db: Database, about_news: Mail, path: Callable[..., str]
 ) -> None:
     page = path("preferences", about_news.message_id)
-    assert client.get(page).text.count(" checked") == 3, "a yes to mails is a yes to each topic"
+    assert client.get(page).text.count(" checked") == 4, "a yes to mails is a yes to each topic"
     client.post(page, data={"email:marketing": "granted", "email:marketing/kitchen": "granted"})
     assert (stands(db, about_news, "marketing/news"), stands(db, about_news, "marketing/kitchen")) == (
         "denied",
@@ -166,6 +167,30 @@ def test_what_is_kept_of_an_open_after_a_withdrawal_is_nothing(
         assert conn.scalar(sa.select(sa.func.count()).select_from(mail_tables.visits)) == 0
 
 
+def test_her_no_to_messages_on_our_pages_is_obeyed_and_can_be_taken_back(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str]
+) -> None:
+    """No yes is asked for: the tracker that shows them has its own consent."""
+    page = path("preferences", mail.message_id)
+    tick = 'name="onsite:marketing" value="granted"'
+    assert f"{tick} checked" in client.get(page).text
+    client.post(page, data={"onsite:marketing": "granted"})
+    with db.begin() as conn:
+        assert [one for one in consent.history(conn, mail.customer_id) if one.channel == "onsite"] == []
+        said = {"title": "Your basket waits", "text": "x", "url": None, "image": None, "button": None}
+        note = {"message_id": mail.message_id, "customer_id": mail.customer_id, "said": said}
+        conn.execute(sa.insert(onsite_notes), note | {"expires_at": NOW + timedelta(days=1)})
+        assert onsite.waiting(conn, mail.customer_id, now=NOW) is not None
+    assert f"{tick} checked" not in client.post(page, data={}).text
+    with db.begin() as conn:
+        (last,) = [one for one in consent.history(conn, mail.customer_id) if one.channel == "onsite"]
+        assert (last.state, last.form) == ("denied", "preferences/4") and last.text
+        assert onsite.waiting(conn, mail.customer_id, now=NOW) is None
+    assert f"{tick} checked" in client.post(page, data={"onsite:marketing": "granted"}).text
+    with db.begin() as conn:
+        assert onsite.waiting(conn, mail.customer_id, now=NOW) is not None
+
+
 # ---------------------------------------------------------------------------------- two consents behind one tick
 def test_one_tick_says_both_things_an_ad_audience_asks_for(
     client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str]
@@ -197,7 +222,7 @@ def test_half_a_yes_to_advertising_is_not_shown_as_one_and_ends_with_the_next_sa
 ) -> None:
     test_public._say(db, mail, purpose="marketing", state="granted", channel="ads")
     page = path("preferences", mail.message_id)
-    assert client.get(page).text.count(" checked") == 0
+    assert client.get(page).text.count(" checked") == 1, "but for our own pages, which ask for no yes"
     client.post(page)
     with db.begin() as conn:
         assert consent.standing(conn, mail.customer_id)["ads", "marketing"] == "denied"

@@ -300,9 +300,10 @@ def test_choices_are_kept_with_the_words_that_were_read(
 ) -> None:
     _say(db, mail, purpose="marketing", state="granted")
     page = path("preferences", mail.message_id)
-    assert client.get(page).text.count(" checked") == 1
-    answer = client.post(page, data={"sms:marketing": "granted", "nonsense": "1"})
-    assert answer.status_code == 200 and answer.text.count(" checked") == 1
+    assert client.get(page).text.count(" checked") == 2
+    ticked = {"sms:marketing": "granted", "onsite:marketing": "granted"}
+    answer = client.post(page, data=ticked | {"nonsense": "1"})
+    assert answer.status_code == 200 and answer.text.count(" checked") == 2
     with db.begin() as conn:
         log = {
             (said.channel, said.state): said
