@@ -21,6 +21,8 @@ messages, campaigns = tables.messages, tables.campaigns
 
 ENOUGH = 50
 """Messages with an answer before shares of them mean anything."""
+MANY, FEW = 1_000, 0.3
+"""Of fewer messages a complaint or two are chance: up to such a share, in percent, they stop nothing."""
 WRONG = (State.BOUNCED, State.COMPLAINED, State.DROPPED, State.FAILED)
 LOOK_BACK = timedelta(days=3)
 """What is judged is what left lately: an old trouble that was mended stops nothing."""
@@ -61,9 +63,12 @@ def too_many(tally: Tally, rules: Policy, *, canary: bool = False) -> str | None
         return "complaints"
     if tally.answered < (1 if canary else ENOUGH):
         return None
+    complaints = rules.guard_complaints
+    if complaints and tally.answered < MANY:
+        complaints = max(complaints, FEW)
     for word, limit in (
         ("bounces", rules.guard_bounces),
-        ("complaints", rules.guard_complaints),
+        ("complaints", complaints),
         ("failures", rules.guard_failures),
     ):
         if getattr(tally, word) * 100 > limit * tally.answered:

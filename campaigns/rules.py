@@ -66,7 +66,7 @@ class Policy:
     sms_hours: bool = True
     alsace: bool = False
     guard_bounces: float = 5.0
-    guard_complaints: float = 0.3
+    guard_complaints: float = 0.1
     guard_failures: float = 20.0
     keep_days: Mapping[str, int] = field(default_factory=dict)
 

@@ -204,7 +204,11 @@ def test_limits_are_of_shares_of_enough_messages() -> None:
     limits = rules.Policy()
     assert guards.too_many(guards.Tally(40, 30, 0, 0), limits) is None, "too few to judge"
     assert guards.too_many(guards.Tally(100, 6, 0, 0), limits) == "bounces"
-    assert guards.too_many(guards.Tally(1000, 0, 4, 0), limits) == "complaints"
+    assert guards.too_many(guards.Tally(2000, 0, 3, 0), limits) == "complaints"
+    assert guards.too_many(guards.Tally(2000, 0, 2, 0), limits) is None, "a tenth of a percent, and no more"
+    assert guards.too_many(guards.Tally(999, 0, 2, 0), limits) is None, "among so few it is chance"
+    assert guards.too_many(guards.Tally(999, 0, 3, 0), limits) == "complaints"
+    assert guards.too_many(guards.Tally(999, 0, 1, 0), rules.Policy(guard_complaints=0.0)) == "complaints"
     assert guards.too_many(guards.Tally(100, 0, 0, 21), limits) == "failures"
     assert guards.too_many(guards.Tally(100, 5, 0, 20), limits) is None
     assert guards.too_many(guards.Tally(10, 0, 1, 0), limits, canary=True) == "complaints"
