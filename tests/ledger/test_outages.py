@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from campaigns import enrolments, messages, moves, plans, settling, tables
+from campaigns.channels import smtp
 from campaigns.channels.base import Mail, Note, Outcome, Receipt
 from campaigns.channels.sendgrid import CONNECTIONS, SendgridChannel
 from campaigns.channels.smtp import SmtpChannel
@@ -145,6 +146,14 @@ def test_a_provider_that_hangs_keeps_its_sender_for_one_call_and_nobody_else(
     assert len(host.asked) <= 2 * CONNECTIONS, "a batch of twenty ends with the first who does not answer"
     found = [state for state, _ in states(shop)]
     assert found.count("uncertain") == len(host.asked) and found.count("pending") == 24 - len(host.asked)
+
+
+def test_who_waits_for_a_provider_waits_eighteen_seconds_at_most() -> None:
+    """To connect and to be answered, as it ships: the tests of hanging providers wait less."""
+    channel = SendgridChannel("key")
+    waits = channel.client.timeout
+    channel.close()
+    assert (waits.connect or 60) + (waits.read or 60) <= 18 and smtp.CONNECT_SECONDS + smtp.READ_SECONDS <= 18
 
 
 class Pages:
