@@ -19,7 +19,6 @@ import app.tables  # noqa: F401 - all tables must be known before the metadata i
 import campaigns.audiences.tables
 import campaigns.channels.tables
 import campaigns.late_tables
-import campaigns.late_tables
 import campaigns.ledger_tables
 import campaigns.mail_tables
 import campaigns.promo_tables
