@@ -9,13 +9,16 @@ import app as front
 import scheduler
 from app import file_imports, invitations, parts, security
 from app.demo import blocks, storefront
-from campaigns import drafts, files, offers, plans, promotions, segments
+from campaigns import drafts, dry_runs, files, offers, plans, promotions, segments
+from campaigns import tables as campaign_tables
 from campaigns.audiences import kept
+from campaigns.definitions import campaign as definitions
 from campaigns.definitions import edits
 from campaigns.definitions.offers import Offer
-from foundation import jobs
+from foundation import database, jobs
 from foundation.database import new_id
-from recommender import training
+from recommender import merchandising, training
+from recommender.rules import Action, Rule
 from shop import stores, tables
 from tests.app import console_world, test_reports
 from tests.app.console_world import EMAIL, NOW, PASSWORD, Day
@@ -23,7 +26,7 @@ from tests.campaigns import world
 
 APART = ("train", "prepare", "predict", "train-asked", "doctor", "provider-log", "provider-lists", "prune")
 """Jobs in processes of their own, or that ask the world."""
-DRAFT = "basket-relaunch"
+DRAFT, CANARY = "basket-relaunch", "ten-first"
 RULES = {
     "written": {"type": "consent", "channel": "email"},
     "lyon": {"type": "trait", "name": "city", "op": "starts", "value": "Lyon"},
@@ -119,6 +122,59 @@ def _team(installation: parts.Parts) -> None:
     with installation.db.begin() as conn:
         invitations.invite(conn, email="nina@aubier.example", role="analyst", by=EMAIL, now=NOW)
         security.create_key(conn, kind="write", name="site", channel="web", now=NOW)
+
+
+def telling(installation: parts.Parts, day: Day) -> list[str]:
+    """Pages with what takes time to come about: a canary that is out, two versions beside each other, finished dry
+    runs of everybody and of one, rules of merchandising, and a segment with its growth and its overlap."""
+    with installation.db.begin() as conn:
+        _canary(conn)
+        _rules(conn)
+        _grown(conn)
+        plan = plans.get(conn, DRAFT)
+        written = definitions.parse(drafts.of(conn, plan).definition)
+        runs = [
+            dry_runs.ask(conn, plan, written, days=days, customer_id=who, by=EMAIL, now=NOW)
+            for days, who in ((30, None), (7, day.camille))
+        ]
+    while dry_runs.run_due(installation.db, now=NOW):
+        pass
+    return [
+        *(f"/console/campaigns/{CANARY}", f"/console/campaigns/{CANARY}/compare?left=1&right=2"),
+        *(f"/console/campaigns/{DRAFT}/dry-run?run={run}" for run in runs),
+        *("/console/rules", "/console/segments/written"),
+    ]
+
+
+def _canary(conn: sa.Connection) -> None:
+    first = world.relaunch() | {"title": "Ten first", "canary": {"messages": 10, "wait": "30m"}}
+    later = {**first, "entry": {**first["entry"], "delay": "2h"}, "holdout_percent": 10}
+    later["steps"] = [{"type": "wait", "id": "a-night", "duration": "14h"}, *first["steps"]]
+    later["steps"][1] = {**first["steps"][0], "products": 6}
+    plans.create(conn, CANARY, definition=first, now=NOW)
+    plans.update(conn, CANARY, definition=later, now=NOW)
+    plan = plans.launch(conn, CANARY, now=NOW)
+    standing = {"canary_left": 0, "canary_since": NOW}
+    conn.execute(sa.update(campaign_tables.campaigns).where(campaign_tables.campaigns.c.id == plan.id).values(standing))
+
+
+def _rules(conn: sa.Connection) -> None:
+    for rule in (
+        Rule("Salt first on the home page", Action.PIN, placements=("home",), products=("sel",), position=1),
+        Rule("More of the kitchen this winter", Action.BOOST, categories=("Cuisine",), strength=2.0, starts_at=NOW),
+        Rule("No towels in mails", Action.EXCLUDE, channels=("email",), products=("torchon",)),
+        Rule("Two of a brand at most", Action.CAP_BRAND, most=2, enabled=False),
+    ):
+        merchandising.add_rule(conn, rule, by=EMAIL, now=NOW)
+
+
+def _grown(conn: sa.Connection) -> None:
+    kept = segments.get(conn, "written")
+    rows = [
+        {"segment_id": kept.id, "day": NOW.date() - timedelta(days=ago), "size": 9_000 + 37 * (30 - ago)}
+        for ago in range(30, 0, -1)
+    ]
+    database.upsert(conn, campaign_tables.segment_sizes, rows, key=["segment_id", "day"])
 
 
 def saying(installation: parts.Parts) -> list[str]:

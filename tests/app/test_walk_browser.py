@@ -20,7 +20,7 @@ from tests.app.conftest import ENVIRON
 from tests.console import DESK, HEIGHTS, PHONE, Console, beyond, grave, installed, marks, too_wide
 
 pytestmark = marks
-FEWEST = 60
+FEWEST = 67
 """Pages there are at least; fewer means that a link to some was lost."""
 PARTS = 4
 """So that a slow machine has time for each."""
@@ -47,6 +47,14 @@ class Walk:
         self._stand(OTHER[self.look], OTHER[self.width])
         return found + self._too_wide() + grave(self.page, rules=["color-contrast"])
 
+    def beside(self, path: str, other: str) -> list[str]:
+        """What is wrong with a segment's page once another is compared with it."""
+        self._stand(self.look, self.width)
+        self.page.goto(path)
+        self.page.select_option("select[name=with]", other)
+        self.page.locator("#overlap svg").first.wait_for()
+        return self._too_wide() + grave(self.page)
+
     def _stand(self, look: str, width: int) -> None:
         self.page.emulate_media(color_scheme=look)
         self.page.set_viewport_size({"width": width, "height": HEIGHTS[width]})
@@ -68,10 +76,15 @@ def shop(
 
 
 @pytest.fixture(scope="module")
-def paths(shop: Console) -> list[str]:
-    """An address of every kind of page: of the console, of links in messages, and of the demo shop."""
+def day(shop: Console) -> busy_shop.Day:
+    """What happened in the shop before anybody looks."""
     busy_shop.console_world.make_user(shop.installation)
-    day = busy_shop.opened(shop.installation)
+    return busy_shop.opened(shop.installation)
+
+
+@pytest.fixture(scope="module")
+def paths(shop: Console, day: busy_shop.Day) -> list[str]:
+    """An address of every kind of page: of the console, of links in messages, and of the demo shop."""
     with shop.installation.db.begin() as conn:
         conn.execute(sa.update(products).values(image_url=f"{shop.address}/demo/images/soup.png"))
     ines = busy_shop.signed_in(shop.installation)
@@ -87,7 +100,8 @@ def paths(shop: Console) -> list[str]:
     everywhere = "/console/campaigns/basket-everywhere/edit"
     saying = [everywhere, *(f"{everywhere}/message/{step}" for step in busy_shop.saying(shop.installation))]
     hers = f"/console/customers/{busy_shop.hostile(shop.installation)}"
-    found = [*crawl.pages(get, views).values(), hers, f"{hers}?tab=orders", *saying]
+    told = busy_shop.telling(shop.installation, day)
+    found = [*crawl.pages(get, views).values(), hers, f"{hers}?tab=orders", *saying, *told]
     found += [addresses[0] for addresses in crawl.every(get, views, ["/demo/"]).values()]
     return found + [urlsplit(address).path for address in public]
 
@@ -106,6 +120,29 @@ def test_every_page_fits_and_can_be_used_by_everyone(shop: Console, walk: Walk, 
     assert faults == {}
     assert shop.said == []
     assert len(paths) >= FEWEST, paths
+
+
+def test_two_segments_beside_each_other_fit_and_can_be_used_by_everyone(shop: Console, walk: Walk) -> None:
+    assert walk.beside("/console/segments/written", "lyon") == []
+    assert shop.said == []
+
+
+MAIL = ["image-alt", "color-contrast", "link-name", "html-has-lang", "document-title", "meta-viewport"]
+"""What is asked of a mail: it is laid out in tables, which have no headings or landmarks."""
+
+
+@pytest.mark.parametrize(("look", "width"), [("light", PHONE), ("dark", DESK)])
+def test_pages_in_a_language_of_their_own_can_be_used_by_everyone(
+    shop: Console, day: busy_shop.Day, look: str, width: int
+) -> None:
+    page = shop.window(look=look, width=width, heard=False)  # the shop's pictures are nowhere
+    mail = page.request.get(urlsplit(shop.installation.links.view(day.message_id)).path).text()
+    assert "Cocotte" in mail
+    page.set_content(mail, wait_until="domcontentloaded")  # where it stands, nothing runs: axe would wait for ever
+    assert too_wide(page) == 0 and grave(page, rules=MAIL) == []
+    page.goto("/docs/api")
+    assert page.locator("main section").count() > 5 and too_wide(page) == 0
+    assert grave(page) == []
 
 
 @pytest.mark.parametrize("locale", ["fr", "en"])
