@@ -329,7 +329,7 @@ def job(name: str) -> str:
     """What a job does, and for which channel if it has one for each."""
     kind, _, channel = name.partition(" ")
     does = i18n.gettext(JOB[kind]) if kind in JOB else name
-    return f"{does}: {word(CHANNEL, channel).word}" if channel else does
+    return i18n.gettext("%(what)s: %(n)s", what=does, n=word(CHANNEL, channel).word) if channel else does
 
 
 def reason(key: str | None) -> str:
