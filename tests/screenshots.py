@@ -34,6 +34,8 @@ QUALITY = 52
 MOST_BYTES = 10_000_000
 RICHER = ((f"/{files.DEMO}", f"/{past.TRIAL}"), ("/message/cart_1", "/message/code"))
 """Of all campaigns the one that has run is photographed, rather than the one that was launched last."""
+LEADS_ON = ("console.session.ask", "console.settings.index")
+"""Views that lead to another page at once."""
 SHOWN = {"home": "console.overview.index", "journey": "console.builder.show"}
 """Pages of the README, at full size."""
 
@@ -102,6 +104,7 @@ def _photograph(chromium: Browser, address: str, config: Config) -> dict[str, st
                 device_scale_factor=scale,
                 color_scheme=look,
                 locale="en" if look == "light" else "fr",
+                timezone_id="Europe/Paris",
             )
             _sign_in(page, address, config)
             found = found or _met(page, address, views)
@@ -118,7 +121,8 @@ def _met(page: Page, address: str, views: Map) -> dict[str, str]:
         answer = page.request.get(address + path)
         return answer.text() if "text/html" in answer.headers.get("content-type", "") else ""
 
-    return {endpoint: _richer(path) for endpoint, path in crawl.pages(get, views).items()}
+    met = crawl.pages(get, views)
+    return {endpoint: _richer(path) for endpoint, path in met.items() if endpoint not in LEADS_ON}
 
 
 def _richer(path: str) -> str:
@@ -141,6 +145,9 @@ def _take(page: Page, url: str, out: Path) -> None:
     width = page.viewport_size["width"] if page.viewport_size else 0
     tall = min(TALLEST, page.evaluate("Math.max(document.documentElement.scrollHeight, innerHeight)"))
     clip = {"x": 0, "y": 0, "width": width, "height": tall}
+    if page.locator("iframe").count():
+        page.screenshot(full_page=True)  # a frame paints what it shows once it stands on the larger screen
+        page.wait_for_load_state("networkidle")
     page.screenshot(path=out, type="jpeg", quality=QUALITY, full_page=True, clip=clip, animations="disabled")
 
 
