@@ -142,13 +142,15 @@ def _sign_in(page: Page, address: str, config: Config) -> None:
 def _take(page: Page, url: str, out: Path) -> None:
     page.goto(url)
     page.evaluate("document.fonts.ready")
-    width = page.viewport_size["width"] if page.viewport_size else 0
+    screen = page.viewport_size or {"width": 0, "height": 0}
+    width = screen["width"]
     tall = min(TALLEST, page.evaluate("Math.max(document.documentElement.scrollHeight, innerHeight)"))
     clip = {"x": 0, "y": 0, "width": width, "height": tall}
     if page.locator("iframe").count():
-        page.screenshot(full_page=True)  # a frame paints what it shows once it stands on the larger screen
-        page.wait_for_load_state("networkidle")
+        page.set_viewport_size({"width": width, "height": tall})  # a frame paints only what is in sight
+        page.wait_for_timeout(700)
     page.screenshot(path=out, type="jpeg", quality=QUALITY, full_page=True, clip=clip, animations="disabled")
+    page.set_viewport_size(screen)
 
 
 def _take_shown(chromium: Browser, address: str, config: Config, found: dict[str, str]) -> None:
