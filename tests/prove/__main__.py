@@ -35,6 +35,7 @@ def _asked() -> argparse.Namespace:
     asked.add_argument("which", nargs="*", choices=[*PROOFS, []], help="only these")
     asked.add_argument("--repetitions", type=int, default=200, help="of each crash point (default 200)")
     asked.add_argument("--points", nargs="+", default=[*proofs.POINTS, "C8"], help="of the crashes, only these")
+    asked.add_argument("--seed", type=int, default=0, help="of the first of them (default 0)")
     asked.add_argument("--messages", type=int, default=10_000, help="under random murder (default 10,000)")
     asked.add_argument("--frozen", type=int, default=200, help="workers at each point (default 200)")
     asked.add_argument("--database-kills", type=int, default=4, help="of PostgreSQL itself (default 4)")
@@ -67,7 +68,8 @@ class Ground:
 def every_crash(ground: Ground) -> bool:
     """Each point in turn."""
     given = ground.given
-    return all([crashes(ground.url, ground.folder / point, point, given.repetitions) for point in given.points])
+    seeds = range(given.seed, given.seed + given.repetitions)
+    return all([crashes(ground.url, ground.folder / point, point, seeds) for point in given.points])
 
 
 def random_murder(ground: Ground) -> bool:
@@ -190,16 +192,16 @@ PROOFS: dict[str, Callable[[Ground], bool]] = {
 }
 
 
-def crashes(url: str, folder: Path, point: str, repetitions: int) -> bool:
+def crashes(url: str, folder: Path, point: str, seeds: range) -> bool:
     """One crash point, many times."""
     began, before, after = time.monotonic(), [], []
-    for seed in range(repetitions):
+    for seed in seeds:
         prove = proofs.crash_in_webhook if point == "C8" else None
         home = folder / str(seed)
         verdicts = prove(url, home, seed=seed) if prove else proofs.crash_at(url, home, point, seed=seed)
         before.append(verdicts[0])
         after.append(verdicts[1])
-    return tell(f"{point} x {repetitions}", before, after, seconds=time.monotonic() - began)
+    return tell(f"{point} x {len(seeds)}", before, after, seconds=time.monotonic() - began)
 
 
 def murder(name: str, result: proofs.Murder) -> bool:
