@@ -52,6 +52,12 @@ def newest() -> str:
 
 def here(**changed: str | None) -> str:
     """This address with some of its query changed; None takes a part away."""
-    query: dict[str, Any] = {**request.args.to_dict(), **changed}
+    query: dict[str, Any] = {**asked(), **changed}
     given = {name: value for name, value in query.items() if value is not None}
     return url_for(request.endpoint or "", **(request.view_args or {}), **given)
+
+
+def asked() -> dict[str, str]:
+    """The query of this address, for `url_for`: without what stands in its path or what `url_for` itself listens to."""
+    taken = {"endpoint", *(request.view_args or {})}
+    return {name: value for name, value in request.args.to_dict().items() if name not in taken and name[:1] != "_"}

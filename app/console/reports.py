@@ -9,7 +9,7 @@ from flask import Blueprint, Response, flash, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import filters, i18n, security
-from app.console import report_charts, report_file, report_words, roles, words
+from app.console import paging, report_charts, report_file, report_words, roles, words
 from app.parts import current_parts
 from campaigns import figures, glances, ledger, plans, reports
 from campaigns.evidence import sequences, verdicts, winners
@@ -53,7 +53,7 @@ def show(name: str) -> str:
     with current_parts().db.begin() as conn:
         plan = plans.get(conn, name)
         if "whole" not in request.args and glances.large(conn, plan.id):
-            asked: dict[str, Any] = request.args.to_dict() | {"whole": "1"}
+            asked: dict[str, Any] = paging.asked() | {"whole": "1"}
             whole = url_for(".show", name=name, **asked)
             return render_template("console/reports/counting.html", plan=plan, whole=whole)
         report = reports.full(conn, plan, scope=scope, now=now)
@@ -73,6 +73,7 @@ def show(name: str) -> str:
         tones=report_charts.CHANNELS,
         currency=report.earned.currency,
         **_said(report.earned.currency),
+        asked=paging.asked(),
     )
 
 

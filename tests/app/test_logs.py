@@ -1,9 +1,11 @@
 """What is written in the log names nobody: no address, no number, no name is in it, errors included."""
 
+import decimal
 import io
+import json
 import logging
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +102,30 @@ def test_an_error_of_the_database_is_told_without_its_values(db: Database, writt
         except sa.exc.IntegrityError:
             logging.getLogger(__name__).exception("refused")
     assert "suppressions_pkey" in written() and names_nobody(written()), written()
+
+
+def test_an_error_is_told_without_what_it_quotes(db: Database, written: Any) -> None:
+    """PostgreSQL and Python put a value they cannot read into the sentence itself."""
+
+    def asked(text: str) -> None:
+        with db.begin() as conn:
+            conn.execute(sa.text(text), {"said": ADDRESS})
+
+    ways: list[Callable[[], object]] = [
+        lambda: asked("SELECT CAST(CAST(:said AS text) AS bigint)"),
+        lambda: asked("SELECT CAST(CAST(:said AS text) AS timestamptz)"),
+        lambda: asked(f"SELECT CAST('{NUMBER}00000000000' AS integer)"),
+        lambda: int(NAME),
+        lambda: {}[NAME],
+        lambda: dict([ADDRESS]),
+        lambda: decimal.Decimal(NAME),
+        lambda: datetime.fromisoformat(NAME),
+        lambda: json.loads(ADDRESS),
+    ]
+    for way in ways:
+        try:
+            way()
+        except Exception:
+            logging.getLogger(__name__).exception("refused")
+    assert written().count("Traceback") >= len(ways) and names_nobody(written()), written()
+    assert "invalid input syntax for type bigint" in written(), "what is wrong is still told"
