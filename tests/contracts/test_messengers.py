@@ -289,6 +289,24 @@ def test_a_browser_reads_what_it_is_told_and_the_service_reads_only_who_speaks()
     assert time.time() < claims["exp"] <= time.time() + 24 * 3600
 
 
+@pytest.mark.parametrize(
+    ("left", "kept"), [(timedelta(seconds=5), 60), (timedelta(seconds=-30), 60), (timedelta(days=90), 28 * 86400)]
+)
+def test_a_notification_about_to_end_is_kept_a_minute_and_none_longer_than_services_take(
+    left: timedelta, kept: int
+) -> None:
+    """A TTL of 0 would drop it where the browser is closed for a moment; a longer one is refused."""
+    note = a_note(None, expires_at=datetime.now(UTC) + left)
+    with providers.speaking(GOOD["webpush"]) as peer:
+        made = carrier("webpush", peer)
+        assert made.deliver([note])[0].outcome is Outcome.ACCEPTED
+        made.close()
+    assert [asked.headers["ttl"] for asked in peer.taken] == [str(kept)]
+    said = fcm.message(note, "device")
+    assert said["android"]["ttl"] == f"{kept}s"
+    assert int(said["apns"]["headers"]["apns-expiration"]) == pytest.approx(time.time() + kept, abs=5)
+
+
 def _verified(token: str, key: str) -> Any:
     """The claims of a token, once its ES256 signature was checked by the key it names."""
     text, _, signature = token.rpartition(".")
