@@ -2,9 +2,10 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from campaigns.evidence.verdicts import Arm, Lift
+from campaigns.figures import Figures
 from campaigns.reports import Report
 from foundation.intervals import Interval
 from shop import money
@@ -13,16 +14,39 @@ FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a cell begins with that is carried out instead of shown (OWASP, CSV injection)."""
 
 COLUMNS = ("section", "what", "part", "value", "low", "high")
+EVERY = (
+    *("campaign", "state", "counted_at", "came_in", "accepted", "clicked", "orders", "attributed", "currency"),
+    *("difference", "low", "high"),
+)
 Cell = str | int | float | None
 
 
 def written(report: Report, name: str) -> str:
     """The whole report, a figure a line: section, what, part, value, low, high."""
+    return _table([("campaign", *COLUMNS), *((name, *row) for row in rows(report))])
+
+
+def compared(campaigns: Iterable[tuple[str, str, Figures | None]]) -> str:
+    """Each campaign by name, its state and what was counted of it, a line each; one not counted yet has empty cells.
+    Money in units of its currency, the difference and its interval in points of the share of buyers."""
+    lines: list[Sequence[Cell]] = [EVERY]
+    for name, state, found in campaigns:
+        if found is None:
+            lines.append((name, state, *[None] * (len(EVERY) - 2)))
+            continue
+        places = money.exponent(found.currency)
+        sales = round(found.revenue / 10**places, places)
+        caused = found.caused
+        counted = (found.at.isoformat(), found.enrolled, found.sent, found.clicked, found.orders, sales, found.currency)
+        lines.append((name, state, *counted, caused.difference, caused.low, caused.high))
+    return _table(lines)
+
+
+def _table(lines: Iterable[Sequence[Cell]]) -> str:
     out = io.StringIO()
     table = csv.writer(out)
-    table.writerow(["campaign", *COLUMNS])
-    for row in rows(report):
-        table.writerow([safe(cell) for cell in (name, *row)])
+    for line in lines:
+        table.writerow([safe(cell) for cell in line])
     return out.getvalue()
 
 

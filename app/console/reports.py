@@ -45,6 +45,18 @@ def index() -> str:
     )
 
 
+@bp.get("/campaigns.csv")
+@security.require_role(*roles.READ)
+def every_as_csv() -> Response:
+    """Each launched campaign as it was counted last, for a spreadsheet."""
+    with current_parts().db.begin() as conn:
+        launched = [plan for plan in plans.every(conn) if plan.launched_at]
+        known = figures.of(conn, [plan.id for plan in launched])
+    return _attached(
+        report_file.compared((plan.name, plan.state, known.get(plan.id)) for plan in launched), "campaigns"
+    )
+
+
 @bp.get("/<name>")
 @security.require_role(*roles.READ)
 def show(name: str) -> str:
@@ -84,9 +96,12 @@ def as_csv(name: str) -> Response:
     with current_parts().db.begin() as conn:
         plan = plans.get(conn, name)
         report = reports.full(conn, plan, scope=_scope(), now=datetime.now(UTC))
+    return _attached(report_file.written(report, plan.name), name)
+
+
+def _attached(table: str, name: str) -> Response:
     attachment = f"attachment; filename*=UTF-8''{quote(f'{name}.csv')}"
-    body = "\ufeff" + report_file.written(report, plan.name)
-    return Response(body, mimetype="text/csv", headers={"Content-Disposition": attachment})
+    return Response("\ufeff" + table, mimetype="text/csv", headers={"Content-Disposition": attachment})
 
 
 @bp.post("/<name>/experiments/<step>/winner")

@@ -40,3 +40,18 @@ def test_a_chart_is_taken_away_as_picture_and_as_table(page: Page, path: str, tm
     written.value.save_as(tmp_path / "chart.csv")
     rows = list(csv.reader((tmp_path / "chart.csv").read_text("utf-8-sig").splitlines()))
     assert len(rows) > 1 and len({len(row) for row in rows}) == 1
+
+
+@everyone
+@pytest.mark.parametrize("chart", ["everybody", "difference", "steps"])
+def test_a_table_with_bars_is_taken_away_as_a_picture(page: Page, chart: str, tmp_path: Path) -> None:
+    page.goto("/console/reports/journey?whole=1")
+    drawings = page.locator(f"#chart-{chart} svg[viewBox]").all()
+    assert all((drawing.bounding_box() or {"width": 0})["width"] > 100 for drawing in drawings), "none is squeezed"
+    with page.expect_download() as painted:
+        page.locator(f"[data-png=chart-{chart}]").click()
+    painted.value.save_as(tmp_path / "chart.png")
+    picture = (tmp_path / "chart.png").read_bytes()
+    wide = int.from_bytes(picture[16:20], "big")
+    assert picture.startswith(b"\x89PNG") and len(picture) > 3_000
+    assert abs(wide - 2 * page.locator(f"#chart-{chart}").evaluate("e => e.getBoundingClientRect().width")) <= 2

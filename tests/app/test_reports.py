@@ -101,6 +101,32 @@ def test_the_table_holds_the_same_figures_and_no_formula(
     assert sum(int(row["value"]) for row in rows if row["section"] == "audience" and row["part"]) == 2
 
 
+def test_each_chart_of_a_report_says_how_and_is_taken_away(ines: FlaskClient, installation: parts.Parts) -> None:
+    proved(installation)
+    page = ines.get("/console/reports/journey").text
+    for part in ("everybody", "difference", "steps"):
+        assert f'id="chart-{part}"' in page and f'data-png="chart-{part}"' in page
+    for anchor in ("how", "how-everybody", "how-steps"):
+        assert f'href="#{anchor}"' in page and f'id="{anchor}"' in page
+    figures_end = page.split('class="figures rep-figs"')[1].split("</dl>")[1][:900]
+    assert 'href="#how"' in figures_end and "report.csv" in figures_end
+
+
+def test_all_campaigns_are_one_table_and_the_page_says_how(
+    ines: FlaskClient, day: Day, installation: parts.Parts
+) -> None:
+    table = "/console/reports/campaigns.csv"
+    page = ines.get("/console/reports").text
+    assert "How this is computed" in page and f'href="{table}"' in page
+    before = list(csv.DictReader(io.StringIO(ines.get(table).get_data(as_text=True).removeprefix("\ufeff"))))
+    assert [(row["campaign"], row["came_in"]) for row in before] == [(CAMPAIGN, "")]
+    figures.refresh(installation.db, now=NOW)
+    answer = ines.get(table)
+    assert answer.mimetype == "text/csv" and answer.headers["Content-Disposition"].startswith("attachment")
+    (row,) = csv.DictReader(io.StringIO(answer.get_data(as_text=True).removeprefix("\ufeff")))
+    assert (row["came_in"], row["attributed"], row["currency"]) == ("2", "189.0", "EUR")
+
+
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", " =1", "\t=1"])
 def test_a_cell_that_would_be_carried_out_is_text(text: str) -> None:
     assert report_file.safe(text) == f"'{text}"
