@@ -25,8 +25,9 @@ lint: $(VENV)/.dev  ## ruff, mypy, import-linter
 bench: $(VENV)/.dev  ## Benchmarks: ratios against a floor measured in the same run
 	@$(BIN)/python -m bench
 
-screenshots: $(VENV)/.dev  ## Every page of the demo by day and night into docs/screenshots (needs Chromium)
+screenshots: $(VENV)/.dev  ## Every page of the demo and every message into docs/screenshots (needs Chromium)
 	@$(BIN)/python -m tests.browser
+	@$(BIN)/python -m tests.message_pictures
 	@$(BIN)/python -m tests.screenshots
 
 sdk-check: $(VENV)/.dev  ## Six real tracking SDKs, unmodified, against a running server (needs npm)

@@ -72,7 +72,8 @@ def on_site(name: str, step: str) -> Response:
         page = _page(conn, name, step)
         row = _note(conn, page)
     said = row["headers"]
-    waiting = notes_on_site.Note(previews.NOBODY, row["subject"], row["body"].text, said["url"], said["image"])
+    label = said["actions"][0]["label"] if said["actions"] else None
+    waiting = notes_on_site.Note(previews.NOBODY, row["subject"], row["body"].text, said["url"], said["image"], label)
     shown = interface.noted(waiting, page.locale)
     drawn = render_template("console/onsite/preview.html", block=orjson.dumps(shown.model_dump(mode="json")).decode())
     return Response(drawn, headers={"Content-Security-Policy": onsite.POLICY})

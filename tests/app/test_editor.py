@@ -118,7 +118,9 @@ def test_every_channel_has_its_form_and_its_preview(
     ines: FlaskClient, day: Day, channel: str, seen: str, installation: parts.Parts
 ) -> None:
     post(ines, f"{EDIT}/write", {"revision": "0", "step": STEP, "channel": channel}, on=EDIT)
-    words = {f"{tongue}.{name}": f"Hello <{name}>" for tongue in ("en", "fr") for name in ("heading", "intro")}
+    words = {
+        f"{tongue}.{name}": f"Hello <{name}>" for tongue in ("en", "fr") for name in ("heading", "intro", "button")
+    }
     _act(ines, "write", 1, part="words", **words)
     page = ines.get(f"{PAGE}?in=en").text
     note = ines.get(f"{PAGE}/note?in=en&as=push").text
@@ -128,7 +130,9 @@ def test_every_channel_has_its_form_and_its_preview(
     if channel == "sms":
         assert 'id="weight-en"' in page and "GSM-7" in page
     if channel == "onsite":
-        assert "script-src 'self'" in ines.get(f"{PAGE}/onsite?in=en").headers["Content-Security-Policy"]
+        drawn = ines.get(f"{PAGE}/onsite?in=en")
+        assert "script-src 'self'" in drawn.headers["Content-Security-Policy"]
+        assert "Hello &lt;button&gt;" in drawn.text, "the merchant's own label"
 
 
 def test_a_step_that_says_nothing_has_no_editor(ines: FlaskClient, day: Day) -> None:
