@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from app import tables
 from foundation import database
 from foundation.database import Database
-from foundation.errors import Fault, Invalid, NotFound, RelanceError
+from foundation.errors import Conflict, Fault, Invalid, NotFound, RelanceError
 from shop import import_files, imports
 
 log = logging.getLogger(__name__)
@@ -117,8 +117,12 @@ def latest(conn: sa.Connection, *, limit: int) -> list[FileImport]:
 
 
 def start(conn: sa.Connection, number: int, *, mapping: Mapping[str, str], dry: bool, now: datetime) -> FileImport:
-    """Marks it as being read; raises `Invalid` if a column it must have is nowhere, or two are the same."""
+    """Marks it as being read; raises `Invalid` if a column it must have is nowhere, or two are the same, and `Conflict`
+    while it is read already: of two who start it at once, the second."""
+    conn.execute(sa.select(file_imports.c.id).where(file_imports.c.id == number).with_for_update())
     standing = get(conn, number)
+    if standing.state == "running" and not standing.stopped(now):
+        raise Conflict("import_running", "this file is being read already")
     known, required = imports.columns(standing.kind)
     meant = {name: mapping.get(name, "") for name, _ in standing.columns}
     chosen = [ours for ours in meant.values() if ours]

@@ -13,7 +13,7 @@ from app.console import roles, sentences, words
 from app.file_imports import FileImport
 from app.i18n import N_
 from app.parts import current_parts
-from foundation.errors import Invalid, NotFound
+from foundation.errors import Conflict, Invalid, NotFound
 from shop import imports
 
 bp = Blueprint("imports", __name__, url_prefix="/sources/imports")
@@ -103,6 +103,8 @@ def go(number: int) -> BaseResponse | tuple[str, int]:
     except Invalid as refused:
         faults = {fault.pointer.strip("/"): sentences.said(fault.detail) for fault in refused.faults}
         return _one(standing, mapping=mapping, faults=faults), 422
+    except Conflict:  # sent twice, or by two people: one of them reads it, and both look on
+        return redirect(url_for(".show", number=number), code=303)
     reading = threading.Thread(target=lambda: file_imports.run(db, folder, one, now=now), daemon=True)
     reading.start()
     return redirect(url_for(".show", number=number), code=303)

@@ -2,9 +2,11 @@
 
 import io
 import re
+import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
@@ -13,6 +15,7 @@ from flask.testing import FlaskClient
 
 from app import file_imports, parts, security
 from foundation.database import Database
+from foundation.errors import Conflict
 from shop import ingest, replays, sources, tables, vocabulary
 from shop.vocabulary import PAYLOAD_KEPT
 from tests.app import console_world
@@ -126,6 +129,40 @@ def test_a_file_is_tried_then_imported_with_its_columns_named(ines: FlaskClient,
     assert names == {"Ada", "Eve"}
     again = _read(ines, path, columns, dry=False)
     assert "2 are known already" in again
+
+
+def test_a_file_that_is_being_read_is_not_begun_twice(ines: FlaskClient, installation: parts.Parts) -> None:
+    path = _hand_in(ines, "customers", "clients.csv", CUSTOMERS)
+    number, now = int(path.rsplit("/", 1)[1]), datetime.now(UTC)
+    mapping = {"Client;rien": "user_id"}
+    with installation.db.begin() as conn:
+        file_imports.start(conn, number, mapping=mapping, dry=False, now=now)
+    with pytest.raises(Conflict, match="is being read already"), installation.db.begin() as conn:
+        file_imports.start(conn, number, mapping=mapping, dry=True, now=now)
+    answer = console_world.post(ines, path, {"column/0": "user_id"}, on="/console/account")
+    assert answer.status_code == 303 and answer.headers["Location"].endswith(path)
+    with installation.db.begin() as conn:
+        standing = file_imports.get(conn, number)
+        assert (standing.state, standing.dry, standing.mapping["Adresse mail"]) == ("running", False, "")
+        later = now + file_imports.STALE + timedelta(seconds=1)
+        assert file_imports.start(conn, number, mapping=mapping, dry=True, now=later).dry, "its process is gone"
+
+
+def test_of_two_who_begin_a_file_at_once_one_does(ines: FlaskClient, installation: parts.Parts) -> None:
+    number = int(_hand_in(ines, "customers", "clients.csv", CUSTOMERS).rsplit("/", 1)[1])
+    together = threading.Barrier(2)
+
+    def begin(_: int) -> str:
+        together.wait()
+        try:
+            with installation.db.begin() as conn:
+                file_imports.start(conn, number, mapping={"Client;rien": "user_id"}, dry=False, now=datetime.now(UTC))
+        except Conflict as late:
+            return late.reason
+        return "begun"
+
+    with ThreadPoolExecutor(2) as two:
+        assert sorted(two.map(begin, range(2))) == ["begun", "import_running"]
 
 
 def test_orders_are_tried_without_storing_any(ines: FlaskClient, db: Database) -> None:
