@@ -82,13 +82,16 @@ def new() -> str:
 @bp.post("/new")
 @security.require_role(*roles.CHANGE)
 def add() -> Response | tuple[str, int]:
-    """Keeps a new rule, after the others; or says what is wrong."""
+    """Keeps a new rule, after the others; or says what is wrong. The form sent twice, as after going back, keeps one:
+    a rule that says the same in all is there already."""
     try:
         rule = _given(enabled=True)
     except Invalid as refused:
         return _page(None, forms.with_faults(request.form, refused.faults)), 422
     with current_parts().db.begin() as conn:
-        merchandising.add_rule(conn, rule, by=_by(), now=datetime.now(UTC))
+        meanwhile.turn(conn, "rules")
+        if all(kept.rule != rule for kept in merchandising.every_rule(conn)):
+            merchandising.add_rule(conn, rule, by=_by(), now=datetime.now(UTC))
     return _done()
 
 

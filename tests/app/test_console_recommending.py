@@ -93,6 +93,13 @@ class TestRules:
             "ends_at": "2026-12-25T00:00:00+01:00",
         }
 
+    def test_sent_twice_are_kept_once(self, ines: FlaskClient, installation: parts.Parts) -> None:
+        for _ in range(2):
+            assert send(ines, "/console/rules/new", **RULE).startswith("303")
+        assert len(kept(installation)) == 1
+        send(ines, "/console/rules/new", **(RULE | {"name": "Another"}))
+        assert len(kept(installation)) == 2
+
     def test_are_read_back_into_the_form_and_into_a_sentence(
         self, ines: FlaskClient, installation: parts.Parts
     ) -> None:
