@@ -37,11 +37,12 @@ RICHER = ((f"/{files.DEMO}", f"/{past.TRIAL}"), ("/message/cart_1", "/message/co
 LEADS_ON = ("console.session.ask", "console.settings.index")
 """Views that lead to another page at once."""
 MESSAGES = """## What customers get
-Sheets of pictures by `python -m tests.message_pictures`, from the same layouts and templates as what is sent, without
-an installation: every mail of every ready-made campaign for one customer, in French and English, on a telephone (390
-px) and a desk (700 px); some of them by night; and a notification, a text message and a WhatsApp template as the console
-draws them, a pop-in and a banner as the shop's pages do. They were looked at when they were last made. A picture wider
-than its screen stops the making. Chromium draws them: of other mail readers they say nothing.
+Sheets of pictures by `python -m tests.message_pictures`, from the same layouts and templates as what is sent,
+without an installation: every mail of every ready-made campaign for one customer, in French and English, on a
+telephone (390 px) and a desk (700 px); some of them by night; and a notification, a text message and a WhatsApp
+template as the console draws them, a pop-in and a banner as the shop's pages do. They were looked at when they were
+last made. A picture wider than its screen stops the making. Chromium draws them: of other mail readers they say
+nothing.
 
 | | French | English |
 |---|---|---|
