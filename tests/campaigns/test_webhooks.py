@@ -209,9 +209,11 @@ def test_a_program_that_is_silent_holds_up_only_its_own_calls(called: Database, 
 
 # -------------------------------------------------------------------------------------------- a real receiver
 @contextmanager
-def receiver(folder: Path, *, ended: bool = False) -> Iterator[tuple[int, ssl.SSLContext, list[tuple[str, bytes]]]]:
-    """A program that listens at hooks.example by HTTPS and checks each signature as the specification says."""
-    held, secret = certificate(folder, "hooks.example", ended=ended)
+def receiver(
+    folder: Path, name: str = "hooks.example", *, ended: bool = False
+) -> Iterator[tuple[int, ssl.SSLContext, list[tuple[str, bytes]]]]:
+    """A program that listens at a name by HTTPS and checks each signature as the specification says."""
+    held, secret = certificate(folder, name, ended=ended)
     got: list[tuple[str, bytes]] = []
 
     class Handler(BaseHTTPRequestHandler):

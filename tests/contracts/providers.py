@@ -113,7 +113,7 @@ class Rerouted(httpx2.BaseTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         request.headers["X-Meant-For"] = str(request.url)
-        request.url = request.url.copy_with(scheme="http", host=self._url.host, port=self._url.port)
+        request.url = request.url.copy_with(scheme=self._url.scheme, host=self._url.host, port=self._url.port)
         return self._inner.handle_request(request)
 
     def close(self) -> None:
