@@ -1,5 +1,6 @@
 """Who may enter: the keys of programs, the sign-ins of people, and what each may do."""
 
+import base64
 import hashlib
 import hmac
 import logging
@@ -13,11 +14,13 @@ from urllib.parse import quote, urlsplit
 
 import sqlalchemy as sa
 from flask import Blueprint, Response, abort, current_app, g, redirect, request
+from sqlalchemy.dialects import postgresql
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import console_settings, parts, rate_limits, second_factor, sessions, users
 from app.tables import api_keys
-from foundation.database import Database
+from foundation.database import Database, new_id
+from foundation.errors import Conflict
 from shop import sources as shop_sources
 from shop.tables import sources
 from shop.vocabulary import Source
@@ -53,16 +56,34 @@ class Key:
 
 
 # ------------------------------------------------------------------------------------------ keys of programs
-def create_key(conn: sa.Connection, *, kind: str, name: str, channel: str = "web", now: datetime) -> str:
-    """Makes a key for the source of this name and gives its text, which is kept nowhere."""
-    text = {Kind.WRITE: "wk_", Kind.SECRET: "sk_"}[Kind(kind)] + secrets.token_urlsafe(32)
+def create_key(
+    conn: sa.Connection, *, kind: str, name: str, channel: str = "web", form: str = "", now: datetime
+) -> str:
+    """Makes a key for the source of this name and gives its text, which is kept nowhere.
+
+    `form` is the random identifier of a form: the same one sent twice makes one key, and gives its text both times.
+    Raises `Conflict` if that key was revoked since.
+    """
+    unique = _of_form(form, kind, name, channel) if form else secrets.token_urlsafe(32)
+    text = {Kind.WRITE: "wk_", Kind.SECRET: "sk_"}[Kind(kind)] + unique
     source = shop_sources.source(conn, name, channel=channel, now=now)
-    conn.execute(
-        sa.insert(api_keys).values(
-            source_id=source.id, kind=str(kind), prefix=text[:9], key_hash=_hash(text), created_at=now
-        )
+    values = {"source_id": source.id, "kind": str(kind), "prefix": text[:9], "key_hash": _hash(text)}
+    made = (
+        postgresql.insert(api_keys).values(**values, created_at=now).on_conflict_do_nothing(index_elements=["key_hash"])
     )
+    conn.execute(made)
+    if conn.scalar(sa.select(api_keys.c.revoked_at).where(api_keys.c.key_hash == _hash(text))):
+        raise Conflict("key_revoked", "the key this form made is revoked; load the page again to make another")
     return text
+
+
+def _of_form(form: str, *filled: str) -> str:
+    """What nobody can guess without the secret of the installation and the identifier of the form, which is random and
+    kept nowhere."""
+    secret = parts.current_parts().config.secret_keys[0]
+    said = "\0".join(("api key", form, *filled))
+    digest = hmac.new(secret.encode(), said.encode(errors="replace"), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def find_key(db: Database, text: str) -> Key | None:
@@ -170,6 +191,7 @@ def protect(bp: Blueprint) -> None:
     bp.before_request(_admit)
     bp.after_request(_write_cookies)
     bp.app_template_global("csrf_token")(csrf_token)
+    bp.app_template_global("form_id")(new_id)
 
 
 def current_user() -> users.User | None:

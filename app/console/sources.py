@@ -47,8 +47,8 @@ def rates() -> str:
 @bp.post("/keys")
 @security.require_role(*roles.ADMIN)
 def add_key() -> str | Response:
-    """Makes a key; its text is on this one page and nowhere else."""
-    name, kind, channel = (request.form.get(part, "").strip() for part in ("name", "kind", "channel"))
+    """Makes a key; its text is on this one page and nowhere else. The form sent twice makes one."""
+    name, kind, channel, form = (request.form.get(part, "").strip() for part in ("name", "kind", "channel", "form_id"))
     if (
         not name
         or len(name) > 60
@@ -59,7 +59,7 @@ def add_key() -> str | Response:
         flash(i18n.gettext("Give the source a name of at most 60 characters."))
         return redirect(url_for(".index", _anchor="keys"), code=303)
     with current_parts().db.begin() as conn:
-        text = security.create_key(conn, kind=kind, name=name, channel=channel, now=datetime.now(UTC))
+        text = security.create_key(conn, kind=kind, name=name, channel=channel, form=form, now=datetime.now(UTC))
     return _page(new_key=text)
 
 

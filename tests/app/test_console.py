@@ -289,6 +289,23 @@ def test_a_key_is_shown_once_and_revoked(ines: FlaskClient, installation: parts.
     assert "Revoked" in ines.get("/console/sources").text
 
 
+def test_a_keys_form_sent_twice_makes_one_key(ines: FlaskClient, installation: parts.Parts) -> None:
+    page = ines.get("/console/sources").text
+    ids = re.findall(r'name="form_id" value="([0-9a-f-]{36})"', page)
+    assert len(ids) == 1 and ids[0] not in ines.get("/console/sources").text
+    filled = {"name": "till", "kind": "secret", "channel": "store", "form_id": ids[0]}
+
+    def made(**changed: str) -> str:
+        return re.findall(r'id="new-key">(sk_[^<]+)<', post(ines, "/console/sources/keys", filled | changed).text)[0]
+
+    first = made()
+    assert made() == first and made(name="shop") != first
+    with installation.db.begin() as conn:
+        assert conn.scalar(sa.select(sa.func.count()).select_from(api_keys)) == 2
+        conn.execute(sa.update(api_keys).values(revoked_at=datetime.now(UTC)))
+    assert post(ines, "/console/sources/keys", filled).status_code == 409
+
+
 def test_a_key_needs_a_name(ines: FlaskClient) -> None:
     post(ines, "/console/sources/keys", {"name": " ", "kind": "write", "channel": "web"})
     assert "Give the source a name" in ines.get("/console/sources").text
