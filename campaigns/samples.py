@@ -3,13 +3,14 @@ is counted, and the code shown opens nothing."""
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from html import escape
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from campaigns import notes, tables
 from campaigns.channels import base, pieces
@@ -45,10 +46,22 @@ class Sample:
 
 
 def send(
-    db: Database, channel: base.Channel, plan: Plan, shown: Preview, *, step: str, to: str, sender: str, now: datetime
+    db: Database,
+    channel: base.Channel,
+    plan: Plan,
+    shown: Preview,
+    *,
+    made: UUID,
+    step: str,
+    to: str,
+    sender: str,
+    now: datetime,
 ) -> Sample:
-    """Hands a rendered message over to the asker's own address, outside any transaction, and keeps its outcome."""
-    made = database.new_id()
+    """Hands a rendered message over to the asker's own address, outside any transaction, and keeps its outcome. `made`
+    is its identifier: what has it already is not sent again."""
+    kept = Sample(made, step, to, shown.subject, shown.html, str(Outcome.AMBIGUOUS), now)
+    if not _begin(db, plan, kept):
+        return kept
     outcome = Outcome.ACCEPTED
     if channel.provider != NOWHERE:
         mail = Mail(
@@ -62,9 +75,7 @@ def send(
             deadline=time.monotonic() + PATIENCE,
         )
         outcome = channel.deliver([mail])[0].outcome
-    kept = Sample(made, step, to, shown.subject, shown.html, str(outcome), now)
-    _keep(db, plan, kept)
-    return kept
+    return _end(db, kept, outcome)
 
 
 def send_note(
@@ -73,6 +84,7 @@ def send_note(
     plan: Plan,
     row: Mapping[str, Any],
     *,
+    made: UUID,
     channel: str,
     step: str,
     to: str,
@@ -80,7 +92,12 @@ def send_note(
 ) -> Sample:
     """The same of a notification or a text message: `row` as `previews.note` makes it, `to` as the channel's addresses
     are written. What is kept names no device."""
-    made = database.new_id()
+    said = "\n".join(filter(None, (row["subject"], row["body"].text, row["headers"].get("closing"))))
+    shown = f'<pre style="font:15px/22px sans-serif;white-space:pre-wrap;padding:20px">{escape(said)}</pre>'
+    named, subject = to if channel in PHONES else channel, row["subject"] or row["body"].text[:80]
+    kept = Sample(made, step, named, subject, shown, str(Outcome.AMBIGUOUS), now)
+    if not _begin(db, plan, kept):
+        return kept
     outcome = Outcome.ACCEPTED
     if carrier.provider != NOWHERE:
         frozen = {**row, "address": to}
@@ -88,18 +105,21 @@ def send_note(
         deadline = time.monotonic() + PATIENCE
         note = notes.parcel(made, frozen, channel=channel, attempt=1, expires_at=late, deadline=deadline)
         outcome = carrier.deliver([note])[0].outcome
-    said = "\n".join(filter(None, (row["subject"], row["body"].text, row["headers"].get("closing"))))
-    shown = f'<pre style="font:15px/22px sans-serif;white-space:pre-wrap;padding:20px">{escape(said)}</pre>'
-    named = to if channel in PHONES else channel
-    kept = Sample(made, step, named, row["subject"] or row["body"].text[:80], shown, str(outcome), now)
-    _keep(db, plan, kept)
-    return kept
+    return _end(db, kept, outcome)
 
 
-def _keep(db: Database, plan: Plan, kept: Sample) -> None:
-    row = {name: getattr(kept, name) for name in Sample.__slots__}
+def _begin(db: Database, plan: Plan, kept: Sample) -> bool:
+    """Writes it down before it leaves, as one whose answer is not known; False if it was written down before."""
+    row = {name: getattr(kept, name) for name in Sample.__slots__} | {"campaign_id": plan.id}
+    new = postgresql.insert(samples).values(row).on_conflict_do_nothing().returning(samples.c.id)
     with db.begin() as conn:
-        conn.execute(sa.insert(samples).values(row | {"campaign_id": plan.id}))
+        return conn.scalar(new) is not None
+
+
+def _end(db: Database, kept: Sample, outcome: Outcome) -> Sample:
+    with db.begin() as conn:
+        conn.execute(sa.update(samples).where(samples.c.id == kept.id).values(outcome=str(outcome)))
+    return replace(kept, outcome=str(outcome))
 
 
 def some(conn: sa.Connection, plan: Plan, *, limit: int = 20) -> list[Sample]:

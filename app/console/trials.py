@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID, uuid5
 
 import sqlalchemy as sa
 
@@ -13,6 +14,7 @@ from campaigns import drafts, plans, previews, reachable, samples
 from campaigns.definitions import content, edits
 from campaigns.plans import Plan
 from campaigns.samples import Sample
+from foundation import database
 from foundation.errors import Conflict
 from shop import customers
 
@@ -24,13 +26,15 @@ _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is to be tried: one message as a customer would get it, by one channel. `phone` is the asker's own."""
+    """What is to be tried: one message as a customer would get it, by one channel. `phone` is the asker's own, `form`
+    the random identifier of the form that asks: sent twice, it asks once for the same."""
 
     step: str
     customer: int | None
     channel: str
     locale: str
     phone: str = ""
+    form: UUID | None = None
 
 
 def channels(step: Mapping[str, Any]) -> tuple[str, ...]:
@@ -55,12 +59,24 @@ def send(name: str, asked: Asked, *, to: str, now: datetime | None = None) -> Sa
         else:
             address = _address(conn, asked, to)
             row = _note(conn, alone, asked, now)
+    made = _identifier(asked, f"{name} {draft.revision}")
     if asked.channel == EMAIL:
-        return samples.send(parts.db, parts.email, plan, shown, step=asked.step, to=to, sender=sender, now=now)
+        return samples.send(
+            parts.db, parts.email, plan, shown, made=made, step=asked.step, to=to, sender=sender, now=now
+        )
     if asked.channel not in parts.channels:
         raise Conflict("not_connected", "nothing carries this channel yet")
     carrier = parts.channels[asked.channel]
-    return samples.send_note(parts.db, carrier, plan, row, channel=asked.channel, step=asked.step, to=address, now=now)
+    return samples.send_note(
+        parts.db, carrier, plan, row, made=made, channel=asked.channel, step=asked.step, to=address, now=now
+    )
+
+
+def _identifier(asked: Asked, draft: str) -> UUID:
+    """That of a test: the same form about the same draft, filled in alike, is the same test."""
+    if asked.form is None:
+        return database.new_id()
+    return uuid5(asked.form, f"{draft} {asked.step} {asked.channel} {asked.customer} {asked.phone}")
 
 
 def _address(conn: sa.Connection, asked: Asked, mail: str) -> str:

@@ -23,6 +23,7 @@ from campaigns import (
     offers,
     plans,
     policy,
+    samples,
 )
 from campaigns.definitions import edits
 from campaigns.definitions import offers as offer_definitions
@@ -243,6 +244,26 @@ def test_a_message_is_sent_to_oneself_alone(ines: FlaskClient, day: Day) -> None
     kept = re.search(rf"{page}/([0-9a-f-]{{36}})", listed)
     assert kept and ines.get(f"{page}/{kept[1]}").status_code == 200
     assert "Test sent to ines@aubier.example" in ines.get(PAGE).text
+
+
+def test_a_tests_form_sent_twice_sends_one(ines: FlaskClient, day: Day, installation: parts.Parts) -> None:
+    page = f"/console/campaigns/{NAME}/tests"
+    (form,) = re.findall(r'name="form_id" value="([0-9a-f-]{36})"', ines.get(page).text)
+    filled = {"step": "reminder", "customer": str(day.camille), "form_id": form}
+
+    def sent() -> int:
+        with installation.db.begin() as conn:
+            outcomes = list(conn.scalars(sa.select(samples.samples.c.outcome)))
+        assert set(outcomes) == {"accepted"}
+        return len(outcomes)
+
+    for _ in range(2):
+        assert post(ines, page, filled).status_code == 303
+        assert sent() == 1
+    assert post(ines, page, filled | {"customer": ""}).status_code == 303
+    assert sent() == 2, "filled in otherwise it is another"
+    assert post(ines, page, filled | {"form_id": "no identifier"}).status_code == 303
+    assert sent() == 3
 
 
 @pytest.mark.parametrize(("channel", "sent"), [("sms", "+33612345678"), ("best", "+33612345678"), ("push", "")])
