@@ -10,12 +10,17 @@ from flask.testing import FlaskClient
 
 from app import parts
 from app.console import time_charts
-from campaigns import plans, tables
+from campaigns import figures, membership, plans, tables
 from campaigns.insights import due, house, kept
 from foundation.intervals import Interval
+from recommender.tables import training_runs
 from shop import tables as shop_tables
 from tests.app import console_world
 from tests.app.console_world import CAMPAIGN, NOW
+from tests.campaigns import test_membership
+
+WRONG = ("does not get everything through", "The last model was not put in service", "had drifted")
+WRONG_FRENCH = ("ne fait pas tout passer", "Le dernier modèle", "dérivé")
 
 
 def _home(client: FlaskClient) -> str:
@@ -39,6 +44,24 @@ def test_what_is_grave_stands_first(ines: FlaskClient, installation: parts.Parts
     titles = ["smtp is not spoken to for now", "is paused", "event was refused"]
     assert [page.index(title) for title in titles] == sorted(page.index(title) for title in titles)
     assert "<b>refused</b>" not in ines.get("/console/").text
+
+
+def test_what_went_wrong_by_itself_is_told_with_where_to_look(ines: FlaskClient, installation: parts.Parts) -> None:
+    day = console_world.live(installation)
+    test_membership.keep(installation.db, "buyers", test_membership.BOUGHT, now=NOW)
+    with installation.db.begin() as conn:
+        conn.execute(sa.update(tables.messages).values(state="failed"))
+        conn.execute(sa.insert(training_runs).values(started_at=NOW, finished_at=NOW, state="refused", window={}))
+        members = tables.segment_members
+        conn.execute(sa.delete(members).where(members.c.customer_id == day.camille))
+    assert membership.check(installation.db, now=NOW + timedelta(minutes=1)) == "1 checked, drift: buyers 1"
+    figures.refresh(installation.db, now=NOW)
+    for locale, titles in (("en", WRONG), ("fr", WRONG_FRENCH)):
+        ines.set_cookie("locale", locale)
+        page = _home(ines).replace("\xa0", " ").replace("\u202f", " ")
+        assert not [title for title in titles if title not in page], locale
+    for path in ("/console/messages?state=failed", "/console/model", "/console/segments/buyers"):
+        assert f'href="{path}' in page
 
 
 def test_a_pool_that_runs_out_asks_for_codes(ines: FlaskClient, installation: parts.Parts) -> None:
