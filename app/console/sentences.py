@@ -233,6 +233,7 @@ _SHAPES = (
     N_("the branch %(name)s is not there any more"),
     N_("nobody asked for approval of what is written now"),
     N_("whoever asks for approval cannot give it"),
+    N_("the key this form made is revoked; load the page again to make another"),
     N_("cannot stand within itself"),
 )
 

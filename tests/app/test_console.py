@@ -303,7 +303,9 @@ def test_a_keys_form_sent_twice_makes_one_key(ines: FlaskClient, installation: p
     with installation.db.begin() as conn:
         assert conn.scalar(sa.select(sa.func.count()).select_from(api_keys)) == 2
         conn.execute(sa.update(api_keys).values(revoked_at=datetime.now(UTC)))
-    assert post(ines, "/console/sources/keys", filled).status_code == 409
+    ines.set_cookie("locale", "fr")
+    again = post(ines, "/console/sources/keys", filled)
+    assert again.status_code == 409 and "est révoquée" in again.text
 
 
 def test_a_key_needs_a_name(ines: FlaskClient) -> None:
