@@ -4,6 +4,7 @@ python -m tests.message_pictures      into docs/screenshots/messages/, without a
 """
 
 import base64
+import logging
 import shutil
 import sys
 import threading
@@ -200,6 +201,7 @@ def _shop() -> Flask:
 
 @contextmanager
 def _served(shop: Flask) -> Iterator[str]:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = make_server("127.0.0.1", 0, shop, threaded=True)
     serving = threading.Thread(target=server.serve_forever)
     serving.start()
