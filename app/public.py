@@ -117,12 +117,14 @@ def _seen(message_id: UUID, *, now: datetime) -> None:
     """What the merchant's mode and the customer, as she says now, allow to be kept: a withdrawal holds for mails sent
     before it. Fetched by a machine, nothing is known of her."""
     with current_parts().db.begin() as conn:
-        if policy.load(conn).opens == "off":
-            return
-        if not _by_machine():
+        mode = policy.load(conn).opens
+        if mode == "hygiene" and not _by_machine():
+            feedback.seen_on(conn, message_id, now=now)
+        elif mode == "consent" and _by_machine():
+            if feedback.measurable(conn, message_id) is consent.State.GRANTED:
+                visits.fetched(conn, message_id, now=now)
+        elif mode == "consent":
             feedback.opened(conn, message_id, now=now)
-        elif feedback.measurable(conn, message_id) is consent.State.GRANTED:
-            visits.fetched(conn, message_id, now=now)
 
 
 @bp.get("/v/<token>")

@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql
 
 from campaigns import gates, given, intents, mail_tables, own_events, plans, tables
 from campaigns.states import FACTS, Reason, State, before
+from foundation import database
 from recommender import shown
 from shop import consent, customers
 from shop.tables import consents
@@ -385,6 +386,14 @@ def measurable(conn: sa.Connection, message_id: UUID) -> consent.State:
     if person is None:
         return consent.State.DENIED
     return consent.states(conn, [person], channel="email", purpose="analytics")[person]
+
+
+def seen_on(conn: sa.Connection, message_id: UUID, *, now: datetime) -> None:
+    """The hygiene of lists alone: the day of her last open, written over the one before; nothing once she objects."""
+    person = customer_of(conn, message_id)
+    if person is not None and measurable(conn, message_id) is not consent.State.DENIED:
+        kept = {"customer_id": person, "day": now.date()}
+        database.upsert(conn, mail_tables.last_opens, [kept], key=["customer_id"])
 
 
 def unsubscribed(conn: sa.Connection, message_id: UUID, *, now: datetime, everything: bool = False) -> bool:

@@ -26,6 +26,14 @@ visits = sa.Table(
     comment="Who followed a link of a message or fetched its picture: a person or a machine, never who",
 )
 
+last_opens = sa.Table(
+    "last_opens",
+    metadata,
+    sa.Column("customer_id", sa.BigInteger, sa.ForeignKey("customers.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("day", sa.Date, nullable=False),
+    comment="The day of her last open and nothing else, where only the hygiene of lists is measured",
+)
+
 soft_bounces = sa.Table(
     "soft_bounces",
     metadata,

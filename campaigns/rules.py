@@ -12,7 +12,7 @@ from campaigns.domains import GROUPS, WarmUp
 from foundation.errors import Fault, Invalid
 
 Topics = Mapping[str, str]
-OPENS = ("off", "consent")
+OPENS = ("off", "hygiene", "consent")
 CLICKS = ("everyone", "consent")
 KEPT = {"refused_events": 30, "event_counts": 30, "slates": 180, "segment_moves": 400, "calls": 400, "change_log": 730}
 """What is kept for a time only, and for how many days unless the policy says otherwise."""
@@ -27,9 +27,9 @@ class Policy:
     costs, in cents, by channel, of a text message each part: what is not named costs nothing by the piece. A campaign
     that sends more than `approval_above` messages in a day needs a second person's yes; 0: none does.
 
-    `opens` are measured of nobody (`off`) or of who agreed (`consent`); `track_clicks` of `everyone` or of who agreed
-    (`consent`). `topics` are what mails can be about, a short word and its title. `warm_up` limits what each group of
-    mailbox hosts gets in a day from a new sender.
+    `opens` are measured of nobody (`off`), as the day of the last one alone (`hygiene`), or of who agreed (`consent`);
+    `track_clicks` of `everyone` or of who agreed (`consent`). `topics` are what mails can be about, a short word and
+    its title. `warm_up` limits what each group of mailbox hosts gets in a day from a new sender.
 
     The cap is over all channels and campaigns together; `channel_caps` bound one channel more tightly, over the same
     days. `holdout_percent` of all customers get no marketing at all. What is later than `late_hours` waits for a
@@ -77,6 +77,8 @@ class Policy:
 
 def counts_opens(policy: Policy, said: str) -> bool:
     """Whether the mails of who `said` so of measuring carry a picture: it is asked again when it is fetched."""
+    if policy.opens == "hygiene":
+        return said != "denied"
     return policy.opens == "consent" and said == "granted"
 
 

@@ -143,6 +143,7 @@ PARTS = (
                 N_("a picture in the mail tells that it was opened; the French authority wants a yes for it"),
                 options=(
                     ("off", N_("of nobody")),
+                    ("hygiene", N_("the day of the last one alone, to leave silent addresses in peace")),
                     ("consent", N_("of who agreed")),
                 ),
             ),

@@ -47,6 +47,7 @@ def _hours(policy: Policy) -> str:
 def _measuring(policy: Policy) -> str:
     said = {
         "off": i18n.gettext("Opens are measured of nobody."),
+        "hygiene": i18n.gettext("Of opens, the last day alone is kept."),
         "consent": i18n.gettext("Opens are measured of who agreed."),
     }
     return said[policy.opens]

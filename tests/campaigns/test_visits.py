@@ -136,9 +136,15 @@ def test_what_is_kept_of_an_open_is_what_the_mode_and_she_allow(
             consent.record(conn, **given, state=said, at=now, now=now)
         rule = policy.load(conn)
         state = feedback.measurable(conn, sent)
-        assert rules.counts_opens(rules.Policy(opens=mode), state) == (mode == "consent" and said == "granted")
+        assert rules.counts_opens(rules.Policy(opens=mode), state) == (
+            mode == "consent" and said == "granted" or mode == "hygiene" and said != "denied"
+        )
         assert rules.counts_clicks(rule, state)
         assert rules.counts_clicks(rules.Policy(track_clicks="consent"), state) == (said == "granted")
         feedback.opened(conn, sent, now=now)
+        feedback.seen_on(conn, sent, now=now)
+        feedback.seen_on(conn, sent, now=now + timedelta(days=1))
     with db.begin() as conn:
         assert (conn.scalar(sa.select(tables.messages.c.opened_at)) is not None) == (said == "granted")
+        days = conn.scalars(sa.select(mail_tables.last_opens.c.day)).all()
+    assert days == ([] if said == "denied" else [(now + timedelta(days=1)).date()]), "one day, and no hour"
