@@ -31,6 +31,7 @@ bp = Blueprint("campaign_list", __name__, url_prefix="/campaigns")
 
 AHEAD = timedelta(days=400)
 STATES = ("sending", "paused", "draft", "done", "cancelled")
+LONGEST_TITLE = 200
 BLANK = "blank"
 RESERVED = ("new", "calendar", "start")
 """Words that are addresses of this room."""
@@ -198,10 +199,12 @@ def _empty(conn: sa.Connection, *, now: datetime) -> Plan:
     name = f"{name}-campaign" if name in RESERVED else name
     if not name:
         raise Invalid(Fault("/title", "is needed"))
+    if len(title) > LONGEST_TITLE:
+        raise Invalid(Fault("/title", f"must be a text on one line, at most {LONGEST_TITLE} characters"))
     taken = {plan.name for plan in plans.every(conn)}
     if name in taken:
         raise Conflict("name_taken", f"a campaign named {name} exists already")
-    definition = {"title": title[:200], "entry": {"type": "cart_abandoned"}, "reentry": {"rule": "each_key"}}
+    definition = {"title": title, "entry": {"type": "cart_abandoned"}, "reentry": {"rule": "each_key"}}
     return plans.create(conn, name, definition={**definition, "steps": [START], "holdout_percent": 10}, now=now)
 
 
