@@ -281,3 +281,10 @@ def test_two_imports_wait_for_each_other_and_live_events_pass(db: Database, tmp_
     with db.begin() as conn:
         totals = conn.execute(sa.text("SELECT sum(events), sum(orders), sum(product_views) FROM profiles")).one()
     assert tuple(totals) == (6_300, 6_000, 300)
+
+
+def test_a_session_that_had_temporary_tables_imports_as_well(db: Database, tmp_path: Path, now: datetime) -> None:
+    with db.begin() as conn:
+        conn.execute(sa.text("CREATE TEMPORARY TABLE before_it ON COMMIT DROP AS SELECT 1 AS one"))
+    report = import_(db, write(tmp_path / "events.csv", timed(next(iter(STORIES.values())))), now)
+    assert report.accepted > 0
