@@ -15,6 +15,7 @@ from alembic import command as alembic_command
 from alembic.config import Config as AlembicConfig
 from psycopg.types.json import set_json_dumps, set_json_loads
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.pool import ConnectionPoolEntry
 
 V = TypeVar("V")
 
@@ -65,15 +66,16 @@ class Database:
     @cached_property
     def engine(self) -> sa.Engine:
         """SQLAlchemy's engine, with its pool of connections."""
+        return self._opened(pool_size=self._pool_size, max_overflow=10, pool_recycle=1800)
+
+    def _opened(self, **pool: Any) -> sa.Engine:
         return sa.create_engine(
             self.url,
             hide_parameters=True,  # else whoever logs an error of the database logs addresses with it
-            pool_size=self._pool_size,
-            max_overflow=10,
-            pool_recycle=1800,
             execution_options={PEPPER: self._pepper},
             json_serializer=lambda value: _dumps(value).decode(),
             json_deserializer=orjson.loads,
+            **pool,
         )
 
     @contextmanager
@@ -81,6 +83,11 @@ class Database:
         """A transaction: committed at the end of the block, rolled back if it raises."""
         with self.engine.begin() as conn:
             yield conn
+
+    def alone(self) -> sa.Connection:
+        """A session that nobody had before and nobody has after, with the settings and temporary tables it was given.
+        Whoever takes it closes it."""
+        return self._opened(poolclass=sa.NullPool).connect()
 
     def reader(self) -> sa.Connection:
         """A connection to keep, on which each statement stands for itself: nothing to commit. Whoever takes it closes
@@ -113,9 +120,17 @@ class Database:
             conn.commit()
 
     def dispose(self) -> None:
-        """Closes every pooled connection; what never was opened stays closed."""
+        """Closes every pooled connection, and those still in use as soon as they are given back."""
         for name in {"engine", "_reading"} & self.__dict__.keys():
-            getattr(self, name).dispose()
+            engine: sa.Engine = getattr(self, name)
+            left = engine.pool
+            engine.dispose()
+            sa.event.listen(left, "checkin", _close)
+            left.dispose()  # what was given back between the two
+
+
+def _close(_: object, record: ConnectionPoolEntry) -> None:
+    record.invalidate()
 
 
 def driver(conn: sa.Connection) -> psycopg.Connection[Any]:

@@ -108,7 +108,7 @@ def _product(check: Checked, product_id: pa.Array, quantity: pa.Array, price: pa
 def create(driver: psycopg.Connection[Any]) -> None:
     """Makes the empty staging tables. Sorting and grouping a whole file is worth more memory than usual."""
     driver.execute("SET work_mem = '64MB'")
-    driver.execute(_MORE_MEMORY)
+    driver.execute("SET temp_buffers = '64MB'")
     columns = ", ".join(f"{name} {kind}" for name, kind in _STAGED.items())
     driver.execute(f"CREATE TEMP TABLE staged ({columns})")
     driver.execute(
@@ -208,13 +208,6 @@ ELSE coalesce(properties::jsonb, '{}') || jsonb_build_object('products', ('[' ||
 
 _PERSON = "coalesce('u' || user_id, 'a' || anonymous_id)"
 
-_MORE_MEMORY = """
-DO $$ BEGIN
-    PERFORM set_config('temp_buffers', '64MB', false);
-EXCEPTION WHEN invalid_parameter_value THEN
-    NULL;  -- a session that had temporary tables before keeps what it has
-END $$
-"""
 _KEYED = f"""
 CREATE TEMP TABLE keyed AS
 SELECT CASE WHEN name = %(completed)s THEN md5((%(source)s, 'order', order_id, user_id, anonymous_id)::text)

@@ -125,15 +125,12 @@ def _open(kind: str, path: Path, renames: Mapping[str, str]) -> ImportFile:
 
 @contextmanager
 def _alone(db: Database) -> Iterator[sa.Connection]:
-    """A connection that no other import has, and that is closed afterwards with its temporary tables."""
-    with db.engine.connect() as conn:
-        conn.invalidate()  # a session that had temporary tables before may not be given more memory for them
+    """The one import's session. It ends with its lock and its temporary tables; one that had such tables before could
+    not be given more memory for them."""
+    with db.alone() as conn:
         with conn.begin():
             conn.execute(sa.select(sa.func.pg_advisory_lock(IMPORT_LOCK)))
-        try:
-            yield conn
-        finally:
-            conn.invalidate()
+        yield conn
 
 
 @dataclass(slots=True)

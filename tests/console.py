@@ -14,15 +14,14 @@ import pytest
 import sqlalchemy as sa
 from axe_playwright_python.base import AXE_SCRIPT
 from babel import support
-from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 import app as front
 from app import parts
 from app.tables import sessions
 from foundation.config import Config
 from tests.app.console_world import EMAIL, PASSWORD
+from tests.serving import Server
 
 DESK, PHONE = 1440, 390
 HEIGHTS = {DESK: 900, PHONE: 844}
@@ -41,34 +40,16 @@ everyone = pytest.mark.parametrize(
 """A story told twice: in French on a telephone, in English at a desk."""
 
 
-class _Quiet(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: object) -> None:
-        """Nobody reads an access log of tests."""
-
-
 @contextmanager
 def installed(config: Config, **changes: Any) -> Iterator[parts.Parts]:
     """An installation whose web server answers at the base URL of its settings."""
-    holder: dict[str, Flask] = {}
-    answering = threading.Event()
-
-    def door(environ: Any, start: Any) -> Any:
-        answering.wait(30)
-        return holder["app"](environ, start)
-
-    server = make_server("localhost", 0, door, threaded=True, request_handler=_Quiet)
-    built = parts.build(replace(config, base_url=f"http://localhost:{server.server_port}", **changes))
-    holder["app"] = front.create_app(built)
-    answering.set()
-    serving = threading.Thread(target=server.serve_forever)
-    serving.start()
+    server = Server()
+    built = parts.build(replace(config, base_url=server.address, **changes))
     try:
+        server.serve(front.create_app(built))
         yield built
     finally:
-        server.shutdown()
-        serving.join()
-        server.server_close()
-        built.recommender.close()
+        server.close()
         built.close()
 
 
@@ -128,7 +109,7 @@ class Console:
 
     def _heard(self, line: ConsoleMessage) -> None:
         ours = line.type in ("error", "warning") and not line.location["url"].startswith(SHOP)
-        if ours and not REFUSED.search(line.text):
+        if ours and not EXPECTED.search(line.text):
             self.said.append(f"{line.page and line.page.url}: {line.text}")
 
     def _fetched(self, url: str) -> None:
@@ -136,8 +117,9 @@ class Console:
             self.elsewhere.append(url)
 
 
-REFUSED = re.compile(r"(status of|Status Error Code) (409|422)")
-"""What a browser says of an answer that is no: it is an answer, and stands on the page."""
+EXPECTED = re.compile(r"(status of|Status Error Code) (409|422)|htmx:sendAbort")
+"""What a browser says of an answer that is no, which stands on the page, and of a question given up because somebody
+left its page."""
 SHOP = "https://aubier.example/"
 """Where the shop of the tests says its pages and product pictures are; nothing is there."""
 

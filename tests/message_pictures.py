@@ -4,12 +4,9 @@ python -m tests.message_pictures      into docs/screenshots/messages/, without a
 """
 
 import base64
-import logging
 import shutil
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from html import escape
@@ -19,7 +16,6 @@ from typing import Any
 import flask_babel
 from flask import Flask, render_template
 from playwright.sync_api import Browser
-from werkzeug.serving import make_server
 
 from app import filters, i18n
 from app.api import onsite as interface
@@ -32,7 +28,7 @@ from campaigns.links import Links
 from shop.baskets import CartLine
 from shop.catalogue import Product
 from shop.events import Review
-from tests import browser
+from tests import browser, serving
 from tests.campaigns import letters
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,7 +83,7 @@ def main() -> int:
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     shop = _shop()
-    with _served(shop) as base, browser.launched() as chromium:
+    with serving.served(shop) as base, browser.launched() as chromium:
         for locale in LOCALES:
             mails, others = list(_mails(base, locale)), list(_others(shop, base, locale))
             for width in WIDTHS:
@@ -197,19 +193,6 @@ def _shop() -> Flask:
     i18n.register(shop)
     filters.register(shop)
     return shop
-
-
-@contextmanager
-def _served(shop: Flask) -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = make_server("127.0.0.1", 0, shop, threaded=True)
-    serving = threading.Thread(target=server.serve_forever)
-    serving.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        serving.join()
 
 
 def _taken(

@@ -37,7 +37,6 @@ def installation(config: Config, db: Database) -> Iterator[parts.Parts]:
     """Every part of an installation; its database is emptied afterwards."""
     built = parts.build(config)
     yield built
-    built.recommender.close()
     built.close()
 
 

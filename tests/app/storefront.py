@@ -1,14 +1,11 @@
 """A real browser in the demo shop, and the server it visits."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from flask import Flask
 from playwright.sync_api import BrowserContext, Page, sync_playwright
-from werkzeug.serving import make_server
 
 import app as front
 from app import parts
@@ -18,6 +15,7 @@ from foundation.database import Database
 from shop import catalogue, stores
 from tests import browser
 from tests.app.conftest import NOW
+from tests.serving import Server
 
 PRODUCTS = (
     ("1001", "Onion soup 11 oz", "Grocery > Soup", "24.90", "soup"),
@@ -29,9 +27,8 @@ PRODUCTS = (
 @contextmanager
 def opened(config: Config, db: Database) -> Iterator[tuple[parts.Parts, str]]:
     """The shop with three products, served at an address of its own until the end of the block."""
-    holder: dict[str, Flask] = {}
-    server = make_server("localhost", 0, lambda environ, start: holder["app"](environ, start), threaded=True)
-    address = f"http://localhost:{server.server_port}"
+    server = Server()
+    address = server.address
     built = parts.build(replace(config, demo=True, base_url=address))
     with db.begin() as conn:
         shop.ensure(conn, config.var, now=NOW)
@@ -48,15 +45,11 @@ def opened(config: Config, db: Database) -> Iterator[tuple[parts.Parts, str]]:
         ]
         catalogue.put(conn, feed, now=NOW)
         stores.put(conn, [{"store_id": "367", "name": "Nantes Crébillon"}], now=NOW)
-    holder["app"] = front.create_app(built)
-    serving = threading.Thread(target=server.serve_forever)
-    serving.start()
+    server.serve(front.create_app(built))
     try:
         yield built, address
     finally:
-        server.shutdown()
-        serving.join()
-        server.server_close()
+        server.close()
         built.close()
 
 

@@ -25,7 +25,7 @@ from recommender import results
 from recommender.tables import slate_clicks, slates
 from shop import carts, catalogue, consent, customers, stores
 from shop.tables import consent_log, events, orders
-from tests.app import tracking
+from tests import serving
 
 NOW = datetime.now(UTC)
 ELSEWHERE = "https://cdn.shop.example/tea.png"
@@ -388,7 +388,7 @@ def in_a_browser(test: Callable[..., None]) -> Callable[..., None]:
 @pytest.fixture
 def page(shop: parts.Parts, chromium: Browser) -> Iterator[Page]:
     """A phone's browser in front of the shop."""
-    with tracking.served(front.create_app(shop)) as address:
+    with serving.served(front.create_app(shop)) as address:
         context = chromium.new_context(viewport={"width": 390, "height": 844}, locale="en-GB")
         context.set_default_timeout(10_000)
         opened = context.new_page()

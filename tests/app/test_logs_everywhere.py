@@ -136,7 +136,6 @@ def shop(config: Config, db: Database, mail: test_public.Mail) -> Iterator[Shop]
         world.say(conn, "ada", "Product Added", at=NOW, cart_id="c-1", product_id="sel", name=NAME, quantity=1)
         conn.execute(sa.update(tables.message_contents).values(address=ADDRESS, html=ADDRESS, text=NUMBER))
     yield Shop(built, front.create_app(built), mail, keys, signing)
-    built.recommender.close()
     built.close()
 
 

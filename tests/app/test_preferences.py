@@ -20,7 +20,8 @@ from campaigns.links import Links
 from foundation.database import Database
 from shop import consent
 from shop import tables as shop_tables
-from tests.app import test_public, tracking
+from tests import serving
+from tests.app import test_public
 from tests.app.test_public import FIREFOX, Mail
 from tests.campaigns import ad_platforms, test_audiences
 
@@ -259,7 +260,7 @@ def test_topics_are_chosen_on_every_channel(
 def test_the_page_is_used_on_a_telephone(
     chromium: Browser, web: Flask, db: Database, about_news: Mail, path: Callable[..., str], locale: str
 ) -> None:
-    with tracking.served(web) as address:
+    with serving.served(web) as address:
         page = chromium.new_context(viewport={"width": 390, "height": 844}, locale=locale).new_page()
         page.goto(address + path("preferences", about_news.message_id))
         assert page.evaluate("document.documentElement.scrollWidth") == 390, "nothing is wider than the screen"

@@ -12,7 +12,7 @@ from flask import Flask
 
 from foundation.database import Database
 from shop import customers, inbox, tables
-from tests.app import tracking
+from tests import serving
 
 PRODUCT = {"product_id": "pot", "name": "Copper pot", "price": 89.9, "quantity": 1, "cart_id": "c1"}
 
@@ -20,7 +20,7 @@ PRODUCT = {"product_id": "pot", "name": "Copper pot", "price": 89.9, "quantity":
 @pytest.mark.parametrize("gzip", [False, True])
 def test_segment_python(web: Flask, make_key: Callable[..., str], db: Database, gzip: bool) -> None:
     errors: list[Exception] = []
-    with tracking.served(web) as host:
+    with serving.served(web) as host:
         client = segment.analytics.client.Client(
             make_key("write"), host=host, gzip=gzip, on_error=lambda error, _: errors.append(error), max_retries=1
         )
@@ -32,7 +32,7 @@ def test_segment_python(web: Flask, make_key: Callable[..., str], db: Database, 
 
 def test_rudder_python(web: Flask, make_key: Callable[..., str], db: Database) -> None:
     errors: list[Exception] = []
-    with tracking.served(web) as host:
+    with serving.served(web) as host:
         client = rudderstack.analytics.client.Client(
             make_key("write"), host=host, on_error=lambda error, _: errors.append(error), max_retries=1
         )

@@ -26,8 +26,7 @@ from foundation import postgres
 from foundation.config import Config
 from foundation.database import Database
 from shop import customers, tables
-from tests import browser
-from tests.app import tracking
+from tests import browser, serving
 
 HERE = Path(__file__).resolve().parent
 INSTALLED = HERE.parent.parent / "var" / "sdk"
@@ -39,7 +38,7 @@ SECONDS = 20
 def main() -> int:
     """Prints a line for each SDK; 1 if any failed."""
     _install()
-    with _installation() as (application, db), tracking.served(application) as host:
+    with _installation() as (application, db), serving.served(application) as host:
         with db.begin() as conn:
             key = security.create_key(conn, kind="write", name="sdk check", now=datetime.now(UTC))
         node = ["node", str(HERE / "node.mjs"), host, key]
@@ -75,7 +74,7 @@ def _browse(host: str, key: str) -> None:
     shop = Flask("shop")
     shop.add_url_rule("/<path:name>", "page", lambda name: send_from_directory(HERE, name))
     shop.add_url_rule("/sdk/<path:name>", "sdk", lambda name: send_from_directory(INSTALLED / "node_modules", name))
-    with tracking.served(shop) as origin, sync_playwright() as playwright:
+    with serving.served(shop) as origin, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser.executable(), args=["--no-sandbox"])
         for page_name in ("segment.html?", "rudder.html?", "rudder.html?beacon=1&"):
             page = chromium.new_context().new_page()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,8 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
-from foundation import database
 from foundation.database import Database
-from shop import import_staging, imports, ingest, sources, vocabulary
+from shop import imports, ingest, sources, vocabulary
 from tests import emptying
 
 HEADER = ["event", "user_id", "anonymous_id", "timestamp", "message_id", "channel", "product_id", "order_id"]
@@ -284,7 +284,10 @@ def test_two_imports_wait_for_each_other_and_live_events_pass(db: Database, tmp_
     assert tuple(totals) == (6_300, 6_000, 300)
 
 
-def test_a_session_that_had_temporary_tables_imports_as_well(conn: sa.Connection) -> None:
-    conn.execute(sa.text("CREATE TEMPORARY TABLE before_it AS SELECT 1 AS one"))
-    import_staging.create(database.driver(conn))
-    assert conn.scalar(sa.text("SELECT count(*) FROM staged")) == 0
+def test_sessions_that_had_temporary_tables_are_left_to_others(db: Database, tmp_path: Path, now: datetime) -> None:
+    with ExitStack() as taken:
+        for _ in range(5):
+            conn = taken.enter_context(db.engine.connect())  # rolled back: the session remembers, the table is gone
+            conn.execute(sa.text("CREATE TEMPORARY TABLE before_it AS SELECT 1 AS one"))
+    story = timed(STORIES["views and an order of the past"])
+    assert import_(db, write(tmp_path / "events.csv", story), now).accepted == len(story)

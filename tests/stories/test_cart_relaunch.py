@@ -5,7 +5,6 @@ simulated: the jobs of the timetable are run for a moment two minutes later.
 """
 
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,9 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
-from flask import Flask
 from playwright.sync_api import Browser, Page, expect
-from werkzeug.serving import make_server
 
 import app as front
 from app import parts, users
@@ -35,6 +32,7 @@ from shop import imports
 from shop import tables as shop_tables
 from tests import browser
 from tests.campaigns import sink
+from tests.serving import Server
 
 pytestmark = [
     pytest.mark.browser,
@@ -80,8 +78,8 @@ def installation(
 ) -> Iterator[parts.Parts]:
     """A demo installation over a few households' year, its model trained, its web server answering."""
     now = datetime.now(UTC)
-    server = make_server("127.0.0.1", 0, Flask("unready"), threaded=True)
-    base_url = f"http://127.0.0.1:{server.server_port}"
+    server = Server("127.0.0.1")
+    base_url = server.address
     environ = {"RELANCE_DATABASE_URL": database_url, "RELANCE_VAR": str(tmp_path), "RELANCE_BASE_URL": base_url}
     environ["RELANCE_EMAIL_URL"] = f"smtp://{mail[1].name}:{mail[1].port}"
     environ["RELANCE_DEMO"] = "1"
@@ -94,13 +92,9 @@ def installation(
         storefront.ensure(conn, built.config.var, now=now)
         files.ensure_demo(conn, now=now, demo=True)
         users.create(conn, email=account.USER, role="admin", password=PASSWORD, name="Inès Moreau", now=now)
-    server.app = front.create_app(built)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
+    server.serve(front.create_app(built))
     yield built
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    server.close()
     built.close()
 
 
