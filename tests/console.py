@@ -28,11 +28,7 @@ HEIGHTS = {DESK: 900, PHONE: 844}
 """Screens, by their width in pixels."""
 FRENCH_PHONE, ENGLISH_DESK = ("fr", PHONE), ("en", DESK)
 
-marks = [
-    pytest.mark.browser,
-    # A file the server was still reading when the page was left is left to Python to close.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
-]
+marks = [pytest.mark.browser]
 """What every file of browser tests is marked with."""
 everyone = pytest.mark.parametrize(
     ("locale", "width"), [FRENCH_PHONE, ENGLISH_DESK], ids=["french-phone", "english-desk"]

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 from wsgiref.types import WSGIApplication
 
@@ -45,14 +45,15 @@ class Server:
             assert self._changed.wait_for(lambda: not self._asked, PATIENCE_SECONDS), "a request never ended"
 
     def _answer(self, environ: Any, start: Any) -> Iterable[bytes]:
+        """Whole at once: of an answer nobody waits for any more the server would leave files open."""
         self._count(1)
         try:
             assert self._ready.wait(PATIENCE_SECONDS), "there is no application"
             assert self._application is not None
-            return ClosingIterator(self._application(environ, start), lambda: self._count(-1))
-        except BaseException:
+            with closing(ClosingIterator(self._application(environ, start))) as answer:
+                return [b"".join(answer)]
+        finally:
             self._count(-1)
-            raise
 
     def _count(self, by: int) -> None:
         with self._changed:

@@ -1,7 +1,7 @@
 """The demo shop: its basket, checkout, till and tracker, seen as its visitors and assistants see them."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -379,12 +379,6 @@ def test_the_shop_keeps_its_key(shop: parts.Parts, db: Database) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ tracker
-def in_a_browser(test: Callable[..., None]) -> Callable[..., None]:
-    """Marks a test that drives Chromium. A picture it stops reading when it leaves a page is a file left to Python."""
-    ignored = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
-    return pytest.mark.browser(ignored(test))
-
-
 @pytest.fixture
 def page(shop: parts.Parts, chromium: Browser) -> Iterator[Page]:
     """A phone's browser in front of the shop."""
@@ -410,7 +404,7 @@ def _until(db: Database, page: Page, name: str) -> list[str]:
     raise AssertionError(f"{name} never came: {names}")
 
 
-@in_a_browser
+@pytest.mark.browser
 def test_the_tracker_is_silent_until_the_visitor_agrees(page: Page, db: Database) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "/v1/" in request.url else None)
@@ -426,7 +420,7 @@ def test_the_tracker_is_silent_until_the_visitor_agrees(page: Page, db: Database
     assert (page.evaluate("localStorage.length"), asked, _names(db)) == (0, [], [])
 
 
-@in_a_browser
+@pytest.mark.browser
 def test_a_visit_is_followed_from_the_door_to_the_checkout(page: Page, db: Database) -> None:
     faults: list[str] = []
     page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
@@ -452,7 +446,7 @@ def test_a_visit_is_followed_from_the_door_to_the_checkout(page: Page, db: Datab
     assert faults == []
 
 
-@in_a_browser
+@pytest.mark.browser
 def test_events_that_could_not_be_delivered_come_later_and_count_once(page: Page, db: Database) -> None:
     page.get_by_role("button", name="Accept").click()
     _until(db, page, "Page Viewed")
@@ -466,7 +460,7 @@ def test_events_that_could_not_be_delivered_come_later_and_count_once(page: Page
     assert names.count("Product Shared") == 1
 
 
-@in_a_browser
+@pytest.mark.browser
 def test_what_is_clicked_in_a_slot_comes_back_to_its_slate(page: Page, db: Database, shop: parts.Parts) -> None:
     page.get_by_role("button", name="Accept").click()
     _until(db, page, "Page Viewed")
@@ -493,7 +487,7 @@ def test_what_is_clicked_in_a_slot_comes_back_to_its_slate(page: Page, db: Datab
         assert results.by_placement(results.lines(conn, since=NOW.date()))["home"].clicked == 1
 
 
-@in_a_browser
+@pytest.mark.browser
 def test_withdrawing_consent_removes_what_was_kept(page: Page, db: Database) -> None:
     page.get_by_role("button", name="Accept").click()
     _until(db, page, "Page Viewed")
@@ -504,7 +498,7 @@ def test_withdrawing_consent_removes_what_was_kept(page: Page, db: Database) -> 
     assert page.evaluate("localStorage.length") == 0
 
 
-@in_a_browser
+@pytest.mark.browser
 def test_slots_keep_their_height_while_they_fill(page: Page, db: Database) -> None:
     page.get_by_role("button", name="Accept").click()
     _until(db, page, "Page Viewed")

@@ -45,8 +45,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.skipif(browser.executable() is None, reason="no Chromium and none could be installed"),
-    # A file the server was still reading when the page was left is left to Python to close.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
 ]
 NAME, STORE = "basket-everywhere", "367"
 CAMILLE = "camille@example.org"
