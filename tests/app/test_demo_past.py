@@ -14,6 +14,7 @@ from campaigns import connections, plans, reports, tables
 from campaigns.tables import outbox
 from foundation.config import Config
 from foundation.database import Database
+from shop import sources
 from shop import tables as shop_tables
 from tests.campaigns import world
 
@@ -61,6 +62,8 @@ def test_the_past_goes_through_the_ledger_to_the_mailbox_alone(installation: par
         found = reports.campaign(conn, plan.id, now=NOW)
         providers = set(conn.scalars(sa.select(messages.c.provider).where(messages.c.accepted_at.is_not(None))))
         last = conn.scalar(sa.select(sa.func.max(outbox.c.received_at)))
+        silent = [sources.silent(conn, now=NOW + timedelta(hours=hour)) for hour in range(48)]
+    assert not any(silent), "nobody is alarmed by a past that was played"
     assert providers == {"outbox"} and last is not None and last < NOW
     assert plan.state == "done" and 0 < found.held_out < found.enrolled
     assert found.sent and found.clicked and found.orders and found.revenue

@@ -79,20 +79,33 @@ def test_a_pool_that_runs_out_asks_for_codes(ines: FlaskClient, installation: pa
 
 
 def test_a_source_that_fell_silent_is_named(ines: FlaskClient, installation: parts.Parts) -> None:
-    month = timedelta(days=30)
+    month, day, week = timedelta(days=30), timedelta(days=1), timedelta(days=7)
     with installation.db.begin() as conn:
-        heard(conn, "Till <Lyon>", at=[NOW - timedelta(days=1, hours=1), NOW - timedelta(hours=5)])
-        heard(conn, "Closed till", at=[NOW - timedelta(days=1, hours=5), NOW - timedelta(hours=5)])
-        heard(conn, "Busy till", at=[NOW - timedelta(days=1, hours=1), NOW - timedelta(hours=1)])
-        heard(conn, "Sunday till", known=month, at=[NOW - timedelta(days=1, hours=1), NOW - timedelta(hours=5)])
-        heard(conn, "Weekday till", known=month, at=[NOW - timedelta(days=7, hours=1), NOW - timedelta(hours=5)])
+        heard(conn, "Till <Lyon>", at=sales(before=NOW - day))
+        heard(conn, "Closed till", at=sales(before=NOW - day - timedelta(hours=4)))
+        heard(conn, "Busy till", at=[*sales(before=NOW - day), NOW - timedelta(hours=1)])
+        heard(conn, "Sunday till", known=month, at=sales(before=NOW - day))
+        heard(conn, "Weekday till", known=month, at=sales(before=NOW - week))
+        heard(conn, "Seldom till", known=month, at=sales(before=NOW - week)[:6])
+        heard(conn, "Two visits", known=month, at=visits(before=NOW - week))
     raw = ines.get("/console/").text
     assert "Till &lt;Lyon&gt;” is silent" in raw and "Till <Lyon>" not in raw
     assert re.findall(r"“([^”]+)” is silent", raw) == ["Till &lt;Lyon&gt;", "Weekday till"], "only when it should speak"
 
 
+def sales(*, before: datetime) -> list[datetime]:
+    """Fifteen, one every eleven minutes."""
+    return [before - timedelta(minutes=11 * n) for n in range(1, 16)]
+
+
+def visits(*, before: datetime) -> list[datetime]:
+    """Two, of twenty pages each."""
+    return [before - timedelta(hours=hours, seconds=20 * page) for hours in (1, 2) for page in range(20)]
+
+
 def heard(conn: sa.Connection, name: str, *, at: list[datetime], known: timedelta = timedelta(days=2)) -> None:
-    """A source that was heard at these moments."""
+    """A source that was heard at these moments, and five hours ago."""
+    at = [*at, NOW - timedelta(hours=5)]
     sender = {"name": name, "channel": "store", "created_at": NOW - known, "last_event_at": max(at)}
     source = conn.scalar(sa.insert(shop_tables.sources).values(sender).returning(shop_tables.sources.c.id))
     rows = [{"minute": moment, "source_id": source, "name": "Product Viewed", "accepted": 1} for moment in at]
