@@ -1,7 +1,7 @@
 """A draft replayed on the last days: who would have come in, what would have left when, and what it would have cost."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeGuard
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from campaigns import (
     acting,
     dry_sends,
+    dry_ways,
     eligibility,
     entering,
     experiments,
@@ -20,10 +21,9 @@ from campaigns import (
     policy,
     rehearsal,
     replay,
-    segments,
 )
 from campaigns.definitions import shapes
-from campaigns.definitions.steps import Ask, Send, Split
+from campaigns.definitions.steps import Ask, Send
 from campaigns.dry_sends import Left, Reach
 from campaigns.eligibility import Skip
 from campaigns.plans import Plan
@@ -39,8 +39,8 @@ class Outcome:
     """What a draft would have done. `sends` counts by channel and hour; `held` says why others would not have left.
 
     `codes` counts customers who would have been given a code, by offer. `cut` if there were more entrants than are
-    looked at. Splits on segments are answered as things are today. `spent` are cents, at the prices of the house. Of
-    those `held_out`, `everywhere` are left alone by every campaign.
+    looked at. Splits on segments are answered as things are today, but for traits the draft itself writes. `spent` are
+    cents, at the prices of the house. Of those `held_out`, `everywhere` are left alone by every campaign.
     """
 
     days: int
@@ -101,15 +101,13 @@ def run(
     parts = _parts(stage, rules)
     found = replay.entrants(conn, plan, since=since, until=now)
     outcome.cut = len(found) == replay.MOST
-    received: dict[int, list[dry_sends.Sent]] = {}
-    for start in range(0, len(found), BATCH):
-        known = _known(conn, stage, found[start : start + BATCH], rules=rules, since=since, now=now)
-        # Who came in with an earlier batch as well goes on with what she got there.
-        received |= {customer: sent for customer, sent in known.reach.received.items() if customer not in received}
-        known = replace(known, reach=replace(known.reach, received=received))
-        for entrant in known.entrants:
-            _count(outcome, stage, entrant, known, parts=parts)
-        note(min(start + BATCH, len(found)), len(found))
+    segments, done = dry_ways.rules(conn), 0
+    for batch in dry_ways.whole(found, BATCH):
+        known = _known(conn, stage, batch, rules=rules, since=since, now=now)
+        for entrant, lines in dry_ways.walked(conn, stage, known.entrants, segments, now=now):
+            _count(outcome, stage, entrant, _told(stage, entrant, lines, known), parts=parts, rules=rules)
+        done += len(batch)
+        note(done, len(found))
     return outcome
 
 
@@ -128,8 +126,10 @@ def person(conn: sa.Connection, plan: Plan, customer_id: int, *, days: int, now:
     stage = _stage(conn, plan, rules, until=now)
     mine = replay.entrants(conn, plan, since=since, until=now, customer_id=customer_id)
     known = _known(conn, stage, mine, rules=rules, since=since, now=now)
+    walked = dry_ways.walked(conn, stage, known.entrants, dry_ways.rules(conn), now=now)
     return [
-        Way(entrant, rehearsal.arm(stage, entrant), list(_told(stage, entrant, known))) for entrant in known.entrants
+        Way(entrant, rehearsal.arm(stage, entrant), list(_told(stage, entrant, lines, known)))
+        for entrant, lines in walked
     ]
 
 
@@ -155,7 +155,6 @@ def _known(
     query = sa.select(customers.c.id, customers.c.timezone).where(customers.c.id == given.any_of(ids))
     zones = {customer: zone for customer, zone in conn.execute(query)}
     happened = _happenings(conn, stage, ids, since=since, now=now)
-    ways = _ways(conn, stage, found, now=now)
     saying = [node.step for node in stage.flow.nodes.values() if _says(node.step)]
     purpose = acting.purpose_of(stage.definition)
     return _Known(
@@ -164,9 +163,8 @@ def _known(
                 one,
                 zone=eligibility.zone(zones[one.customer_id], rules.timezone),
                 happenings=happened.get(one.customer_id, ()),
-                ways=ways.get(number, {}),
             )
-            for number, one in enumerate(found)
+            for one in found
             if one.customer_id in zones
         ],
         reach=dry_sends.reach(conn, saying, zones, rules=rules, purpose=purpose, since=since, now=now),
@@ -202,29 +200,6 @@ def _happenings(
     return found
 
 
-def _ways(conn: sa.Connection, stage: Stage, found: Sequence[Entrant], *, now: datetime) -> dict[int, dict[str, int]]:
-    """The way each entrant would take at each split, as things are today; one statement a branch."""
-    ways: dict[int, dict[str, int]] = defaultdict(dict)
-    for name, node in stage.flow.nodes.items():
-        if isinstance(node.step, Split):
-            for number, branch in _taken(conn, node.step, found, now=now):
-                ways[number][name] = branch
-    return ways
-
-
-def _taken(conn: sa.Connection, split: Split, found: Sequence[Entrant], *, now: datetime) -> Iterator[tuple[int, int]]:
-    left = dict(enumerate(found))
-    for branch, way in enumerate(split.branches):
-        fits = {n for n, one in left.items() if all(shapes.holds(test, one.context) for test in way.where)}
-        if way.when is not None:
-            held = segments.matching(conn, way.when, {left[n].customer_id for n in fits}, now=now)
-            fits = {n for n in fits if left[n].customer_id in held}
-        for number in fits:
-            del left[number]
-            yield number, branch
-    yield from ((number, len(split.branches)) for number in left)
-
-
 # ------------------------------------------------------------------------------------------------- counting
 def _parts(stage: Stage, rules: Policy) -> dict[str, int]:
     """The parts each message would have as a text message, by step, in the language that takes most."""
@@ -237,12 +212,17 @@ def _parts(stage: Stage, rules: Policy) -> dict[str, int]:
     return parts
 
 
-def _count(outcome: Outcome, stage: Stage, entrant: Entrant, known: _Known, *, parts: Mapping[str, int]) -> None:
+_Said = tuple[Line, Left | Skip | None]
+
+
+def _count(
+    outcome: Outcome, stage: Stage, entrant: Entrant, told: Iterable[_Said], *, parts: Mapping[str, int], rules: Policy
+) -> None:
     outcome.entered += 1
     arm = rehearsal.arm(stage, entrant)
     outcome.held_out += arm != experiments.TREATED
     outcome.everywhere += arm == experiments.EVERYWHERE
-    for line, left in _told(stage, entrant, known):
+    for line, left in told:
         if line.leave:
             outcome.left[line.leave] += 1
             continue
@@ -252,13 +232,13 @@ def _count(outcome: Outcome, stage: Stage, entrant: Entrant, known: _Known, *, p
         elif left is not None:
             outcome.sends[left.channel, left.at.replace(minute=0, second=0, microsecond=0)] += 1
             one = parts.get(line.step, 1) if left.channel == "sms" else 1
-            outcome.spent += known.reach.rules.price(left.channel, one)
+            outcome.spent += rules.price(left.channel, one)
             if offer := getattr(stage.flow.nodes[line.step].step, "offer", None):
                 outcome.codes[offer].add(entrant.customer_id)
 
 
-def _told(stage: Stage, entrant: Entrant, known: _Known) -> Iterator[tuple[Line, Left | Skip | None]]:
+def _told(stage: Stage, entrant: Entrant, lines: Iterable[Line], known: _Known) -> Iterator[_Said]:
     """Her way, and of each message whether it would have left."""
-    for line in rehearsal.walk(stage, entrant):
+    for line in lines:
         step = stage.flow.nodes[line.step].step if not line.leave else None
         yield line, dry_sends.say(known.reach, step, entrant.customer_id, at=line.at) if _says(step) else None

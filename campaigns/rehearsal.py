@@ -1,6 +1,7 @@
-"""One customer's way through a draft, walked with what is known of the past instead of waiting for it. Pure."""
+"""One customer's ways through a draft, walked with what is known of the past instead of waiting for it. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import heapq
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
@@ -10,7 +11,7 @@ from campaigns.definitions import shapes
 from campaigns.definitions.campaign import Campaign
 from campaigns.definitions.entries import Watch
 from campaigns.definitions.flow import Flow
-from campaigns.definitions.steps import WaitFor
+from campaigns.definitions.steps import SetTrait, WaitFor
 from campaigns.journeys import Facts, Place, Turn
 
 MOST_TURNS = 200
@@ -27,7 +28,7 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class Entrant:
-    """Somebody who would have come in, with what happened to her afterwards and the ways splits would send her."""
+    """Somebody who would have come in, with what happened to her afterwards."""
 
     customer_id: int
     key: str
@@ -35,7 +36,6 @@ class Entrant:
     context: Mapping[str, Any] = field(default_factory=dict)
     zone: tzinfo | None = None
     happenings: Sequence[Happening] = ()
-    ways: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,37 +68,92 @@ def arm(stage: Stage, entrant: Entrant) -> str:
     )
 
 
-def walk(stage: Stage, entrant: Entrant) -> list[Line]:
-    """Her way from the entry until she leaves or the time looked at is over."""
-    lines: list[Line] = []
-    now = entrant.at
-    place = Place(stage.flow.first, now, now, arm(stage, entrant), stage.name, entrant.customer_id)
-    for _ in range(MOST_TURNS):
-        turn = _turn(stage, entrant, place, now)
-        lines += [Line(now, step) for step in turn.acts]
-        if turn.leave:
-            lines.append(Line(now, turn.place.step, turn.leave))
-            break
-        place, now = turn.place, _next(entrant, turn, now)
-        if now > stage.until:
-            break
-    return lines
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which way a split leads an entrant. `written` are the traits steps have given her by then; `settled` those of
+    them given before this moment, which segments know of as well."""
+
+    entrant: Entrant
+    split: str
+    written: Mapping[str, Any]
+    settled: Mapping[str, Any]
 
 
-def _turn(stage: Stage, entrant: Entrant, place: Place, now: datetime) -> Turn:
-    definition = stage.definition
+Asking = Generator[Question, int, list[list[Line]]]
+"""Asks which way splits lead, each to be answered with the number of a branch; ends with the lines of every way."""
+
+
+@dataclass(slots=True)
+class _Way:
+    entrant: Entrant
+    place: Place
+    lines: list[Line] = field(default_factory=list)
+    turns: int = 0
+
+
+Given = list[tuple[datetime, SetTrait]]
+"""Traits one customer was given, in the order of time."""
+
+
+def walk(stage: Stage, entrants: Sequence[Entrant]) -> Asking:
+    """The ways of one customer, from each entry until she leaves or the time looked at is over.
+
+    They are walked side by side, in the order of time: what a step of one writes, splits of all find from then on.
+    """
+    ways = [_Way(one, _start(stage, one)) for one in entrants]
+    given: Given = []
+    due = [(one.at, number) for number, one in enumerate(entrants)]
+    heapq.heapify(due)
+    while due:
+        now, number = heapq.heappop(due)
+        following = yield from _turn(stage, ways[number], given, now)
+        if following is not None and following <= stage.until:
+            heapq.heappush(due, (following, number))
+    return [way.lines for way in ways]
+
+
+def _start(stage: Stage, entrant: Entrant) -> Place:
+    return Place(stage.flow.first, entrant.at, entrant.at, arm(stage, entrant), stage.name, entrant.customer_id)
+
+
+def _turn(stage: Stage, way: _Way, given: Given, now: datetime) -> Generator[Question, int, datetime | None]:
+    """One turn of one way; gives when the next is, or None if there is none."""
+    ways: dict[str, int] = {}
+    while True:
+        turn = journeys.advance(stage.flow, way.place, _facts(stage, way, ways, now=now), window=stage.window, now=now)
+        way.place = turn.place
+        way.lines += [Line(now, step) for step in turn.acts]
+        acting = [stage.flow.nodes[name].step for name in turn.acts]
+        given += [(now, step) for step in acting if isinstance(step, SetTrait)]
+        if not turn.asks:
+            break
+        before = [(at, step) for at, step in given if at < now]
+        ways[turn.asks] = yield Question(way.entrant, turn.asks, _traits(given), _traits(before))
+    way.turns += 1
+    if turn.leave:
+        way.lines.append(Line(now, turn.place.step, turn.leave))
+        return None
+    return _next(way.entrant, turn, now) if way.turns < MOST_TURNS else None
+
+
+def _traits(given: Given) -> dict[str, Any]:
+    """What was given last of each trait; nothing is what the shop's door passes over."""
+    return {step.trait: step.value for _, step in given if step.value is not None}
+
+
+def _facts(stage: Stage, way: _Way, ways: Mapping[str, int], *, now: datetime) -> Facts:
+    definition, entrant = stage.definition, way.entrant
     goal = [definition.goal] if definition.goal else []
-    node = stage.flow.nodes.get(place.step)
+    node = stage.flow.nodes.get(way.place.step)
     waited = [node.step] if node and isinstance(node.step, WaitFor) else []
-    facts = Facts(
+    return Facts(
         reached=_happened(entrant, goal, since=entrant.at, now=now),
         stopped=_happened(entrant, definition.exit_on, since=entrant.at, now=now),
-        heard=_happened(entrant, waited, since=place.since, now=now),
+        heard=_happened(entrant, waited, since=way.place.since, now=now),
         zone=entrant.zone or stage.shop_zone,
         shop_zone=stage.shop_zone,
-        ways=entrant.ways,
+        ways=ways,
     )
-    return journeys.advance(stage.flow, place, facts, window=stage.window, now=now)
 
 
 def _happened(entrant: Entrant, watched: Iterable[Watch | WaitFor], *, since: datetime, now: datetime) -> bool:

@@ -1,8 +1,8 @@
 """What rules of segments are made of in SQL: whom to look at, values held against values, and windows of time."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,6 +13,8 @@ from sqlalchemy.dialects import postgresql
 from campaigns.definitions import shapes
 from campaigns.definitions.comparisons import Compared
 from campaigns.definitions.conditions import Windowed
+from shop import handles
+from shop.tables import customers
 
 Clause = sa.ColumnElement[bool]
 Expression = sa.ColumnElement[Any]
@@ -20,10 +22,23 @@ Expression = sa.ColumnElement[Any]
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """When a rule is asked, and of whom: of these customers, or of all."""
+    """When a rule is asked, and of whom: of these customers, or of all. `written` are traits they are supposed to have
+    been given."""
 
     now: datetime
     ids: Sequence[int] | None = None
+    written: Mapping[str, Any] = field(default_factory=dict)
+
+    def people(self) -> sa.FromClause:
+        """The rows of `customers`, at each call under another name, with what is supposed to be written there."""
+        if not self.written:
+            return customers.alias()
+        columns, other = handles.described(self.written, {})
+        said: dict[str, Expression] = {
+            name: sa.literal(value, customers.c[name].type) for name, value in columns.items() if value is not None
+        }
+        said["traits"] = customers.c.traits.concat(sa.literal(other, postgresql.JSONB))
+        return sa.select(*(said.get(one.name, one).label(one.name) for one in customers.c)).subquery()
 
     def of(self, column: Expression) -> list[Clause]:
         """The condition that keeps to these customers, if there is one."""

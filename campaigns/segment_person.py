@@ -14,7 +14,7 @@ from campaigns.segment_parts import Clause, Expression, Measured, OnRow, Scope
 from recommender.tables import customer_predictions
 from shop import consent as consents_kept
 from shop import handles
-from shop.tables import consents, customers, identities, profiles, stores
+from shop.tables import consents, identities, profiles, stores
 
 EARTH_KM = 6371.0088
 """Mean radius; the error against the ellipsoid is below 0.6%."""
@@ -85,12 +85,13 @@ def distance(rule: Distance, scope: Scope) -> Measured:
 
 def _homes(rule: Distance, scope: Scope) -> sa.Subquery:
     """Where customers live, read from their traits once each: OFFSET keeps PostgreSQL from doing so for every store."""
+    person = scope.people()
     query = sa.select(
-        customers.c.id.label("customer_id"),
-        sa.cast(parts.number(trait_text(customers, rule.latitude)), sa.Double).label("latitude"),
-        sa.cast(parts.number(trait_text(customers, rule.longitude)), sa.Double).label("longitude"),
+        person.c.id.label("customer_id"),
+        sa.cast(parts.number(trait_text(person, rule.latitude)), sa.Double).label("latitude"),
+        sa.cast(parts.number(trait_text(person, rule.longitude)), sa.Double).label("longitude"),
     )
-    return query.where(*scope.of(customers.c.id)).offset(0).subquery("home")
+    return query.where(*scope.of(person.c.id)).offset(0).subquery("home")
 
 
 def _bands(rule: Distance) -> sa.Subquery:

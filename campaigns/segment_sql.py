@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from campaigns import segment_history, segment_person
 from campaigns.definitions.conditions import All, Any_, Condition, Not
 from campaigns.segment_parts import Clause, Expression, Leaf, Measured, OnRow, Scope
+from campaigns.supposing import Supposed
 from shop.tables import customers
 
 _RULES: dict[type, Callable[[Any, Scope], Leaf]] = {**segment_history.RULES, **segment_person.RULES}
@@ -33,7 +34,9 @@ class _Set:
 _Piece = OnRow | _Set
 
 
-def select(condition: Condition, *, now: datetime, ids: Sequence[int] | None = None) -> "sa.Select[tuple[int]]":
+def select(
+    condition: Condition | Supposed, *, now: datetime, ids: Sequence[int] | None = None
+) -> "sa.Select[tuple[int]]":
     """The ids of the customers a rule holds for, of these or of all. Merged and erased ones are never among them."""
     scope = Scope(now, ids)
     piece = _piece(condition, scope)
@@ -58,7 +61,7 @@ def value(condition: Condition, *, now: datetime, customer_id: int) -> "sa.Selec
 
 def _members(scope: Scope, pieces: Sequence[_Piece], *, any_of: bool = False) -> "sa.Select[tuple[int]]":
     """Customers for whom all these pieces hold; with `any_of`, at least one, which rows of `customers` decide alone."""
-    person = customers.alias()
+    person = scope.people()
     clauses = [_on(piece, person) for piece in pieces]
     return sa.select(person.c.id).where(
         person.c.merged_into.is_(None), *scope.of(person.c.id), *([sa.or_(*clauses)] if any_of else clauses)
@@ -74,7 +77,10 @@ def _on(piece: _Piece, person: sa.FromClause) -> Clause:
     return ~sa.exists(sa.select(sa.literal(1)).select_from(others).where(others.c[0] == person.c.id))
 
 
-def _piece(condition: Condition, scope: Scope) -> _Piece:
+def _piece(condition: Condition | Supposed, scope: Scope) -> _Piece:
+    if isinstance(condition, Supposed):
+        scope = replace(scope, written=condition.traits)
+        return _Set(_members(scope, [_piece(condition.rule, scope)]), people=True)
     if isinstance(condition, All):
         return _all([_piece(one, scope) for one in condition.of], scope)
     if isinstance(condition, Any_):

@@ -12,6 +12,7 @@ from campaigns import segment_sql, tables
 from campaigns.definitions import conditions, shapes
 from campaigns.definitions.conditions import Condition
 from campaigns.definitions.shapes import Shape
+from campaigns.supposing import Supposed
 from foundation import database
 from foundation.errors import Conflict, Fault, Invalid, NotFound
 from shop.tables import stores
@@ -20,7 +21,9 @@ segments, members = tables.segments, tables.segment_members
 select = segment_sql.select
 
 
-def matching(conn: sa.Connection, condition: Condition, customer_ids: Collection[int], *, now: datetime) -> set[int]:
+def matching(
+    conn: sa.Connection, condition: Condition | Supposed, customer_ids: Collection[int], *, now: datetime
+) -> set[int]:
     """Which of these customers the rule holds for: one statement for all of them.
 
     Merged customers are nobody: ask for who they are now.

@@ -92,18 +92,18 @@ def strong(event: Event) -> list[Handle]:
         return []
     found = (
         (Kind.EMAIL, email(event.traits.get("email"))),
-        (Kind.PHONE, phone(event.traits.get("phone"), region=_region(event))),
+        (Kind.PHONE, phone(event.traits.get("phone"), region=_region(event.traits, event.context))),
         (Kind.CARD, card(event.traits)),
     )
     return [Handle(kind, value) for kind, value in found if value]
 
 
-def _region(event: Event) -> str | None:
-    address = event.traits.get("address")
-    country = address.get("country") if isinstance(address, dict) else event.traits.get("country")
+def _region(traits: Mapping[str, Any], context: Mapping[str, Any]) -> str | None:
+    address = traits.get("address")
+    country = address.get("country") if isinstance(address, dict) else traits.get("country")
     if isinstance(country, str) and len(country) == 2:
         return country.upper()
-    locale = event.traits.get("locale") or event.context.get("locale")
+    locale = traits.get("locale") or context.get("locale")
     match = re.fullmatch(r"[a-z]{2}[-_]([A-Z]{2})", locale) if isinstance(locale, str) else None
     return match.group(1) if match else None
 
@@ -115,15 +115,19 @@ COLUMNS = ("email", "phone", "first_name", "last_name", "locale", "timezone", "b
 
 def columns(event: Event) -> tuple[dict[str, Any], dict[str, Any]]:
     """What an event says of its customer: values of `COLUMNS` (None if unsaid), and all other traits."""
-    traits = event.traits
+    return described(event.traits, event.context)
+
+
+def described(traits: Mapping[str, Any], context: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The same of traits, and of what was sent along with them."""
     first, last = _names(traits)
     known = {
         "email": email(traits.get("email")),
-        "phone": phone(traits.get("phone"), region=_region(event)),
+        "phone": phone(traits.get("phone"), region=_region(traits, context)),
         "first_name": first,
         "last_name": last,
-        "locale": _word(traits.get("locale")) or _word(event.context.get("locale")),
-        "timezone": _word(traits.get("timezone")) or _word(event.context.get("timezone")),
+        "locale": _word(traits.get("locale")) or _word(context.get("locale")),
+        "timezone": _word(traits.get("timezone")) or _word(context.get("timezone")),
         "birth_year": _birth_year(traits),
     }
     other = {

@@ -30,7 +30,7 @@ def texts() -> Catalog:
 
 def _is_read(path: str | Path) -> bool:
     """Only what lies under the application and its templates is read."""
-    inside = Path(path).resolve().relative_to(ROOT).parts
+    inside = Path(path).relative_to(ROOT).parts
     return bool(inside) and inside[0] in ("app", "templates") and "static" not in inside
 
 

@@ -8,10 +8,25 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
-from campaigns import dry_run, dry_sends, experiments, files, notes, plans, policy, replay, rules, tables
+from campaigns import (
+    dry_run,
+    dry_sends,
+    experiments,
+    files,
+    membership,
+    notes,
+    plans,
+    policy,
+    replay,
+    rules,
+    segments,
+    tables,
+)
 from campaigns.definitions import campaign as definitions
 from foundation.database import Database
 from shop import consent, customers
+from shop.tables import customers as people_kept
+from shop.tables import stores
 from tests.campaigns import journey, world
 from tests.campaigns.journey import send, wait
 
@@ -214,3 +229,68 @@ def test_a_draft_agrees_with_what_the_campaign_really_did(db: Database, now: dat
         outcome = dry_run.run(conn, plan, days=10, now=now + 80 * HOUR)
     lived = Counter(step for _, step in journey.queued(db))
     assert outcome.steps == lived and outcome.entered == len(journey.people(db))
+
+
+REACHED = {"type": "trait", "name": "tier", "value": "reached"}
+IN_REACHED = {"type": "segment", "name": "reached"}
+UNKNOWN = {"type": "trait", "name": "none", "op": "exists"}
+AT_HOME = {"type": "distance", "store": "rivoli", "km": 5, "latitude": "lat", "longitude": "lon"}
+
+
+def _set(name: str, trait: str, value: object) -> dict[str, object]:
+    return {"type": "set_trait", "id": f"set-{name}", "trait": trait, "value": value}
+
+
+def _asked(name: str, when: dict[str, object]) -> dict[str, object]:
+    branch = {"name": "yes", "when": when, "steps": [send(f"{name}-yes")]}
+    return {"type": "split", "id": name, "branches": [branch], "otherwise": [send(f"{name}-no")]}
+
+
+def _writing() -> list[dict[str, object]]:
+    """Steps that write traits and ask for them: at once and later, themselves and by segments, one of which asks for
+    the other; where she lives, and a name of hers."""
+    return [
+        _asked("before", REACHED), _set("tier", "tier", "reached"), _asked("trait", REACHED),
+        _asked("at-once", IN_REACHED), wait("day", "1d"), _asked("segment", IN_REACHED),
+        _asked("inner", {"type": "all", "of": [KNOWN, {"type": "not", "rule": IN_REACHED | {"name": "others"}}]}),
+        _set("past", "tier", "past"), _asked("again", {"type": "any", "of": [REACHED, UNKNOWN]}),
+        _asked("still", IN_REACHED), wait("two", "2d"), _asked("gone", IN_REACHED),
+        _set("lat", "lat", 48.86), _set("lon", "lon", 2.34), _asked("near", AT_HOME),
+        _set("name", "first_name", "Zoé"), _asked("column", {"type": "trait", "name": "first_name", "value": "zoé"}),
+    ]  # fmt: skip
+
+
+def test_traits_a_draft_sets_are_known_to_its_splits_as_they_really_would_be(db: Database, now: datetime) -> None:
+    with db.begin() as conn:
+        world.stock_shop(conn, now=now)
+        conn.execute(sa.insert(stores), {"store_id": "rivoli", "latitude": 48.86, "longitude": 2.34, "updated_at": now})
+        for name, rule in (("reached", REACHED), ("others", {"type": "not", "rule": IN_REACHED})):
+            segments.apply(conn, segments.parse({"name": name, "title": name, "rule": rule}), now=now)
+        people = [world.make_customer(conn, user, at=now) for user in ("ada", "bob", "eve")]
+    entry, again = {"type": "event", "event": "Form Sent", "key": "event"}, {"rule": "each_key"}
+    plan = journey.launch(db, entry, _writing(), now=now, reentry=again)
+    for hour in range(100):
+        at = now + hour * HOUR
+        journey.tick(db, at)
+        with db.begin() as conn:
+            for user in {2: ("ada", "bob"), 20: ("eve", "ada")}.get(hour, ()):
+                world.say(conn, user, "Form Sent", at=at)
+    lived = Counter(step for _, step in journey.queued(db))
+    with db.begin() as conn:
+        # What they were really given is taken back: a dry run has to find it by itself.
+        conn.execute(sa.update(people_kept).values(traits={}, first_name=None))
+    later = now + 101 * HOUR
+    membership.check(db, now=later)
+    with db.begin() as conn:
+        outcome = dry_run.run(conn, plan, days=10, now=later)
+        told = Counter(
+            line.step
+            for one in people
+            for way in dry_run.person(conn, plan, one, days=10, now=later)
+            for line, _ in way.lines
+            if not line.leave and not line.step.startswith("set-")
+        )
+    assert lived["before-no"] and lived["before-yes"] and lived["at-once-no"] and lived["inner-yes"]
+    assert lived["still-yes"] and lived["gone-no"] and lived["near-yes"] and lived["column-yes"]
+    replayed = Counter({step: n for step, n in outcome.steps.items() if not step.startswith("set-")})
+    assert replayed == told == lived
