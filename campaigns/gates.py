@@ -174,6 +174,7 @@ def _mostly_doubt(conn: sa.Connection, provider: str, *, now: datetime) -> bool:
 
 
 def _open(conn: sa.Connection, provider: str, *, reason: Reason, now: datetime) -> None:
+    """Once for all that was under way together: only another failure, that of a probe, makes the pause longer."""
     pause = sa.func.least(FIRST_PAUSE * sa.func.power(2, gates.c.openings_in_a_row), LONGEST_PAUSE)
     values = {
         "breaker": "open",
@@ -183,4 +184,4 @@ def _open(conn: sa.Connection, provider: str, *, reason: Reason, now: datetime) 
         "openings_in_a_row": sa.func.least(gates.c.openings_in_a_row + 1, 10),
         "ambiguous_in_a_row": 0,
     }
-    conn.execute(sa.update(gates).where(gates.c.provider == provider).values(**values))
+    conn.execute(sa.update(gates).where(gates.c.provider == provider, gates.c.breaker != "open").values(**values))

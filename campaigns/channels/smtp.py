@@ -15,7 +15,7 @@ from functools import cached_property
 from uuid import UUID
 
 from campaigns import bounces
-from campaigns.channels import mime, together
+from campaigns.channels import mime, smtp_login, together
 from campaigns.channels.base import Mail, Outcome, Receipt
 
 CONNECT_SECONDS, READ_SECONDS = 3.0, 15.0
@@ -87,8 +87,10 @@ class SmtpChannel:
         read_seconds: float = READ_SECONDS,
         sign: Sign | None = None,
         return_path: ReturnPath | None = None,
+        login_rest: float = smtp_login.REST,
     ) -> None:
         self._host, self._read_seconds = host, read_seconds
+        self._login = smtp_login.Login(host.user or "", host.password or "", rest=login_rest, patience=read_seconds)
         self._sign, self._return_path = sign, return_path
         self._idle: queue.LifoQueue[_Line] = queue.LifoQueue()
         self._places = threading.BoundedSemaphore(host.connections)
@@ -206,16 +208,15 @@ class SmtpChannel:
             connection.starttls(context=secure)
             connection.ehlo()
         if host.user:
-            self._login(connection)
+            self._log_in(connection)
 
-    def _login(self, connection: smtplib.SMTP) -> None:
-        secret = isinstance(connection.sock, ssl.SSLSocket) or self._host.name in LOCAL
-        if not secret:
+    def _log_in(self, connection: smtplib.SMTP) -> None:
+        if not isinstance(connection.sock, ssl.SSLSocket) and self._host.name not in LOCAL:
             raise _Misconfigured("the host offers no TLS; the password was not sent")
         try:
-            connection.login(self._host.user or "", self._host.password or "")
-        except (smtplib.SMTPAuthenticationError, smtplib.SMTPNotSupportedError) as error:
-            raise _Misconfigured(_words(error)) from error
+            self._login.say(connection)
+        except smtp_login.Refused as error:
+            raise _Misconfigured(str(error)) from error
 
 
 def _envelope(line: _Line, letter: _Letter) -> Receipt | None:

@@ -109,6 +109,25 @@ def test_a_call_without_an_answer_is_made_again_and_counts_once(db: Database, no
     assert conversions.tell_due(db, peers[0], now=now + 5 * MINUTE) == "1 to meta" and len(peers[1].orders) == 1
 
 
+@pytest.mark.parametrize(("platform", "name"), [("meta", "token"), ("google", "refresh_token")])
+def test_a_refused_key_loses_no_order(db: Database, now: datetime, peers: Peers, platform: str, name: str) -> None:
+    peer, one = peers[1] if platform == "meta" else peers[2], {platform: peers[0][platform]}
+    good = getattr(peer, name)
+    setattr(peer, name, "another")
+    person(db, "ada", at=now - DAY)
+    for number in range(3):
+        buy(db, "ada", f"o{number}", at=now)
+    assert conversions.tell_due(db, one, now=now) is None
+    calls = len(peer.calls)
+    assert conversions.tell_due(db, one, now=now + MINUTE) is None and len(peer.calls) == calls
+    with db.begin() as conn:
+        assert gates.every(conn)[platform].reason == "key"
+    assert held(db) == [(platform, "pending", None)] * 3
+    setattr(peer, name, good)
+    assert conversions.tell_due(db, one, now=now + 11 * MINUTE) == f"3 to {platform}"
+    assert set(peer.orders) == {"o0", "o1", "o2"} and held(db) == [(platform, "sent", None)] * 3
+
+
 def test_one_order_a_platform_refuses_holds_back_no_other(db: Database, now: datetime, peers: Peers) -> None:
     for user in ("ada", "bea", "cleo"):
         person(db, user, at=now - DAY)

@@ -296,24 +296,32 @@ def test_a_file_brings_its_audiences_with_it_and_a_second_time_nothing(db: Datab
 
 
 # ----------------------------------------------------------------------------------------------- what fails
-def test_a_wrong_token_pauses_the_platform_with_its_reason(db: Database, now: datetime, peers: Peers) -> None:
-    peers[1].token = "another"
+@pytest.mark.parametrize(
+    ("platform", "name", "words"),
+    [("meta", "token", "Invalid OAuth access token"), ("google", "refresh_token", "invalid_grant")],
+)
+def test_a_refused_key_pauses_the_platform_and_loses_nobody(
+    db: Database, now: datetime, peers: Peers, platform: str, name: str, words: str
+) -> None:
+    peer = peers[1] if platform == "meta" else peers[2]
+    good = getattr(peer, name)
+    setattr(peer, name, "another")
     for user in ("ada", "bea"):
         person(db, user, at=now)
-    gold(db, now=now)
+    gold(db, now=now, platform=platform)
     run(db, peers, now)
     with db.begin() as conn:
-        gate = gates.every(conn)["meta"]
-    assert gate.reason == "key" and "Invalid OAuth access token" in gate.detail
-    calls = len(peers[1].calls)
+        gate = gates.every(conn)[platform]
+    assert gate.reason == "key" and words in gate.detail
+    calls = len(peer.calls)
     run(db, peers, now + 2 * MINUTE)
-    assert len(peers[1].calls) == calls, "nothing is tried while it is paused"
-    peers[1].token = ad_platforms.TOKEN
-    assert run(db, peers, now + HOUR) == "gold-meta +2 -0"
+    assert len(peer.calls) == calls, "nothing is tried while it is paused"
+    setattr(peer, name, good)
+    assert run(db, peers, now + HOUR) == f"gold-{platform} +2 -0" and len(peer.held[AUDIENCE]) == 2
     with db.begin() as conn:
         assert not gates.every(conn)
-        stopped = [one.stopped for one in kept.history(conn, audience(db).id)]
-    assert stopped[0] is None and stopped[1] and stopped[1].startswith("key: 190")
+        stopped = [done.stopped for done in kept.history(conn, audience(db, f"gold-{platform}").id)]
+    assert stopped[0] is None and stopped[1] and stopped[1].startswith("key: ")
 
 
 def test_one_platform_that_fails_holds_up_no_other(db: Database, now: datetime, peers: Peers) -> None:

@@ -1,9 +1,10 @@
 """A journey's messages by every channel but e-mail, from the step to the provider and back, through the one engine."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from campaigns import acting, connections, messages, onsite, subscriptions, tables
-from campaigns.channels import sms, sms_twilio, webpush
+from campaigns.channels import fcm, sms, sms_ovh, sms_twilio, webpush
 from campaigns.channels.onsite import OnsiteChannel
 from campaigns.channels.outbox import OutboxChannel
 from campaigns.channels.push import Push
@@ -19,7 +20,7 @@ from campaigns.channels.tables import push_subscriptions
 from campaigns.sending import Sending
 from foundation.database import Database
 from shop import consent
-from shop.tables import customers, suppressions
+from shop.tables import customers, identities, suppressions
 from tests.campaigns import journey, world
 from tests.contracts import providers, test_messengers
 from tests.contracts.providers import Answer, Asked, Provider, Rerouted, said
@@ -189,6 +190,93 @@ def test_a_text_message_without_an_answer_is_never_sent_again(db: Database, peer
     peers.answers["sms"] = said(201, {"sid": "SM2"})
     messages.deliver_due(db, peers.sending, now=now)
     assert state(db)[0] == "uncertain" and len(peers.gateway.asked) == 1
+
+
+# -------------------------------------------------------------------------------------------- refused keys
+def refused_and_then_heard(
+    db: Database, peers: Peers, *, by: Provider, mend: Callable[[], None], now: datetime
+) -> None:
+    """What was due was refused for our key: nothing fails and nobody is called again, until the key is right."""
+    at_first = len(by.asked)
+    for second in range(0, 30, 5):
+        messages.deliver_due(db, peers.sending, now=now + timedelta(seconds=second))
+    assert state(db) == ("pending", "provider_misconfigured") and len(by.asked) == at_first
+    with db.begin() as conn:
+        gate = conn.execute(sa.select(tables.provider_gates)).mappings().one()
+    assert gate["breaker"] == "open" and gate["reason"] == "provider_misconfigured"
+    mend()
+    for minute in range(1, 20):
+        messages.deliver_due(db, peers.sending, now=now + timedelta(minutes=minute))
+    assert state(db) == ("accepted", None)
+
+
+UNKNOWN_TO = {
+    "twilio": said(401, {"code": 20003, "message": "Authenticate", "status": 401}),
+    "ovh": said(400, {"errorCode": "INVALID_SIGNATURE", "httpCode": "400 Bad Request", "message": "Invalid signature"}),
+    "generic": said(403, {"error": "forbidden"}),
+}
+"""How each gateway says that our key is none."""
+
+
+@pytest.mark.parametrize("kind", UNKNOWN_TO)
+def test_a_key_the_gateway_refuses_costs_no_text_message(db: Database, peers: Peers, now: datetime, kind: str) -> None:
+    camille(db, now, "sms")
+    host = peers.gateway.url.removeprefix("http://")
+    shapes: dict[str, sms.Shape] = {"twilio": sms_twilio.Twilio(), "ovh": sms_ovh.Ovh(), "generic": sms.Generic()}
+    account = sms.account(f"{kind}+http://name:word@{host}?from=Aubier&consumer=CK&service=sms-ab1-1")
+    gateway = sms.SmsGateway(account, shapes[kind])
+    peers.sending = replace(peers.sending, channels={"sms": gateway})
+    peers.answers["sms"] = UNKNOWN_TO[kind]
+    run(db, peers, SMS, now=now)
+    assert len(peers.gateway.asked) == 1
+    mend = functools.partial(peers.answers.update, sms=test_messengers.GOOD[kind](peers.gateway.asked[0]))
+    refused_and_then_heard(db, peers, by=peers.gateway, mend=mend, now=now)
+    gateway.close()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_the_push_service_refuses_costs_no_notification(
+    db: Database, peers: Peers, now: datetime, status: int
+) -> None:
+    camille(db, now, "push")
+    peers.sending = replace(peers.sending, channels={"push": peers.sending.channels["push"]})
+    peers.answers["push"] = (status, {}, b"the key in the Authorization header is not the one that was used")
+    run(db, peers, PUSH, now=now)
+    assert len(peers.service.asked) == 1
+    mend = functools.partial(peers.answers.update, push=(201, {}, b""))
+    refused_and_then_heard(db, peers, by=peers.service, mend=mend, now=now)
+
+
+@pytest.mark.parametrize(
+    ("path", "refusal"),
+    [
+        ("/token", said(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."})),
+        ("/token", said(401, {"error": "invalid_client"})),
+        ("/v1/projects/aubier/messages:send", said(401, {"error": {"code": 401, "status": "UNAUTHENTICATED"}})),
+        ("/v1/projects/aubier/messages:send", said(403, {"error": {"code": 403, "status": "PERMISSION_DENIED"}})),
+    ],
+)
+def test_a_key_firebase_refuses_costs_no_notification(
+    db: Database, peers: Peers, now: datetime, path: str, refusal: Answer
+) -> None:
+    person = camille(db, now, "push")
+    with db.begin() as conn:
+        subscriptions.forget(conn, [BROWSER.subscription.endpoint])
+        device = {"kind": "device", "value": "her-telephone", "customer_id": person, "origin_id": person}
+        conn.execute(sa.insert(identities).values(device | {"first_seen_at": now}))
+    answers = {"/token": test_messengers.TOKEN, "/v1/projects/aubier/messages:send": said(200, {"name": "m/1"})}
+    good, answers[path] = answers[path], refusal
+    with providers.speaking(lambda asked: answers[asked.path]) as firebase:
+        account = test_messengers.account(firebase.url)
+        with db.begin() as conn:
+            connections.connect(conn, "push_app", account, keys=KEYS, origin="test", now=now)
+        push = Push(web=webpush.WebPush(test_messengers.VOICE), app=fcm.Fcm(account))
+        peers.sending = replace(peers.sending, channels={"push": push})
+        run(db, peers, PUSH, now=now)
+        assert firebase.asked[-1].path == path
+        mend = functools.partial(answers.update, {path: good})
+        refused_and_then_heard(db, peers, by=firebase, mend=mend, now=now)
+        push.close()
 
 
 def test_words_nobody_would_read_to_the_end_fail_by_name(db: Database, peers: Peers, now: datetime) -> None:

@@ -263,6 +263,46 @@ def test_a_host_without_the_tls_that_was_asked_for_gets_nothing() -> None:
 
 
 # --------------------------------------------------------------------------------------------- headers
+@pytest.mark.parametrize("way", ["PLAIN", "LOGIN", "CRAM-MD5"])
+def test_a_password_of_any_script_opens_the_host_by_the_way_it_offers(way: str) -> None:
+    with sink.listening(logins=[way]) as (kept, where):
+        kept.password = "mot de passe n° 1"
+        channel = SmtpChannel(replace(where, user="boutique@aubier.example", password="mot de passe n° 1"))
+        assert channel.deliver([mails.mail()])[0].outcome is Outcome.ACCEPTED
+        channel.close()
+    assert kept.logins == 1 and len(kept.kept) == 1
+
+
+def test_a_host_that_cannot_tell_just_now_is_asked_again_later() -> None:
+    """454 says nothing of the password: the next message may try it."""
+    with sink.listening(logins=["PLAIN"]) as (kept, where):
+        kept.at_login, kept.password = "454 4.7.0 Temporary authentication failure", "word"
+        channel = SmtpChannel(replace(where, user="shop", password="word"))
+        first = channel.deliver([mails.mail()])[0]
+        kept.at_login = None
+        assert channel.deliver([mails.mail()])[0].outcome is Outcome.ACCEPTED
+        channel.close()
+    assert first.outcome is Outcome.UNSENT and first.busy and "454" in first.detail
+
+
+def test_a_refused_password_is_not_said_by_another_way_or_over_another_connection() -> None:
+    with sink.listening(logins=["PLAIN", "LOGIN"]) as (kept, where):
+        channel = SmtpChannel(replace(where, user="shop", password="wrong"))
+        receipts = [receipt for _ in range(3) for receipt in channel.deliver([mails.mail() for _ in range(8)])]
+        channel.close()
+    assert kept.logins == 1
+    assert {receipt.outcome for receipt in receipts} <= {Outcome.MISCONFIGURED, Outcome.UNSENT}
+    assert any("535" in receipt.detail for receipt in receipts[-8:]), "the reason is the host's own, without asking"
+
+
+def test_a_host_that_offers_no_login_is_a_fault_of_the_settings() -> None:
+    with smtp_host.hosting() as (host, where):
+        channel = SmtpChannel(replace(where, user="shop", password="word"))
+        receipt = channel.deliver([mails.mail()])[0]
+        channel.close()
+    assert receipt.outcome is Outcome.MISCONFIGURED and not any("AUTH" in said for said in host.commands)
+
+
 def test_both_ways_to_unsubscribe_are_in_every_header() -> None:
     raw = mime.encode(mails.mail()).decode()
     line = next(line for line in raw.split("\r\n") if line.startswith("List-Unsubscribe:"))

@@ -97,11 +97,13 @@ def speaking(answer: Callable[[Asked], Answer]) -> Iterator[Provider]:
     provider.port = server.server_port
     serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     serving.start()
-    yield provider
-    provider.closing.set()
-    server.shutdown()
-    serving.join()
-    server.server_close()
+    try:
+        yield provider
+    finally:
+        provider.closing.set()
+        server.shutdown()
+        serving.join()
+        server.server_close()
 
 
 class Rerouted(httpx2.BaseTransport):

@@ -125,6 +125,45 @@ def test_a_refused_key_costs_no_message(shop: Database, host: SendgridHost, by_s
     assert states(shop) == [("accepted", None)] * 24
 
 
+@pytest.mark.parametrize("hands", [1, 3])
+def test_a_password_the_host_refuses_is_said_once_and_costs_no_message(
+    shop: Database, tmp_path: Path, now: datetime, hands: int
+) -> None:
+    """Hosts lock an account after a few wrong passwords, however many connections they came over."""
+    due = enrol(shop, *people(24), now=now)
+    with sink.listening(logins=("PLAIN", "LOGIN")) as (kept, where):
+        channel = SmtpChannel(replace(where, user="shop", password="the néw one"), login_rest=2.0)
+        sending = world.sending(channel, tmp_path, batch=8, hands=hands)
+        for second in range(0, 30, 5):
+            messages.deliver_due(shop, sending, now=due + second * SECOND)
+        assert kept.logins == 1 and {state for state, _ in states(shop)} == {"pending"} and kept.asked == 0
+        with shop.begin() as conn:
+            gate = conn.execute(sa.select(tables.provider_gates)).mappings().one()
+        assert gate["reason"] == "provider_misconfigured" and gate["openings_in_a_row"] == 1
+        kept.password, step = "the néw one", 0
+        while {state for state, _ in states(shop)} != {"accepted"} and step < 400:
+            step += 1
+            messages.deliver_due(shop, sending, now=due + step * 30 * SECOND)
+        channel.close()
+    assert states(shop) == [("accepted", None)] * 24 and len(kept.kept) == 24
+    assert kept.logins <= 1 + smtp.CONNECTIONS
+
+
+def test_a_wrong_password_is_tried_again_once_by_each_probe(shop: Database, tmp_path: Path, now: datetime) -> None:
+    due = enrol(shop, *people(12), now=now)
+    with sink.listening(logins=("PLAIN", "LOGIN")) as (kept, where):
+        channel = SmtpChannel(replace(where, user="shop", password="forgotten"), login_rest=0.0)
+        sending, tried = world.sending(channel, tmp_path, batch=1), list[int]()
+        kept.password = "another"
+        for second in range(0, 240, 10):
+            messages.deliver_due(shop, sending, now=due + second * SECOND)
+            tried.append(kept.logins)
+        channel.close()
+    assert tried[0] == tried[2] == 1 and tried[3] == 2, "not before the first pause is over"
+    assert tried[-1] == 4, "at 0, 30, 90 and 210 seconds"
+    assert {state for state, _ in states(shop)} == {"pending"} and kept.asked == 0
+
+
 def test_a_provider_that_hangs_keeps_its_sender_for_one_call_and_nobody_else(
     shop: Database, host: SendgridHost, by_sendgrid: By, now: datetime
 ) -> None:
