@@ -12,7 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from app import filters, i18n
-from app.console import journey_fields, segment_words, words
+from app.console import editor_words, journey_fields, segment_words, words
 from app.i18n import N_
 from app.i18n import ngettext_later as ngettext
 from campaigns.states import SENT
@@ -254,12 +254,12 @@ def message(versions: Any) -> str:
 
 
 def bare(text: str) -> str:
-    """A template as one reads it aloud: conditions gone, the last alternative kept, fields by their last word."""
+    """A template as one reads it aloud: conditions gone, the last alternative kept, fields by their names on screen."""
     text = re.sub(
         r"\{%-?\s*if[^%]*%\}((?!\{%).)*?\{%-?\s*else\s*-?%\}(.*?)\{%-?\s*endif\s*-?%\}", r"\2", text, flags=re.S
     )
     text = re.sub(r"\{%-?\s*if[^%]*%\}.*?\{%-?\s*endif\s*-?%\}", "", text, flags=re.S)
-    text = re.sub(r"\{\{\s*(?:\w+\.)*(\w+)[^}]*\}\}", r"[\1]", text)
+    text = re.sub(r"\{\{\s*([\w.]+)[^}]*\}\}", lambda found: f"[{editor_words.field(found[1])}]", text)
     return re.sub(r"\s+", " ", text).strip()
 
 

@@ -7,10 +7,12 @@ from html import unescape
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import parts
+from app.console import journey_words
 from campaigns import (
     code_pool,
     connections,
@@ -342,3 +344,10 @@ def test_hostile_words_are_shown_as_words(ines: FlaskClient, day: Day) -> None:
     _act(ines, "write", 2, step="trait", trait=HOSTILE, value=HOSTILE * 100)
     for path in (PAGE, f"{PAGE}?step=trait", "/console/campaigns", f"/console/campaigns/{NAME}/compare"):
         assert "<script>alert" not in ines.get(path).text, path
+
+
+@pytest.mark.parametrize(("locale", "named"), [("en", "first article"), ("fr", "premier article")])
+def test_a_subject_is_read_with_its_fields_by_name(web: Flask, locale: str, named: str) -> None:
+    subject = "{% if code %}{{ code.text }}: {% endif %}To go with “{{ cart.first_title | upper }}”"
+    with web.test_request_context(headers={"Accept-Language": locale}):
+        assert journey_words.message({"en": {"subject": subject}}) == f"To go with “[{named}]”"
