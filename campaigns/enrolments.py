@@ -59,6 +59,7 @@ def admit_due(db: Database, *, now: datetime, checkpoint: Callable[[str], None] 
                 latecomers.left_carts(conn, plan, entry, now=now)
                 admitted[plan.name] = entering.abandoned_carts(conn, plan, entry, now=now)
             elif isinstance(entry, ProductAbandoned):
+                entering.known_now(conn, plan, now=now)
                 latecomers.left_products(conn, plan, entry, now=now)
                 admitted[plan.name] = entering.abandoned_products(conn, plan, entry, now=now)
             checkpoint("enrolling")

@@ -142,18 +142,30 @@ def _reachable(plan: Plan) -> sa.ColumnElement[bool]:
 def _welcome(plan: Plan, chosen: sa.FromClause, *, now: datetime) -> list[sa.ColumnElement[bool]]:
     """Whether she may come in (again). A cart or an order comes in once, whoever it belongs to by then."""
     known, reentry = enrolments.alias("known"), plan.definition.reentry
-    mine = (
-        (known.c.campaign_id == plan.id)
-        & (known.c.customer_id == chosen.c.customer_id)
-        & known.c.reason.is_distinct_from(Reason.NO_ADDRESS)
-    )
+    here, in_earnest = known.c.campaign_id == plan.id, known.c.reason.is_distinct_from(Reason.NO_ADDRESS)
     if reentry.rule == "never":
-        return [~sa.exists().where(mine)]
+        return none_of(known, chosen.c.customer_id, here, in_earnest)
     if reentry.rule == "after":
-        return [~sa.exists().where(mine, known.c.entered_at > now - timedelta(days=reentry.days or 0))]
+        lately = known.c.entered_at > now - timedelta(days=reentry.days or 0)
+        return none_of(known, chosen.c.customer_id, here, in_earnest, lately)
+    same = here & (known.c.entry_key == chosen.c.entry_key)
     if entries.keyed(plan.definition.entry) in ("cart", "order"):
-        return [~sa.exists().where(known.c.campaign_id == plan.id, known.c.entry_key == chosen.c.entry_key)]
-    return []
+        return [~sa.exists().where(same)]
+    # Her own of the same key is the conflict of the statement; that of whom was merged into her is not.
+    return none_of(known, chosen.c.customer_id, same, in_earnest)[1:]
+
+
+def none_of(
+    kept: sa.FromClause, customer: sa.ColumnElement[int], *such: sa.ColumnElement[bool]
+) -> list[sa.ColumnElement[bool]]:
+    """That there is no such row of hers, and none of anybody who was merged into her since.
+
+    Rows stay with whom they were written for, so that undoing a merge gives each her own past. Two conditions, not one
+    on either: each is then a join of sets.
+    """
+    was = customers.alias("was")
+    before = sa.exists().where(was.c.merged_into == customer, kept.c.customer_id == was.c.id, *such)
+    return [~sa.exists().where(kept.c.customer_id == customer, *such), ~before]
 
 
 def newcomers(conn: sa.Connection, plan: Plan, found: Sequence[Newcomer], *, now: datetime) -> int:
@@ -251,6 +263,27 @@ def viewed(conn: sa.Connection, plan: Plan, entry: ProductAbandoned, found: Coll
     conn.execute(
         insert.on_conflict_do_update(index_elements=["campaign_id", "customer_id", "entry_key"], set_=again), rows
     )
+
+
+_KNOWN_NOW = """
+WITH gone AS (
+    DELETE FROM arrivals USING customers WHERE campaign_id = :campaign AND due_at <= :now
+        AND customers.id = customer_id AND merged_into IS NOT NULL
+    RETURNING merged_into, entry_key, times, happened_at, due_at
+)
+INSERT INTO arrivals (campaign_id, customer_id, entry_key, times, happened_at, due_at)
+SELECT :campaign, merged_into, entry_key, sum(times), max(happened_at), max(due_at) FROM gone
+GROUP BY merged_into, entry_key
+ON CONFLICT (campaign_id, customer_id, entry_key) DO UPDATE SET times = arrivals.times + excluded.times,
+    happened_at = greatest(arrivals.happened_at, excluded.happened_at),
+    due_at = greatest(arrivals.due_at, excluded.due_at)
+"""
+
+
+def known_now(conn: sa.Connection, plan: Plan, *, now: datetime) -> None:
+    """Who looked at products before she was known goes on as who she is: what both looked at is one arrival, due when
+    the later of them is."""
+    conn.execute(sa.text(_KNOWN_NOW), {"campaign": plan.id, "now": now})
 
 
 def abandoned_products(conn: sa.Connection, plan: Plan, entry: ProductAbandoned, *, now: datetime) -> int:

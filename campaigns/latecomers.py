@@ -91,7 +91,8 @@ def _keep(conn: sa.Connection, plan: Plan, found: sa.Select[Any], kind: str, *, 
 def _new(plan: Plan, chosen: sa.FromClause, kind: str, *, now: datetime) -> sa.Select[Any]:
     """Of these, those who may enter and are not kept yet, with the first time of each."""
     apart = entering.distinct(plan, chosen)
-    same = [latecomers.c[column.name] == column for column in apart]
+    same = [latecomers.c[column.name] == column for column in apart if column.name != "customer_id"]
+    none_kept = entering.none_of(latecomers, chosen.c.customer_id, latecomers.c.campaign_id == plan.id, *same)
     return (
         sa.select(
             sa.literal(plan.id, sa.BigInteger),
@@ -104,7 +105,7 @@ def _new(plan: Plan, chosen: sa.FromClause, kind: str, *, now: datetime) -> sa.S
         )
         .join_from(chosen, customers, customers.c.id == chosen.c.customer_id)
         .where(*entering.may_enter(plan, chosen, now=now))
-        .where(~sa.exists().where(latecomers.c.campaign_id == plan.id, *same))
+        .where(*none_kept)
         .ext(postgresql.distinct_on(*apart))
         .order_by(*apart, chosen.c.happened_at)
     )
@@ -142,16 +143,17 @@ def let_in(conn: sa.Connection, plan: Plan, *, now: datetime) -> int:
     entry = plan.definition.entry
     kind = {CartAbandoned: "cart", ProductAbandoned: "product"}.get(type(entry), "event")
     gone = sa.delete(latecomers).where(latecomers.c.campaign_id == plan.id).returning(latecomers).cte("gone")
-    chosen = sa.select(
+    known = sa.select(
         sa.func.coalesce(customers.c.merged_into, customers.c.id).label("customer_id"),
         *(gone.c[name] for name in ("entry_key", "happened_at", "cart_ref", "context")),
     ).join_from(gone, customers, customers.c.id == gone.c.customer_id)
-    chosen = chosen.where(gone.c.kind == kind)
+    found = known.where(gone.c.kind == kind).cte("found")
+    chosen = sa.select(found)
     if isinstance(entry, CartAbandoned):
-        quiet = (carts.c.id == gone.c.cart_ref) & (carts.c.touched_at == gone.c.happened_at)
+        quiet = (carts.c.id == found.c.cart_ref) & (carts.c.touched_at == found.c.happened_at)
         chosen = chosen.where(sa.exists().where(quiet, *entering.cart_left()))
     elif isinstance(entry, ProductAbandoned):
-        chosen = chosen.where(*entering.product_left(gone, entry))
+        chosen = chosen.where(*entering.product_left(found, entry))
     number = entering.enrol(conn, plan, chosen.subquery("chosen"), now=now)
     _decided(conn, plan)
     return number

@@ -8,6 +8,8 @@ import sqlalchemy as sa
 
 from campaigns import enrolments, membership, plans, policy, rules, tables
 from foundation.database import Database
+from shop import customers, merging
+from tests.campaigns import world
 
 WORDS = {"en": {"subject": "Hello", "heading": "Hello", "intro": "A word from us."}}
 
@@ -36,6 +38,25 @@ def launch(
         policy.save(conn, rules.Policy(quiet_from=None, quiet_until=None, cap_messages=100), now=now)
         plans.put(conn, name, definition=definition, now=now)
         return plans.launch(conn, name, now=now)
+
+
+def say(db: Database, user: str, event: str, *, at: datetime, **properties: Any) -> None:
+    """One event of a customer."""
+    with db.begin() as conn:
+        world.say(conn, user, event, at=at, **properties)
+
+
+def visit(db: Database, event: str, *, at: datetime, **properties: Any) -> None:
+    """One event of somebody nobody knows yet."""
+    with db.begin() as conn:
+        world.tell(conn, {"anonymousId": "visitor", "event": event, "properties": properties}, at=at)
+
+
+def become(db: Database, user: str, *, at: datetime) -> int:
+    """Whoever visited turns out to be this customer; gives the number of the merge."""
+    with db.begin() as conn:
+        world.tell(conn, {"anonymousId": "visitor", "userId": user, "event": "Signed In"}, at=at)
+        return merging.of_customer(conn, customers.find(conn, user_id=user) or 0)[0].id
 
 
 def tick(db: Database, now: datetime) -> None:

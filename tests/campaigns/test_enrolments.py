@@ -9,27 +9,14 @@ from campaigns import connections, enrolments, plans, policy, rules, segments, t
 from foundation.database import Database
 from foundation.errors import Conflict, Invalid
 from shop import catalogue, consent, stores
+from shop import customers as customers_kept
 from shop.tables import customers
 from tests.campaigns import world
-from tests.campaigns.journey import launch, people, queued, send, tick, wait
+from tests.campaigns.journey import become, launch, people, queued, say, send, tick, visit, wait
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 BIG = {"property": "total", "test": "at_least", "value": 100}
 SIGNED_UP = {"type": "event", "event": "Signed Up"}
-
-
-@pytest.fixture
-def shop(db: Database, now: datetime) -> Database:
-    with db.begin() as conn:
-        world.stock_shop(conn, now=now)
-        for user in ("ada", "bob"):
-            world.make_customer(conn, user, at=now)
-    return db
-
-
-def say(db: Database, user: str, event: str, *, at: datetime, **properties: object) -> None:
-    with db.begin() as conn:
-        world.say(conn, user, event, at=at, **properties)
 
 
 # ------------------------------------------------------------------------------------------------ by events
@@ -556,3 +543,60 @@ def test_a_policy_of_another_zone_is_the_shops_clock(shop: Database, now: dateti
     tick(shop, now + MINUTE)
     with shop.begin() as conn:
         assert conn.scalar(sa.select(tables.enrolments.c.wake_at)) == datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
+
+
+# ---------------------------------------------------------------------------------------- who she was before
+NOTICED = {"type": "event", "event": "Gift Chosen", "key": "product"}
+TAG = [{"type": "set_trait", "id": "tag", "trait": "tag", "value": "x"}]
+"""Steps that need no address, so that whoever is not known yet enters as well."""
+
+
+@pytest.mark.parametrize(
+    ("reentry", "until", "later"),
+    [({"rule": "never"}, 1, 1), ({"rule": "after", "days": 3}, 1, 2), ({"rule": "each_key"}, 1, 1)],
+)
+def test_who_went_through_it_before_she_was_known_does_not_again(
+    shop: Database, now: datetime, reentry: dict[str, object], until: int, later: int
+) -> None:
+    launch(shop, NOTICED, TAG, now=now, reentry=reentry)
+    visit(shop, "Gift Chosen", at=now, product_id="sel")
+    tick(shop, now + MINUTE)
+    merge = become(shop, "ada", at=now + HOUR)
+    say(shop, "ada", "Gift Chosen", at=now + 2 * HOUR, product_id="sel")
+    tick(shop, now + 3 * HOUR)
+    assert len(people(shop)) == until, "she has been through it as whom she was"
+    say(shop, "bob", "Gift Chosen", at=now + 3 * HOUR, product_id="sel")
+    tick(shop, now + 4 * HOUR)
+    assert [user for user, *_ in people(shop)] == [None, "bob"], "others are others"
+    say(shop, "ada", "Gift Chosen", at=now + 4 * DAY, product_id="sel")
+    tick(shop, now + 4 * DAY + MINUTE)
+    assert len(people(shop)) == later + 1
+    with shop.begin() as conn:
+        customers_kept.undo_merge(conn, merge, by="ines", now=now + 5 * DAY)
+    say(shop, "ada", "Gift Chosen", at=now + 5 * DAY, product_id="sel")
+    tick(shop, now + 5 * DAY + MINUTE)
+    entered = [user for user, *_ in people(shop)]
+    assert sorted(entered, key=str) == [None, "ada", "bob"], "it was somebody else who had been through it"
+
+
+def test_a_merge_lets_another_key_in(shop: Database, now: datetime) -> None:
+    launch(shop, NOTICED, TAG, now=now, reentry={"rule": "each_key"})
+    visit(shop, "Gift Chosen", at=now, product_id="sel")
+    tick(shop, now + MINUTE)
+    become(shop, "ada", at=now + HOUR)
+    say(shop, "ada", "Gift Chosen", at=now + 2 * HOUR, product_id="cocotte")
+    tick(shop, now + 3 * HOUR)
+    assert [(user, key) for user, _, _, key in people(shop)] == [(None, "sel"), ("ada", "cocotte")]
+
+
+def test_looking_at_a_product_before_she_was_known_counts_as_hers(shop: Database, now: datetime) -> None:
+    entry = {"type": "product_abandoned", "delay": "2h", "views": 2}
+    launch(shop, entry, [send("hi")], now=now)
+    visit(shop, "Product Viewed", at=now, product_id="sel")
+    tick(shop, now + MINUTE)
+    become(shop, "ada", at=now + HOUR)
+    say(shop, "ada", "Product Viewed", at=now + HOUR, product_id="sel")
+    tick(shop, now + 2 * HOUR + MINUTE)
+    assert people(shop) == [], "as who she is now she looked an hour ago"
+    tick(shop, now + 3 * HOUR + MINUTE)
+    assert queued(shop) == [("ada", "hi")]

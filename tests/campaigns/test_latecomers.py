@@ -10,26 +10,13 @@ from campaigns.latecomers import Late
 from foundation.database import Database
 from foundation.errors import Conflict
 from tests.campaigns import world
-from tests.campaigns.journey import launch, people, queued, send, tick
+from tests.campaigns.journey import become, launch, people, queued, say, send, tick, visit
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SIGNED_UP = {"type": "event", "event": "Signed Up"}
 LEFT_CART = {"type": "cart_abandoned", "delay": "1h", "within": "48h"}
 LEFT_PRODUCT = {"type": "product_abandoned", "delay": "2h"}
-
-
-@pytest.fixture
-def shop(db: Database, now: datetime) -> Database:
-    with db.begin() as conn:
-        world.stock_shop(conn, now=now)
-        for user in ("ada", "bob"):
-            world.make_customer(conn, user, at=now)
-    return db
-
-
-def say(db: Database, user: str, event: str, *, at: datetime, **properties: object) -> None:
-    with db.begin() as conn:
-        world.say(conn, user, event, at=at, **properties)
+TAG = [{"type": "set_trait", "id": "tag", "trait": "tag", "value": "x"}]
 
 
 def late(db: Database) -> list[Late]:
@@ -160,3 +147,33 @@ def test_whoever_came_in_by_something_else_is_not_let_in(shop: Database, now: da
     tick(shop, now + 2 * DAY)
     launch(shop, LEFT_CART, [send("hi")], now=now + 2 * DAY)
     assert let_in(shop, now=now + 2 * DAY) == 0 and late(shop) == []
+
+
+# ---------------------------------------------------------------------------------------- who she was before
+def test_who_is_late_twice_before_and_after_she_was_known_is_one(shop: Database, now: datetime) -> None:
+    launch(shop, SIGNED_UP, TAG, now=now)
+    visit(shop, "Signed Up", at=now + MINUTE)
+    tick(shop, now + 2 * DAY)
+    become(shop, "ada", at=now + 2 * DAY)
+    say(shop, "ada", "Signed Up", at=now + HOUR)
+    tick(shop, now + 3 * DAY)
+    assert [one.number for one in late(shop)] == [1]
+    assert let_in(shop, now=now + 3 * DAY) == 1
+    assert [user for user, *_ in people(shop)] == ["ada"]
+
+
+def test_what_she_bought_once_she_was_known_keeps_the_visitor_out(shop: Database, now: datetime) -> None:
+    launch(shop, LEFT_PRODUCT | {"delay": "1h"}, [send("still")], now=now)
+    visit(shop, "Product Viewed", at=now + MINUTE, product_id="sel")
+    visit(shop, "Product Viewed", at=now + MINUTE, product_id="cocotte")
+    tick(shop, now + 2 * MINUTE)
+    with shop.begin() as conn:
+        world.tell(conn, {"anonymousId": "visitor", "traits": {"email": "v@example.org"}, "type": "identify"}, at=now)
+    tick(shop, now + 2 * DAY)
+    assert [one.number for one in late(shop)] == [1], "one way in, whatever she looked at"
+    become(shop, "ada", at=now + 2 * DAY)
+    with shop.begin() as conn:
+        for product in ("sel", "cocotte"):
+            bought = [{"product_id": product, "quantity": 1, "price": "10.00"}]
+            world.order(conn, "ada", at=now + 2 * DAY, order_id=product, products=bought, total="10.00")
+    assert let_in(shop, now=now + 3 * DAY) == 0
