@@ -100,15 +100,25 @@ def _take_turns(conn: sa.Connection, asked: Sequence[Asked]) -> None:
 _CAMPAIGNS = "SELECT pg_advisory_xact_lock_shared(7265, n) FROM unnest(%(campaigns)s::int[]) AS n"
 _PEOPLE = "SELECT pg_advisory_xact_lock(7264, n) FROM unnest(%(people)s::int[]) AS n"
 
-_RECEIVED = """
-    SELECT count(*) FROM messages AS other
+_HERS = """
+    FROM messages AS other
     WHERE other.customer_id = ANY(ARRAY(
             SELECT customers.id FROM customers
             WHERE customers.id = given.person OR customers.merged_into = given.person))
-        AND coalesce(other.submitted_at, '-infinity') > %(since)s AND other.state = ANY(%(counted)s::text[])
-        AND other.id <> message.id
+        AND other.id <> message.id AND other.state = ANY(%(counted)s::text[])
+"""
+"""Other messages that reached her, or may have, under whatever record they were written."""
+_RECEIVED = f"""
+    SELECT count(*) {_HERS}
+        AND coalesce(other.submitted_at, '-infinity') > %(since)s
         AND other.purpose <> 'transactional' AND other.channel = ANY(%(capped)s::text[])
 """
+_SAME = f"""
+    SELECT {_HERS} AND (other.campaign_id, other.step, other.channel, other.entry_key)
+        = (message.campaign_id, message.step, message.channel, message.entry_key)
+"""
+"""The ledger's keys know an address and a record; who got it at an address she has left, before two records became one,
+is found here alone."""
 _SAID = """
     SELECT FROM consents WHERE consents.customer_id = given.person AND consents.channel IN (message.channel, 'any')
         AND consents.purpose IN (message.purpose, split_part(message.purpose, '/', 1), 'any')
@@ -138,6 +148,7 @@ WITH given AS (
         WHEN enrolments.state = 'left' AND enrolments.reason IN ('converted', 'emptied') THEN '{Reason.LEFT_JOURNEY}'
         WHEN carts.state <> 'open' THEN '{Reason.CART_EMPTIED}'
         WHEN carts.touched_at > given.cart_seen_at THEN '{Reason.CART_CHANGED}'
+        WHEN EXISTS ({_SAME}) THEN '{Reason.DUPLICATE_ADDRESS}'
         WHEN message.purpose <> 'transactional' AND message.channel = ANY(%(capped)s::text[])
             AND (({_RECEIVED}) >= %(cap)s OR ({_RECEIVED} AND other.channel = message.channel) >= caps.most)
             THEN '{Reason.CAP}'

@@ -6,8 +6,9 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -15,7 +16,8 @@ import sqlalchemy as sa
 from campaigns import messages, tables
 from foundation import postgres
 from foundation.database import Database
-from shop import ingest, sources, vocabulary
+from shop import consent, ingest, sources, vocabulary
+from shop import customers as people
 from shop.tables import customers
 from tests.campaigns import journey, world
 from tests.campaigns.carriers import Carrier
@@ -80,6 +82,29 @@ def test_one_mailbox_of_several_records_gets_one_mail(shop: Database, tmp_path: 
     assert states(shop).count(("skipped", "duplicate_address")) == 2
 
 
+GIFT = {"type": "event", "event": "Gift Chosen", "key": "product"}
+
+
+def test_each_thing_a_mailbox_is_written_about_goes_there_once(db: Database, tmp_path: Path, now: datetime) -> None:
+    """Two records of one address choose three things, one of them both of them."""
+    with db.begin() as conn:
+        world.stock_shop(conn, now=now)
+        for user in "ab":
+            person = world.make_customer(conn, user, at=now)
+            conn.execute(sa.update(customers).where(customers.c.id == person).values(email="both@example.org"))
+    journey.launch(db, GIFT, [journey.send("hello")], now=now, reentry={"rule": "each_key"})
+    for user, product in (("a", "sel"), ("a", "cocotte"), ("b", "sel"), ("b", "torchon")):
+        journey.say(db, user, "Gift Chosen", at=now, product_id=product)
+    journey.tick(db, now)
+    carrier = Carrier()
+    deliver(db, carrier, tmp_path, now=now)
+    with db.begin() as conn:
+        left = tables.messages.c.state == "accepted"
+        about = conn.scalars(sa.select(tables.messages.c.entry_key).where(left)).all()
+    assert sorted(about) == ["cocotte", "sel", "torchon"] and len(carrier.handed) == 3
+    assert states(db).count(("skipped", "duplicate_address")) == 1
+
+
 def test_who_turns_out_to_be_somebody_known_gets_it_once(shop: Database, tmp_path: Path, now: datetime) -> None:
     """A visitor takes the quiz as the customer did, and signs in as her while both mails wait."""
     with shop.begin() as conn:
@@ -94,7 +119,38 @@ def test_who_turns_out_to_be_somebody_known_gets_it_once(shop: Database, tmp_pat
     assert len(carrier.handed) == 1 and ("accepted", None) in states(shop)
 
 
-def _visitor(conn: sa.Connection, said: dict[str, str], *, now: datetime) -> None:
+@pytest.mark.parametrize(("looked_at", "more"), [("sel", []), ("cocotte", ["camille@example.org"])])
+def test_what_reached_her_at_an_address_she_has_left_does_not_go_to_the_new_one(
+    db: Database, tmp_path: Path, now: datetime, looked_at: str, more: list[str]
+) -> None:
+    """The visitor's mail has gone to one address, the customer's waits for another; then both are one. What is about
+    something else still goes."""
+    with db.begin() as conn:
+        world.stock_shop(conn, now=now)
+        world.make_customer(conn, "camille", at=now)
+        _visitor(conn, {"type": "identify", "traits": {"email": "old@example.org"}}, now=now)
+        visitor = people.find(conn, anonymous_id="visitor-1") or 0
+        yes = {"channel": "email", "purpose": "marketing", "state": "granted", "source": "form"}
+        consent.record(conn, customer_id=visitor, at=now, now=now, **yes)
+    journey.launch(db, GIFT, [journey.send("hello")], now=now, reentry={"rule": "each_key"})
+    with db.begin() as conn:
+        _visitor(conn, {"type": "track", "event": "Gift Chosen", "properties": {"product_id": "sel"}}, now=now)
+        world.say(conn, "camille", "Gift Chosen", at=now, product_id=looked_at)
+    journey.tick(db, now)
+    carrier, later = Carrier(), now + timedelta(hours=1)
+    with db.begin() as conn:
+        others = tables.messages.c.customer_id != visitor
+        conn.execute(sa.update(tables.messages).where(others).values(not_before=later))
+    deliver(db, carrier, tmp_path, now=now)
+    with db.begin() as conn:
+        _visitor(conn, {"type": "identify", "userId": "camille", "messageId": "in"}, now=now)
+        assert people.canonical(conn, [visitor])[visitor] != visitor
+    deliver(db, carrier, tmp_path, now=later)
+    assert [mail.address for mail in carrier.handed] == ["old@example.org", *more]
+    assert states(db).count(("skipped", "duplicate_address")) == (0 if more else 1)
+
+
+def _visitor(conn: sa.Connection, said: dict[str, Any], *, now: datetime) -> None:
     source = sources.source(conn, "test web", channel="web", now=now, trusted=True)
     payload = {"anonymousId": "visitor-1", "messageId": said["type"], "timestamp": now.isoformat(), **said}
     event = vocabulary.parse(payload, source=source, received_at=now)
