@@ -67,7 +67,9 @@ def _people(installation: parts.Parts) -> None:
         for user in ("camille", "zoe"):
             world.order(conn, user, at=NOW - timedelta(days=40), order_id=f"old-{user}")
             world.say(conn, user, "Product Viewed", at=NOW - timedelta(hours=3), product_id="sel")
-        stores.put(conn, [{"store_id": "367", "name": "Nantes Crébillon", "lat": 47.21, "lon": -1.56}], now=NOW)
+        stores.put(
+            conn, [{"store_id": "367", "name": "Nantes Crébillon", "latitude": 47.21, "longitude": -1.56}], now=NOW
+        )
         for name, rule in RULES.items():
             value = {"name": name, "title": name.title(), "rule": {"type": "all", "of": [rule]}}
             segments.apply(conn, segments.parse(value), now=NOW)
