@@ -10,6 +10,7 @@ reader of that shape her values are put there (`campaigns/channels/pieces.py`). 
 to be the same for all (`Fixed`, `Same`, `Phrases`): what is about somebody cannot become a constant by accident.
 """
 
+import html as markup
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ CLIPPED = 100 * 1024
 """Mail readers cut longer mails off: marketers are warned."""
 FOLDER = Path(__file__).resolve().parent.parent / "templates" / "messages" / "email"
 
+_PREVIEW = re.compile(r'<body[^>]*>\s*<div style="display:none[^>]*>(.*?)</div>', re.DOTALL)
 _MARK = re.compile(r"{{.*?}}|{%.*?%}|{#.*?#}", re.DOTALL)
 _ASIDE = re.compile(r"jqx(\d+)xqj")
 _BLOCK = re.compile(r"{% set block = blocks\[\d+\] %}({% if block %}.*?){# block #}", re.DOTALL)
@@ -80,6 +82,13 @@ def layout(kinds: Sequence[str]) -> Layout:
 
 
 # --------------------------------------------------------------------------------------------- compiling
+def preview(body: Body) -> str:
+    """The words mail readers show beside the subject: the preview text, which opens the HTML unseen; of what has no
+    HTML the text."""
+    hidden = _PREVIEW.search(body.html or "")
+    return markup.unescape(hidden[1]).strip() if hidden else body.text
+
+
 def sources(kinds: Sequence[str]) -> tuple[str, str]:
     """The two templates of this order of blocks, whole; both take `blocks`, what each shows, and the page's values."""
     frame = (FOLDER / "frame.mjml").read_text()

@@ -1,14 +1,14 @@
 """Reading the message ledger: pages of it, one message with all that is known of it, and the outbox as a mailbox."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from campaigns import frozen, tables
+from campaigns import frozen, layouts, tables
 from campaigns.states import FACTS, State
 from foundation import database
 from foundation.errors import NotFound
@@ -20,7 +20,7 @@ WAITING = (State.PENDING, State.HELD, State.CLAIMED, State.SUBMITTING)
 UNSURE = (State.UNCERTAIN, State.UNCONFIRMED)
 NOT_SENT = (State.SKIPPED, State.EXPIRED, State.CANCELLED)
 SHOWN = 200
-"""Letters of a mail's text beside its subject in the mailbox."""
+"""Letters of a mail beside its subject in the mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Mail:
     address: str
     sender: str
     subject: str
-    text: str
+    excerpt: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +192,17 @@ def mails(conn: sa.Connection, *, before: datetime | None = None, limit: int = 5
     )
     if before is not None:
         wanted = wanted.where(outbox.c.received_at < before)
-    return [replace(mail, text=mail.text[:SHOWN]) for mail in _mails(conn, wanted)]
+    return _mails(conn, wanted)
 
 
 def _mails(conn: sa.Connection, wanted: "sa.Select[Any]") -> list[Mail]:
     rows = conn.execute(wanted).mappings().all()
     said = frozen.bodies(conn, rows)
-    names = [name for name in Mail.__slots__ if name != "text"]
-    return [Mail(**{name: row[name] for name in names}, text=said[row["message_id"]].text) for row in rows]
+    names = [name for name in Mail.__slots__ if name != "excerpt"]
+    return [
+        Mail(**{name: row[name] for name in names}, excerpt=layouts.preview(said[row["message_id"]])[:SHOWN])
+        for row in rows
+    ]
 
 
 def open_mail(conn: sa.Connection, message_id: UUID, *, now: datetime) -> Mail:

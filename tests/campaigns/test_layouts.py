@@ -8,7 +8,7 @@ import pytest
 from markupsafe import escape
 
 from campaigns import layouts, phrases
-from campaigns.channels.pieces import Body, Cut, Fixed, Form, Same
+from campaigns.channels.pieces import Body, Cut, Fixed, Form, Same, whole
 
 KINDS = (
     *("header", "image", "text", "basket", "button", "code", "products", "reviews", "store"),
@@ -139,3 +139,11 @@ def test_a_form_takes_values_of_any_letters() -> None:
         made = Body.of(form, Body(form, values).own)
         assert made.html == f"a{values[0]}é{escape(values[1])}" and made.text == values[1]
     assert Body(Form(Cut(["alone"], []), Cut([""], [])), []).html == "alone"
+
+
+def test_the_preview_is_what_a_mail_reader_shows_beside_the_subject() -> None:
+    chance = random.Random(9)
+    said = 'Cocotte & <b>fonte</b> "vierge"'
+    body = layouts.layout((*KINDS, "footer")).fill(page(chance) | {"preheader": said}, shown(chance))
+    assert layouts.preview(body) == said
+    assert layouts.preview(whole("", "Your basket waits")) == "Your basket waits"

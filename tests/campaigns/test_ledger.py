@@ -63,6 +63,7 @@ def test_one_message_is_read_with_all_around_it(sent: Database) -> None:
 def test_a_mail_is_new_until_someone_opens_it(sent: Database, now: datetime) -> None:
     with sent.begin() as conn:
         mail = ledger.mails(conn)[0]
+        assert mail.excerpt.startswith("Vous aviez choisi"), "as in any mail reader, not the link above the message"
         assert ledger.unread(conn) == 1
         opened = ledger.open_mail(conn, mail.message_id, now=now)
         assert (opened.opened_at, ledger.unread(conn)) == (now, 0)
