@@ -13,10 +13,12 @@ from app.console import (
     audiences,
     backups,
     builder,
+    calendar,
     campaign_list,
     campaigns,
     changes,
     channels,
+    chart_files,
     customers,
     domain,
     editor,
@@ -61,6 +63,7 @@ ROOMS = (
     *(channels, onsite, imports, goods, first_steps),
     *(settings, team, account, changes, backups, domain),
     *(model, placements, rules, predictions, rehearsals, reports, styleguide, builder, launches, campaign_list),
+    *(calendar, chart_files),
     *(editor, editor_looks),
 )
 

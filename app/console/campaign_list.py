@@ -1,13 +1,10 @@
-"""Campaigns at a glance: what each does next and how it fares, the gallery to begin from, the calendar of sends."""
+"""Campaigns at a glance: what each does next and how it fares, and the gallery to begin from."""
 
 import re
 import unicodedata
-from calendar import monthcalendar
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -17,14 +14,12 @@ from app import filters, i18n, security
 from app.console import forms, journey_words, journeys, paging, roles, words
 from app.console.forms import Form
 from app.console.words import Word
-from app.i18n import N_
 from app.i18n import ngettext_later as ngettext
 from app.parts import current_parts
 from campaigns import drafts, figures, files, plans, policy, upcoming
 from campaigns.definitions import campaign as definitions
 from campaigns.definitions import flow
 from campaigns.plans import Plan
-from foundation import format
 from foundation.errors import Conflict, Fault, Invalid
 
 bp = Blueprint("campaign_list", __name__, url_prefix="/campaigns")
@@ -212,98 +207,3 @@ def _slug(title: str) -> str:
     letters = unicodedata.normalize("NFKD", title.lower())
     plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:63]
-
-
-# ------------------------------------------------------------------------------------------------ calendar
-@dataclass(slots=True)
-class Day:
-    """One day of the calendar: what left, by campaign, and what will."""
-
-    at: date
-    left: list[tuple[Plan, int]] = field(default_factory=list)
-    moments: list[upcoming.Moment] = field(default_factory=list)
-    expected: int = 0
-
-    @property
-    def total(self) -> int:
-        """Messages that left."""
-        return sum(number for _, number in self.left)
-
-
-@bp.get("/calendar")
-@security.require_role(*roles.READ)
-def calendar() -> str:
-    """A month: what left each day, what will, and how pressed the segments are."""
-    now = datetime.now(UTC)
-    with current_parts().db.begin() as conn:
-        zone = policy.load(conn).timezone
-        cap = policy.load(conn)
-        found = plans.every(conn)
-        known = figures.of(conn, [plan.id for plan in found])
-        pressures = figures.pressures(conn)
-    today = now.astimezone(ZoneInfo(zone)).date()
-    first = _month(request.args.get("month", ""), today)
-    days = _days(found, known, first, today=today, zone=zone, now=now)
-    return render_template(
-        "console/campaigns/calendar.html",
-        weeks=[[days.get(number) for number in week] for week in monthcalendar(first.year, first.month)],
-        heads=[format.date(date(2024, 1, day), i18n.locale(), style="weekday") for day in range(1, 8)],
-        first=first,
-        before=(first - timedelta(days=1)).strftime("%Y-%m"),
-        after=(first + timedelta(days=32)).strftime("%Y-%m"),
-        most=max([1, *(max(day.total, day.expected) for day in days.values())]),
-        today=today,
-        pressures=pressures,
-        cap=cap,
-        words=words,
-    )
-
-
-def _month(text: str, today: date) -> date:
-    found = re.fullmatch(r"(20\d\d)-(0[1-9]|1[0-2])", text)
-    return date(int(found[1]), int(found[2]), 1) if found else today.replace(day=1)
-
-
-def _days(
-    found: Sequence[Plan],
-    known: Mapping[int, figures.Figures],
-    first: date,
-    *,
-    today: date,
-    zone: str,
-    now: datetime,
-) -> dict[int, Day]:
-    """The days of a month by their number."""
-    end = (first + timedelta(days=32)).replace(day=1)
-    days = {n + 1: Day(first + timedelta(days=n)) for n in range((end - first).days)}
-    for plan in found:
-        counted = known[plan.id].days if plan.id in known else {}
-        for number, day in days.items():
-            if left := counted.get(day.at.isoformat(), 0):
-                days[number].left.append((plan, left))
-            elif day.at > today and plan.state == "sending" and plan.definition.entry.type != "schedule":
-                days[number].expected += usual(counted, today)
-    until = datetime(end.year, end.month, 1, tzinfo=ZoneInfo(zone))
-    for moment in upcoming.moments(found, zone=zone, now=now, until=until):
-        local = moment.at.date()
-        if first <= local < end:
-            days[local.day].moments.append(moment)
-    return days
-
-
-def usual(counted: Mapping[str, int], today: date) -> int:
-    """Messages of a usual day: the mean of the last seven."""
-    return round(sum(counted.get((today - timedelta(days=back)).isoformat(), 0) for back in range(1, 8)) / 7)
-
-
-@bp.context_processor
-def _context() -> dict[str, Any]:
-    return {"long_day": lambda day: format.date(day, i18n.locale(), style="weekday_long"), "month_name": _month_name}
-
-
-def _month_name(first: date) -> str:
-    months = (
-        *(N_("January"), N_("February"), N_("March"), N_("April"), N_("May"), N_("June")),
-        *(N_("July"), N_("August"), N_("September"), N_("October"), N_("November"), N_("December")),
-    )
-    return f"{i18n.gettext(months[first.month - 1])} {first.year}"

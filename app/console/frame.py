@@ -63,7 +63,7 @@ NAVIGATION = (
 INSIDE = {
     "reports": ("insights",),
     "model": ("placements", "rules"),
-    "campaigns": ("builder", "editor", "looks", "launches", "campaign_list", "rehearsals"),
+    "campaigns": ("builder", "editor", "looks", "launches", "campaign_list", "calendar", "rehearsals"),
     "settings": ("team", "changes", "backups", "domain"),
     "sources": ("imports", "goods"),
 }

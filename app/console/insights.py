@@ -3,18 +3,15 @@
 A job counts all of it; these pages read what it found, and each figure can be taken away as CSV.
 """
 
-import csv
-import io
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from typing import Any
-from urllib.parse import quote
 
 from flask import Blueprint, Response, render_template
 
 from app import i18n, security
-from app.console import flow_charts, report_charts, report_file, roles, words
+from app.console import flow_charts, report_charts, roles, sheets, words
 from app.i18n import N_
 from app.parts import current_parts
 from campaigns import policy, reports
@@ -97,18 +94,10 @@ def _heat(share: float, best: float) -> int:
 @security.require_role(*roles.READ)
 def as_csv(name: str) -> Response:
     """The figures of a page, for a spreadsheet."""
-    out = io.StringIO()
-    table = csv.writer(out)
-    for row in _ROWS[name]():
-        table.writerow([report_file.safe(cell) for cell in row])
-    attachment = f"attachment; filename*=UTF-8''{quote(f'{name}-{datetime.now(UTC):%Y-%m-%d}.csv')}"
-    return Response("\ufeff" + out.getvalue(), mimetype="text/csv", headers={"Content-Disposition": attachment})
+    return sheets.attached(_ROWS[name](), f"{name}-{datetime.now(UTC):%Y-%m-%d}")
 
 
-Row = Sequence[str | int | float | None]
-
-
-def _channel_rows() -> Iterable[Row]:
+def _channel_rows() -> Iterable[sheets.Row]:
     with current_parts().db.begin() as conn:
         found, currency = shopping.channels(conn), reports.currency(conn)
     yield "channel", "planned", "accepted", "customers reached", "clicked", "bounced", "orders", "sales"
@@ -117,7 +106,7 @@ def _channel_rows() -> Iterable[Row]:
         yield one.channel, *counts, _units(one.revenue, currency)
 
 
-def _path_rows() -> Iterable[Row]:
+def _path_rows() -> Iterable[sheets.Row]:
     with current_parts().db.begin() as conn:
         found = shopping.roads(conn)
     yield "part", "from", "to", "orders"
@@ -125,7 +114,7 @@ def _path_rows() -> Iterable[Row]:
         yield ("first to last visit", "last visit to order")[road.part], road.start, road.end, road.orders
 
 
-def _retention_rows() -> Iterable[Row]:
+def _retention_rows() -> Iterable[sheets.Row]:
     with current_parts().db.begin() as conn:
         found = shopping.cohorts(conn)
     cohorts = found[0] if found else []
@@ -134,7 +123,7 @@ def _retention_rows() -> Iterable[Row]:
         yield cohort.month.strftime("%Y-%m"), cohort.people, *cohort.returned
 
 
-def _stage_rows() -> Iterable[Row]:
+def _stage_rows() -> Iterable[sheets.Row]:
     with current_parts().db.begin() as conn:
         found = shopping.stages(conn)
     yield "stage", "channel", "customers"
@@ -144,7 +133,7 @@ def _stage_rows() -> Iterable[Row]:
             yield stage.stage, channel, people
 
 
-def _earned_rows() -> Iterable[Row]:
+def _earned_rows() -> Iterable[sheets.Row]:
     with current_parts().db.begin() as conn:
         found = house.read(conn)
     yield "day", "attributed", "caused", "caused, low", "caused, high"
@@ -158,7 +147,7 @@ def _units(minor: float, currency: str | None) -> float:
     return float(round(minor / 10**places, places))
 
 
-_ROWS: dict[str, Callable[[], Iterable[Row]]] = {
+_ROWS: dict[str, Callable[[], Iterable[sheets.Row]]] = {
     "channels": _channel_rows,
     "paths": _path_rows,
     "retention": _retention_rows,

@@ -9,7 +9,7 @@ from flask import Blueprint, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
 from app import i18n, security, users
-from app.console import attention, campaign_list, roles, time_charts, words
+from app.console import attention, calendar, roles, time_charts, words
 from app.console import customers as customer_pages
 from app.console.time_charts import Series
 from app.parts import current_parts
@@ -106,7 +106,7 @@ def _coming(conn: sa.Connection, *, now: datetime) -> list[Next]:
     known, zone = figures.of(conn, [plan.id for plan in running]), policy.load(conn).timezone
     today = now.astimezone(i18n.zone()).date()
     all_day = [
-        Next(plan, None, _channels(plan), campaign_list.usual(known[plan.id].days, today) if plan.id in known else None)
+        Next(plan, None, _channels(plan), calendar.usual(known[plan.id].days, today) if plan.id in known else None)
         for plan in running
         if plan.definition.entry.type != "schedule"
     ]

@@ -55,7 +55,7 @@ def index() -> str:
 def show(name: str) -> str:
     """One placement: what it earned, its sliders, its experiment."""
     with current_parts().db.begin() as conn:
-        return _page(conn, _known(conn, name), None)
+        return _page(conn, known(conn, name), None)
 
 
 @bp.post("/<name>")
@@ -64,7 +64,7 @@ def save(name: str) -> Response | tuple[str, int]:
     """Keeps the settings; or says what is wrong and changes nothing."""
     with current_parts().db.begin() as conn:
         meanwhile.turn(conn, "placement", name)
-        current = _known(conn, name)
+        current = known(conn, name)
         if clash := meanwhile.clash(form_of(current), request.form):
             return _page(conn, current, clash), 409
         try:
@@ -82,7 +82,7 @@ def experiment(name: str) -> Response | tuple[str, int]:
     """From now on a share of the customers is shown popularity."""
     percent = forms.number(request.form.get("percent", ""))
     with current_parts().db.begin() as conn:
-        current = _known(conn, name)
+        current = known(conn, name)
         if not isinstance(percent, int) or not 1 <= percent <= 50:
             fault = Fault("/percent", "must be a whole number from 1 to 50")
             shown = {**meanwhile.opened(form_of(current)).values, **request.form}
@@ -225,7 +225,8 @@ def _by_use(found: dict[str, Tally]) -> list[tuple[str, Tally]]:
     return sorted(found.items(), key=lambda item: -item[1].shown)
 
 
-def _known(conn: sa.Connection, name: str) -> Placement:
+def known(conn: sa.Connection, name: str) -> Placement:
+    """The placement of this name; raises `NotFound`."""
     every = merchandising.every_placement(conn)
     if name not in every:
         raise NotFound(f"no placement is named {name}")

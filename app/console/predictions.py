@@ -66,8 +66,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One prediction held against what came. `line`: where every point would lie if it held to the letter."""
+    """One prediction held against what came, by its word. `line`: where every point would lie if it held to the
+    letter."""
 
+    key: str
     title: str
     verdict: Word
     sentence: str
@@ -160,6 +162,7 @@ def _panel(name: str, check: Mapping[str, Any], *, run: RunLine) -> Panel:
     say = _sayer(amounts, run)
     level = (0.5, 0.5) if dated else (0.0, most)
     return Panel(
+        key=name.replace("_", "-"),
         title=i18n.gettext(NUMBERS[name]),
         verdict=_verdict(check["gap"] / (check["came"] or 1) if amounts else check["gap"]),
         sentence=_sentence(name, check, say=say),

@@ -1,35 +1,30 @@
-"""A report as a table for a spreadsheet. What a spreadsheet would take for a formula is written as text."""
+"""A report as a table for a spreadsheet."""
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
+from app.console.sheets import Row
 from campaigns.evidence.verdicts import Arm, Lift
 from campaigns.figures import Figures
 from campaigns.reports import Report
 from foundation.intervals import Interval
 from shop import money
 
-FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a cell begins with that is carried out instead of shown (OWASP, CSV injection)."""
-
 COLUMNS = ("section", "what", "part", "value", "low", "high")
 EVERY = (
     *("campaign", "state", "counted_at", "came_in", "accepted", "clicked", "orders", "attributed", "currency"),
     *("difference", "low", "high"),
 )
-Cell = str | int | float | None
 
 
-def written(report: Report, name: str) -> str:
+def table(report: Report, name: str) -> list[Row]:
     """The whole report, a figure a line: section, what, part, value, low, high."""
-    return _table([("campaign", *COLUMNS), *((name, *row) for row in rows(report))])
+    return [("campaign", *COLUMNS), *((name, *row) for row in rows(report))]
 
 
-def compared(campaigns: Iterable[tuple[str, str, Figures | None]]) -> str:
+def compared(campaigns: Iterable[tuple[str, str, Figures | None]]) -> list[Row]:
     """Each campaign by name, its state and what was counted of it, a line each; one not counted yet has empty cells.
     Money in units of its currency, the difference and its interval in points of the share of buyers."""
-    lines: list[Sequence[Cell]] = [EVERY]
+    lines: list[Row] = [EVERY]
     for name, state, found in campaigns:
         if found is None:
             lines.append((name, state, *[None] * (len(EVERY) - 2)))
@@ -39,22 +34,7 @@ def compared(campaigns: Iterable[tuple[str, str, Figures | None]]) -> str:
         caused = found.caused
         counted = (found.at.isoformat(), found.enrolled, found.sent, found.clicked, found.orders, sales, found.currency)
         lines.append((name, state, *counted, caused.difference, caused.low, caused.high))
-    return _table(lines)
-
-
-def _table(lines: Iterable[Sequence[Cell]]) -> str:
-    out = io.StringIO()
-    table = csv.writer(out)
-    for line in lines:
-        table.writerow([safe(cell) for cell in line])
-    return out.getvalue()
-
-
-def safe(cell: Cell) -> Cell:
-    """The cell, so that no spreadsheet carries it out; numbers are numbers."""
-    if isinstance(cell, str) and cell.lstrip(" ").startswith(FORMULAS):
-        return f"'{cell}"
-    return cell
+    return lines
 
 
 Line = tuple[str, str, str, float | None, float | None, float | None]

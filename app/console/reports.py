@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
-from urllib.parse import quote
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import filters, i18n, security
-from app.console import paging, report_charts, report_file, report_words, roles, words
+from app.console import paging, report_charts, report_file, report_words, roles, sheets, words
 from app.parts import current_parts
 from campaigns import figures, glances, ledger, plans, reports
 from campaigns.evidence import sequences, verdicts, winners
@@ -52,9 +51,8 @@ def every_as_csv() -> Response:
     with current_parts().db.begin() as conn:
         launched = [plan for plan in plans.every(conn) if plan.launched_at]
         known = figures.of(conn, [plan.id for plan in launched])
-    return _attached(
-        report_file.compared((plan.name, plan.state, known.get(plan.id)) for plan in launched), "campaigns"
-    )
+    rows = report_file.compared((plan.name, plan.state, known.get(plan.id)) for plan in launched)
+    return sheets.attached(rows, "campaigns")
 
 
 @bp.get("/<name>")
@@ -96,12 +94,7 @@ def as_csv(name: str) -> Response:
     with current_parts().db.begin() as conn:
         plan = plans.get(conn, name)
         report = reports.full(conn, plan, scope=_scope(), now=datetime.now(UTC))
-    return _attached(report_file.written(report, plan.name), name)
-
-
-def _attached(table: str, name: str) -> Response:
-    attachment = f"attachment; filename*=UTF-8''{quote(f'{name}.csv')}"
-    return Response("\ufeff" + table, mimetype="text/csv", headers={"Content-Disposition": attachment})
+    return sheets.attached(report_file.table(report, plan.name), name)
 
 
 @bp.post("/<name>/experiments/<step>/winner")

@@ -59,7 +59,7 @@ def index() -> str:
 def _list(form: Form) -> str:
     with current_parts().db.begin() as conn:
         kept = segments.every(conn)
-        grown = members.grown(conn, since=_month_ago())
+        grown = members.grown(conn, since=month_ago())
         total = house.customers_known(conn)
     return render_template("console/segments/index.html", kept=kept, grown=grown, total=total, form=form)
 
@@ -326,7 +326,7 @@ def _about(conn: sa.Connection, kept: segments.Segment | None) -> dict[str, Any]
     """What is told of a segment that is kept: its sizes of thirty days, and who uses it."""
     if kept is None:
         return {"sizes": [], "grown": None, "used_by": [], "others": [], "crowds": []}
-    sizes = members.sizes_since(conn, kept.id, since=_month_ago())
+    sizes = members.sizes_since(conn, kept.id, since=month_ago())
     line = time_charts.Series(i18n.gettext("Customers"), "c1", [size for _, size in sizes])
     return {
         "sizes": sizes,
@@ -360,7 +360,8 @@ def _why(conn: sa.Connection, kept: segments.Segment | None, chosen: int | None)
     return Why(person, told.holds, segment_words.reasons(told), missing, moves)
 
 
-def _month_ago() -> date:
+def month_ago() -> date:
+    """The first day of those the growth of a segment is drawn over."""
     return datetime.now(UTC).date() - timedelta(days=30)
 
 

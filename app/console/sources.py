@@ -134,6 +134,13 @@ def _page(*, new_key: str = "", rolled: str = "", tried: Tried | None = None) ->
     )
 
 
+def last_hour() -> tuple[dict[int, str], Sequence[events.Minute]]:
+    """The names of sources, and what each sent in each minute of the last hour."""
+    since = datetime.now(UTC).replace(second=0, microsecond=0) - WINDOW
+    with current_parts().db.begin() as conn:
+        return {sender.id: sender.name for sender in sources.senders(conn)}, events.per_minute(conn, since=since)
+
+
 def _rates() -> dict[str, object]:
     """Each source's last hour, minute by minute."""
     now = datetime.now(UTC).replace(second=0, microsecond=0)

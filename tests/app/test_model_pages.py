@@ -66,14 +66,19 @@ def _run(conn: sa.Connection, *, state: str, minutes_ago: int = 0, **values: obj
     return number
 
 
+def measured(conn: sa.Connection, *, minutes_ago: int = 0) -> int:
+    """A run that left every figure; its number."""
+    results = [_result("served", 0.148), _result("frequency", 0.121), _result("popularity", 0.062)]
+    return _run(conn, state="published", minutes_ago=minutes_ago, results=results, report=REPORT)
+
+
 @pytest.fixture
 def published(installation: parts.Parts) -> list[int]:
     """Two models published, the second live; their runs."""
-    results = [_result("served", 0.148), _result("frequency", 0.121), _result("popularity", 0.062)]
     numbers = []
     with installation.db.begin() as conn:
         for minutes_ago in (60, 30):
-            run_id = _run(conn, state="published", minutes_ago=minutes_ago, results=results, report=REPORT)
+            run_id = measured(conn, minutes_ago=minutes_ago)
             made = sa.insert(models).values(run_id=run_id, created_at=NOW, manifest={}, sha256=b"", size=0)
             model_id = conn.execute(made.returning(models.c.id)).scalar_one()
             conn.execute(sa.update(training_runs).where(training_runs.c.id == run_id).values(model_id=model_id))

@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import parts
-from app.console import report_charts, report_file
+from app.console import report_charts, sheets
 from campaigns import crediting, figures, files, plans, reports, tables
 from campaigns.definitions import campaign as definitions
 from campaigns.evidence import winners
@@ -129,11 +129,11 @@ def test_all_campaigns_are_one_table_and_the_page_says_how(
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", " =1", "\t=1"])
 def test_a_cell_that_would_be_carried_out_is_text(text: str) -> None:
-    assert report_file.safe(text) == f"'{text}"
+    assert sheets.safe(text) == f"'{text}"
 
 
 def test_other_cells_are_left_as_they_are() -> None:
-    assert [report_file.safe(cell) for cell in ("plain", "a-b", -12.5, 3, None)] == ["plain", "a-b", -12.5, 3, None]
+    assert [sheets.safe(cell) for cell in ("plain", "a-b", -12.5, 3, None)] == ["plain", "a-b", -12.5, 3, None]
 
 
 def test_the_command_line_tells_the_same(web: Flask, ines: FlaskClient, installation: parts.Parts) -> None:
