@@ -26,7 +26,13 @@ def page(console: Console, locale: str, width: int) -> Page:
 
 
 @everyone
-@pytest.mark.parametrize("path", ["/console/reports/journey", "/console/insights/channels", "/console/insights/stages"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/console/reports/journey", "/console/campaigns/journey", "/console/campaigns/calendar"),
+        *("/console/insights/channels", "/console/insights/stages"),
+    ],
+)
 def test_a_chart_is_taken_away_as_picture_and_as_table(page: Page, path: str, tmp_path: Path) -> None:
     page.goto(path)
     with page.expect_download() as painted:
