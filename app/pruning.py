@@ -10,7 +10,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from app import file_imports, tables
-from campaigns import frozen, onsite, policy, subscriptions
+from campaigns import frozen, onsite, policy, silence, subscriptions
 from campaigns import tables as campaign_tables
 from campaigns.audiences import tables as audience_tables
 from campaigns.rules import KEPT, Policy
@@ -51,7 +51,7 @@ def prune(db: Database, imported: Path, *, now: datetime) -> str | None:
         with db.begin() as conn:
             gone += forget(conn, now=now)
     with db.begin() as conn:
-        gone += frozen.prune(conn)
+        gone += frozen.prune(conn) + silence.prune(conn, rules)
     return f"{gone} old rows forgotten" if gone else None
 
 

@@ -87,6 +87,12 @@ def _count(found: links.Click) -> None:
         visits.followed(conn, found.message_id, found.n, machine=_by_machine(), now=datetime.now(UTC))
 
 
+def _alive() -> bool:
+    """Whether it was fetched for a reader, seen or unseen: no scanner, which looks into mailboxes nobody opens."""
+    own = robots.is_readers_own(request.user_agent.string, address=request.remote_addr)
+    return request.method == "GET" and own or not _by_machine()
+
+
 def _by_machine() -> bool:
     headers, address = dict(request.headers), request.remote_addr
     return robots.is_machine(request.method, request.user_agent.string, headers, address=address)
@@ -118,7 +124,7 @@ def _seen(message_id: UUID, *, now: datetime) -> None:
     before it. Fetched by a machine, nothing is known of her."""
     with current_parts().db.begin() as conn:
         mode = policy.load(conn).opens
-        if mode == "hygiene" and not _by_machine():
+        if mode == "hygiene" and _alive():
             feedback.seen_on(conn, message_id, now=now)
         elif mode == "consent" and _by_machine():
             if feedback.measurable(conn, message_id) is consent.State.GRANTED:

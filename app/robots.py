@@ -31,6 +31,12 @@ def is_machine(method: str, user_agent: str, headers: Mapping[str, str], *, addr
     return "prefetch" in purpose or _NAMES.search(user_agent) is not None or _relayed(address)
 
 
+def is_readers_own(user_agent: str, *, address: str | None = None) -> bool:
+    """True for a machine that fetches pictures for one reader's mail program, Apple's relay: whether she reads is not
+    seen behind it, but that the mailbox is somebody's is."""
+    return user_agent.strip() in _NAMELESS or _relayed(address)
+
+
 def _relayed(address: str | None) -> bool:
     try:
         found = ipaddress.ip_address(address or "")

@@ -22,6 +22,7 @@ YIELD = timedelta(seconds=30)
 class Standing:
     """Everything that can stop or delay one message, as known just before it is rendered.
 
+    `silent`: nothing was heard of her for so long that no marketing mail goes to her any more.
     `ahead` is how many messages of a higher priority are due to the same person, of which `rival` is the first one's
     campaign; `yielded`: it stood back for one before. `in_channel` is what she received by this very channel.
     """
@@ -47,6 +48,7 @@ class Standing:
     ahead_in_channel: int = 0
     rival: str | None = None
     yielded: bool = False
+    silent: bool = False
 
     @property
     def wanted(self) -> bool:
@@ -102,7 +104,9 @@ def _permission(standing: Standing) -> Reason | None:
     if standing.suppressed:
         return Reason.SUPPRESSED
     agreed = standing.consent == "granted" or standing.wanted or standing.channel in OWN_PAGES
-    return None if agreed else Reason.NO_CONSENT
+    if not agreed:
+        return Reason.NO_CONSENT
+    return Reason.SILENT if standing.silent and standing.channel == "email" and not standing.wanted else None
 
 
 def _journey(standing: Standing) -> Reason | None:

@@ -389,7 +389,8 @@ def measurable(conn: sa.Connection, message_id: UUID) -> consent.State:
 
 
 def seen_on(conn: sa.Connection, message_id: UUID, *, now: datetime) -> None:
-    """The hygiene of lists alone: the day of her last open, written over the one before; nothing once she objects."""
+    """For the hygiene of lists alone: the day a picture of hers was last fetched, written over the one before; nothing
+    once she objects."""
     person = customer_of(conn, message_id)
     if person is not None and measurable(conn, message_id) is not consent.State.DENIED:
         kept = {"customer_id": person, "day": now.date()}

@@ -31,7 +31,7 @@ last_opens = sa.Table(
     metadata,
     sa.Column("customer_id", sa.BigInteger, sa.ForeignKey("customers.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("day", sa.Date, nullable=False),
-    comment="The day of her last open and nothing else, where only the hygiene of lists is measured",
+    comment="The day of her last open and nothing else, kept and read for the hygiene of lists alone",
 )
 
 soft_bounces = sa.Table(

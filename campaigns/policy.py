@@ -28,9 +28,17 @@ def locked(conn: sa.Connection) -> Policy:
 def save(conn: sa.Connection, policy: Policy, *, now: datetime) -> None:
     """Puts a policy in force at once, for messages not yet sent."""
     row: dict[str, object] = {"one_row": True, "values": rules.dump(policy), "updated_at": now}
-    if policy.holdout_percent != load(conn).holdout_percent:
+    before = load(conn)
+    if policy.holdout_percent != before.holdout_percent:
         row["holdout_since"] = now
+    if (policy.opens, policy.silence_days) != (before.opens, before.silence_days):
+        row["silence_since"] = now
     database.upsert(conn, tables.policy, [row], key=["one_row"])
+
+
+def silence_since(conn: sa.Connection) -> datetime | None:
+    """Since when silence has counted as it does: before, opens were not measured, or not so."""
+    return conn.scalar(sa.select(tables.policy.c.silence_since))
 
 
 def holdout_since(conn: sa.Connection) -> datetime | None:

@@ -14,6 +14,7 @@ from foundation.errors import Fault, Invalid
 Topics = Mapping[str, str]
 OPENS = ("off", "hygiene", "consent")
 CLICKS = ("everyone", "consent")
+FEWEST_SILENT_DAYS = 30
 KEPT = {"refused_events": 30, "event_counts": 30, "slates": 180, "segment_moves": 400, "calls": 400, "change_log": 730}
 """What is kept for a time only, and for how many days unless the policy says otherwise."""
 
@@ -28,6 +29,7 @@ class Policy:
     that sends more than `approval_above` messages in a day needs a second person's yes; 0: none does.
 
     `opens` are measured of nobody (`off`), as the day of the last one alone (`hygiene`), or of who agreed (`consent`);
+    `silence_days` without any sign of her end the marketing mails to somebody whose opens are measured; 0: never.
     `track_clicks` of `everyone` or of who agreed (`consent`). `topics` are what mails can be about, a short word and
     its title. `warm_up` limits what each group of mailbox hosts gets in a day from a new sender.
 
@@ -55,6 +57,7 @@ class Policy:
     message_prices: Mapping[str, float] = field(default_factory=lambda: {"sms": 5.0})
     link_hosts: tuple[str, ...] = ()
     opens: str = "consent"
+    silence_days: int = 0
     track_clicks: str = "everyone"
     topics: Topics = field(default_factory=dict)
     warm_up: WarmUp | None = None
@@ -109,6 +112,8 @@ def parse(values: Mapping[str, Any]) -> Policy:
             faults.append(Fault(f"/{name}", str(error)))
     if (policy.quiet_from is None) != (policy.quiet_until is None):
         faults.append(Fault("/quiet_until", "quiet hours need both a beginning and an end, or neither"))
+    if policy.silence_days and policy.opens == "off":
+        faults.append(Fault("/silence_days", "needs opens to be measured"))
     if faults:
         raise Invalid(*faults)
     return policy
@@ -147,6 +152,13 @@ def _whole(low: int, high: int) -> Any:
         return number
 
     return reader
+
+
+def _silence(value: object) -> int:
+    days: int = _whole(0, 1095)(value)
+    if 0 < days < FEWEST_SILENT_DAYS:
+        raise ValueError(f"must be at least {FEWEST_SILENT_DAYS}")
+    return days
 
 
 def _is_whole(value: object) -> TypeGuard[str]:
@@ -281,6 +293,7 @@ _READERS = {
     "message_prices": _prices,
     "link_hosts": _hosts,
     "opens": _one_of(*OPENS),
+    "silence_days": _silence,
     "track_clicks": _one_of(*CLICKS),
     "topics": _topics,
     "warm_up": _warm_up,

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.dialects import postgresql
 
-from campaigns import eligibility, given, lately, ledger_tables, plans, reachable, rules, tables, watching
+from campaigns import eligibility, given, lately, ledger_tables, plans, reachable, rules, silence, tables, watching
 from campaigns.content import Subject
 from campaigns.definitions import content as words
 from campaigns.definitions import shapes
@@ -99,6 +99,7 @@ class _Known:
     suppressed: Collection[UUID]
     bought: Collection[int]
     left: Collection[UUID]
+    silent: Collection[int]
     received: Mapping[tuple[int, str], lately.Received]
     ahead: Mapping[UUID, lately.Ahead]
     addresses: Mapping[str, Mapping[int, str]]
@@ -119,6 +120,7 @@ def _known(conn: sa.Connection, rows: Sequence[sa.RowMapping], *, policy: Policy
         suppressed=suppressed(conn, rows, addresses),
         bought=orders.bought_since(conn, since),
         left=_left(conn, rows, said),
+        silent=silence.silent(conn, ids, rules=policy, now=now),
         received=lately.received(conn, ids, since=now - timedelta(days=policy.cap_days)),
         ahead=lately.ahead(conn, [row["message_id"] for row in rows], now=now),
         addresses=addresses,
@@ -173,6 +175,7 @@ def _standing(message: Claimed, row: sa.RowMapping, known: _Known, *, policy: Po
         ahead_in_channel=ahead.here,
         rival=ahead.rival or (message.detail if message.reason == Reason.OUTRANKED else None),
         yielded=message.reason == Reason.OUTRANKED,
+        silent=customer in known.silent and rules.counts_opens(policy, known.opens[customer]),
     )
 
 

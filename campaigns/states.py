@@ -34,6 +34,7 @@ class Reason(StrEnum):
     NO_CONSENT = "no_consent"
     UNSUBSCRIBED = "unsubscribed"
     SUPPRESSED = "suppressed"
+    SILENT = "silent"
     BOUGHT = "bought"
     CART_EMPTIED = "cart_emptied"
     CART_CHANGED = "cart_changed"

@@ -23,6 +23,7 @@ policy = sa.Table(
     sa.Column("values", Json, nullable=False, comment="caps, quiet hours, sender, attribution window"),
     sa.Column("updated_at", Time, nullable=False),
     sa.Column("holdout_since", Time, comment="when the share left alone by all campaigns last changed"),
+    sa.Column("silence_since", Time, comment="when the rule on silence, or the measuring of opens, last changed"),
     sa.CheckConstraint("one_row", name="one_row"),
     comment="What the merchant decided; one row",
 )

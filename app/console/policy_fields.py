@@ -148,6 +148,13 @@ PARTS = (
                 ),
             ),
             Field(
+                "silence_days",
+                "number",
+                N_("Silent after"),
+                N_("no open, click, visit or order while mails came: then no more marketing mails; 0 for never"),
+                N_("days"),
+            ),
+            Field(
                 "track_clicks",
                 "choice",
                 N_("Clicks"),

@@ -29,6 +29,7 @@ _SHAPES = (
     N_("must be a day of the calendar such as %(day)s"),
     N_("must be customer, shop, or a time zone such as %(zone)s"),
     N_("must be a web address"),
+    N_("needs opens to be measured"),
     N_("must be an https address without a password"),
     N_("must use port %(one)s or %(other)s"),
     N_("leads into a private network"),

@@ -271,6 +271,7 @@ REASONS = {
     "no_consent": N_("never agreed to be written to"),
     "unsubscribed": N_("said no"),
     "suppressed": N_("address set aside after a bounce or a complaint"),
+    "silent": N_("no sign of life for long: left in peace"),
     "bought": N_("bought meanwhile"),
     "cart_emptied": N_("emptied the basket"),
     "cart_changed": N_("still busy with the basket"),

@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 
 import app as front
 from app import i18n, parts, robots
-from campaigns import links, policy, tables, visits
+from campaigns import links, mail_tables, policy, rules, tables, visits
 from foundation.database import Database, new_id
 from shop import catalogue, consent
 from shop import tables as shop_tables
@@ -249,14 +249,67 @@ def test_an_open_is_kept_only_with_consent(
         assert (conn.scalar(sa.select(tables.messages.c.opened_at)) is not None) is kept
 
 
+APPLE = {"User-Agent": "Mozilla/5.0"}
+SCANNER = {"User-Agent": "Barracuda Link Protect"}
+
+
+@pytest.mark.parametrize("mode", rules.OPENS)
+@pytest.mark.parametrize("said", ["granted", "denied", None])
+def test_what_the_picture_tells_is_kept_as_the_mode_and_she_allow(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str], mode: str, said: str | None
+) -> None:
+    """Of nobody; of hygiene one day and nothing else; the first open of who agreed. A scanner leaves neither."""
+    with db.begin() as conn:
+        policy.save(conn, replace(policy.load(conn), opens=mode), now=NOW)
+    if said:
+        _say(db, mail, purpose="analytics", state=said)
+    for reader in (SCANNER, FIREFOX, FIREFOX):
+        answer = client.get(path("open", mail.message_id), headers=reader)
+        assert (answer.status_code, answer.mimetype) == (200, "image/gif")
+    assert client.head(path("open", mail.message_id), headers=FIREFOX).status_code == 200
+    today = datetime.now(UTC).date()
+    with db.begin() as conn:
+        days = [tuple(row) for row in conn.execute(sa.select(mail_tables.last_opens))]
+        assert days == ([(mail.customer_id, today)] if mode == "hygiene" and said != "denied" else [])
+        opened = conn.scalar(sa.select(tables.messages.c.opened_at))
+        assert (opened is not None) is (mode == "consent" and said == "granted")
+        noted = conn.scalar(sa.select(sa.func.count()).select_from(mail_tables.visits))
+        assert noted == (2 if mode == "consent" and said == "granted" else 0), "the scanner's, and the HEAD"
+
+
+@pytest.mark.parametrize(("reader", "kept"), [(APPLE, 1), (SCANNER, 0), ({"User-Agent": ""}, 0)])
+def test_apple_s_relay_shows_that_a_mailbox_is_somebody_s_and_a_scanner_does_not(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str], reader: dict[str, str], kept: int
+) -> None:
+    with db.begin() as conn:
+        policy.save(conn, replace(policy.load(conn), opens="hygiene"), now=NOW)
+    client.get(path("open", mail.message_id), headers=reader)
+    with db.begin() as conn:
+        assert conn.scalar(sa.select(sa.func.count()).select_from(mail_tables.last_opens)) == kept
+
+
+def test_a_withdrawal_ends_the_measuring_of_mails_already_sent(
+    client: FlaskClient, db: Database, mail: Mail, path: Callable[..., str]
+) -> None:
+    _say(db, mail, purpose="analytics", state="granted")
+    _say(db, mail, purpose="analytics", state="denied", at=NOW + timedelta(seconds=1))
+    client.get(path("open", mail.message_id), headers=FIREFOX)
+    with db.begin() as conn:
+        policy.save(conn, replace(policy.load(conn), opens="hygiene"), now=NOW)
+    client.get(path("open", mail.message_id), headers=FIREFOX)
+    with db.begin() as conn:
+        assert conn.scalar(sa.select(tables.messages.c.opened_at)) is None
+        assert conn.scalar(sa.select(sa.func.count()).select_from(mail_tables.last_opens)) == 0
+
+
 def test_the_picture_comes_whatever_the_token(client: FlaskClient) -> None:
     assert client.get("/o/nonsense", headers=FIREFOX).mimetype == "image/gif"
 
 
-def _say(db: Database, mail: Mail, *, purpose: str, state: str, channel: str = "email") -> None:
+def _say(db: Database, mail: Mail, *, purpose: str, state: str, channel: str = "email", at: datetime = NOW) -> None:
     said = {"customer_id": mail.customer_id, "channel": channel, "purpose": purpose, "state": state}
     with db.begin() as conn:
-        consent.record(conn, **said, at=NOW, source="test", now=NOW)
+        consent.record(conn, **said, at=at, source="test", now=NOW)
 
 
 # ------------------------------------------------------------------------------------------- unsubscribing

@@ -45,6 +45,7 @@ def test_nothing_in_the_way_means_send() -> None:
         ({"consent": "denied"}, Reason.UNSUBSCRIBED),
         ({"consent": "unknown"}, Reason.NO_CONSENT),
         ({"suppressed": True}, Reason.SUPPRESSED),
+        ({"silent": True}, Reason.SILENT),
         ({"bought": True}, Reason.BOUGHT),
         ({"cart_state": "ordered"}, Reason.BOUGHT),
         ({"cart_state": "emptied"}, Reason.CART_EMPTIED),
@@ -53,6 +54,11 @@ def test_nothing_in_the_way_means_send() -> None:
 )
 def test_each_refusal_has_its_reason(change: dict[str, object], reason: Reason) -> None:
     assert eligibility.decide(replace(FINE, **change), policy=Policy(), now=NOON) == Skip(reason)
+
+
+@pytest.mark.parametrize("change", [{"channel": "push"}, {"purpose": "transactional"}])
+def test_silence_ends_marketing_mails_alone(change: dict[str, str]) -> None:
+    assert eligibility.decide(replace(FINE, silent=True, **change), policy=Policy(), now=NOON) == Send()  # type: ignore[arg-type]
 
 
 def test_what_only_delays_is_held_until_it_is_over() -> None:
