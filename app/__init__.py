@@ -4,6 +4,7 @@ from flask import Flask
 
 from app import commands, health, hooks, preferences, product_feeds, public, security_headers, sms_hooks, worker
 from app.api import (
+    campaigns,
     carts,
     catalogue,
     customers,
@@ -28,6 +29,7 @@ ROOMS = (
     stores,
     promotions,
     offers,
+    campaigns,
     merchandising,
     carts,
     push,  # write or secret key: the storefront's tracker

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from campaigns import content, eligibility, notes, offers, policy, promotions, sending
+from campaigns import acting, content, eligibility, notes, offers, policy, promotions, sending
 from campaigns.content import Subject
 from campaigns.definitions import campaign, entries, flow
 from campaigns.definitions import content as spoken
@@ -74,6 +74,48 @@ def note(
     """The same of a notification, a text message or a note on the shop's pages: its row as `notes.render` makes it."""
     told = _told(conn, plan, customer_id, step=step, recommender=recommender, sender="", locale=locale, now=now)
     return notes.render(told, links, channel=channel)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One message by whatever channel it would go; `html` is None but of a mail."""
+
+    step: str
+    channel: str
+    subject: str
+    text: str
+    html: str | None
+    details: Mapping[str, Any]
+
+
+def shown(
+    conn: sa.Connection,
+    plan: Plan,
+    customer_id: int | None,
+    *,
+    step: str | None = None,
+    recommender: sending.Recommends,
+    links: Links,
+    sender: str,
+    locale: str | None = None,
+    now: datetime,
+) -> Shown:
+    """The same, by the channel it would go to her by. Raises `Conflict` if no such step says anything."""
+    says = _step(plan, step)
+    channel = _channel(conn, plan, says, customer_id, now=now)
+    by = sender if channel == "email" else ""
+    told = _told(conn, plan, customer_id, step=says.id, recommender=recommender, sender=by, locale=locale, now=now)
+    row = content.render(told, links) if channel == "email" else notes.render(told, links, channel=channel)
+    html = row["body"].html if channel == "email" else None
+    return Shown(says.id, channel, row["subject"], row["body"].text, html, row["headers"])
+
+
+def _channel(conn: sa.Connection, plan: Plan, says: Send | Ask, customer_id: int | None, *, now: datetime) -> str:
+    if says.channel != "best":
+        return says.channel
+    known = [customer_id] if customer_id else []
+    best = acting.best_channels(conn, known, purpose=acting.purpose_of(plan.definition), now=now)
+    return next(iter(best.values()), "email")
 
 
 def alone(plan: Plan, definition: Mapping[str, Any], step: Mapping[str, Any], *, locale: str | None = None) -> Plan:
@@ -183,7 +225,9 @@ def _shown(conn: sa.Connection, plan: Plan, says: Send | Ask, customer_id: int |
 
 
 def _step(plan: Plan, name: str | None) -> Send | Ask:
-    saying = [step for _, step in flow.walk(plan.definition.steps) if isinstance(step, Send | Ask) and step.words]
+    steps = [step for _, step in flow.walk(plan.definition.steps) if isinstance(step, Send | Ask)]
+    # A template has its words at the gateway: it is shown when it is asked for.
+    saying = [step for step in steps if step.words or name and isinstance(step, Send) and step.template]
     found = next((step for step in saying if name in (None, step.id)), None)
     if found is None:
         raise Conflict("no_message", "no such step of this campaign says anything")
