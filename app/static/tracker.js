@@ -319,8 +319,8 @@
     "h2{font-weight:600;font-size:20px;line-height:1.3;margin:0;padding-right:24px}.banner h2{font-size:16px;padding:0}p{margin:6px 0 0;white-space:pre-line}.banner p{margin:0}img{max-width:100%;height:auto;border-radius:8px;display:block}" +
     ".banner>img{height:40px;width:auto}dialog>img{display:block;width:100%;max-height:240px;object-fit:cover;margin-bottom:16px}a,button{font-family:inherit}.go{display:inline-block;font-weight:600;font-size:15px;line-height:1;padding:14px 18px;border:0;border-radius:8px;background:#221f1a;color:#fffdf9;text-decoration:none;cursor:pointer}" +
     "dialog .go,.slot .go{margin-top:16px}.x{position:absolute;top:8px;right:8px;width:44px;height:44px;border:0;background:none;font-size:26px;line-height:1;cursor:pointer;color:inherit;border-radius:8px}.banner .x{top:50%;transform:translateY(-50%)}" +
-    "ul{list-style:none;margin:14px 0 0;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(120px,1fr));gap:12px}li a{color:inherit;text-decoration:none;display:block;font-size:14px}li img{aspect-ratio:1;object-fit:contain;width:100%;background:#f4efe6;margin-bottom:6px}li b{display:block;font-weight:600}" +
-    ":focus-visible{outline:3px solid #2b6cb0;outline-offset:2px}@media(max-width:640px){.banner{display:block}.banner .go{margin-top:8px}}@media(prefers-color-scheme:dark){.b{background:#26231e;color:#f4efe6}.go{background:#f4efe6;color:#221f1a}li img{background:#35312a}}" +
+    "ul{list-style:none;margin:14px 0 0;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(120px,1fr));gap:12px}li a{color:inherit;text-decoration:none;display:block;font-size:14px}li img{aspect-ratio:1;object-fit:contain;width:100%;background:#f4efe6;margin-bottom:6px}li i{display:block;aspect-ratio:1;background:#f4efe6;border-radius:8px;margin-bottom:6px}li b{display:block;font-weight:600}" +
+    ":focus-visible{outline:3px solid #2b6cb0;outline-offset:2px}@media(max-width:640px){.banner{display:block}.banner .go{margin-top:8px}}@media(prefers-color-scheme:dark){.b{background:#26231e;color:#f4efe6}.go{background:#f4efe6;color:#221f1a}li img,li i{background:#35312a}}" +
     "@media(prefers-reduced-motion:no-preference){.banner,dialog[open]{animation:in .25s ease-out}}@keyframes in{from{opacity:0}}";
   var drawn = [], waiting = [];
 
@@ -334,6 +334,15 @@
     return made;
   }
   function web(url) { return /^https?:\/\//i.test(url || "") ? url : null; }
+  // A picture that does not come leaves its place to another thing, or goes.
+  function picture(url, other, attributes) {
+    if (!web(url)) return null;
+    var made = element("img", attributes);
+    made.alt = "";
+    made.addEventListener("error", function () { made.replaceWith(other); });
+    made.src = url;
+    return made;
+  }
   function kept(block) {
     var all = readKept(BLOCKS) || {};
     return all[block.name || block.message_id] || { n: [], closed: 0 };
@@ -364,7 +373,7 @@
   function products(block) {
     if (!block.products || !block.products.length) return null;
     return element("ul", {}, block.products.map(function (item) {
-      var inner = [web(item.image_url) && element("img", { src: item.image_url, alt: "", width: "120", height: "120", loading: "lazy" }),
+      var inner = [picture(item.image_url, element("i"), { width: "120", height: "120", loading: "lazy" }),
         element("span", { text: item.title }), element("b", { text: item.price })];
       var link = element(web(item.url) ? "a" : "span", { href: web(item.url), title: item.reason }, inner);
       link.addEventListener("click", function () {
@@ -409,7 +418,7 @@
     if (shut) shut.addEventListener("click", close);
     var heading = element("h2", { id: "h", text: block.heading });
     var text = block.text ? element("p", { text: block.text }) : null;
-    var image = web(block.image) && element("img", { src: block.image, alt: "" });
+    var image = picture(block.image, "", {});
     var box = element(dialog ? "dialog" : "section", { "class": "b " + block.form + " " + block.position, "aria-labelledby": "h" },
       [image, heading, text, products(block), action(block, gone), shut]);
     if (!dialog && block.form === "banner") box.setAttribute("aria-live", "polite");

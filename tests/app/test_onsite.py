@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from axe_playwright_python.sync_playwright import Axe
 from flask.testing import FlaskClient
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from campaigns import onsite, segments, tables
 from campaigns.channels.onsite import OnsiteChannel
@@ -21,6 +21,7 @@ from foundation.config import Config
 from foundation.database import Database
 from foundation.errors import Invalid
 from shop import customers
+from shop.tables import products
 from tests import browser
 from tests.app import storefront
 from tests.app.conftest import NOW
@@ -279,6 +280,22 @@ def test_banner_pop_in_and_slot_appear_without_moving_the_page(config: Config, d
             ids = {one.name: one.id for one in onsite.every(conn)}
         for one in (counted[ids["pop"]], counted[ids["bar"]]):
             assert (one.shown, one.closed) == (1, 1)
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(browser.executable() is None, reason="no Chromium")
+def test_a_picture_that_does_not_come_leaves_no_torn_one(config: Config, db: Database, tmp_path: Path) -> None:
+    with storefront.opened(config, db) as (_, address), storefront.visiting(tmp_path / "profile") as context:
+        with db.begin() as conn:
+            conn.execute(sa.update(products).values(image_url=f"{address}/demo/images/nowhere.png"))
+        _live(db, "place", form="slot", slot="home", products=2, pages=["/own/*"])
+        page = context.new_page()
+        storefront.own_page(page, address, attributes='data-consent="granted"', body=BODY)
+        expect(page.locator("[data-relance=slot] li")).to_have_count(2, timeout=20_000)
+        expect(page.locator("[data-relance=slot] li i")).to_have_count(2, timeout=20_000)
+        expect(page.locator("[data-relance=slot] li img")).to_have_count(0, timeout=20_000)
+        page.goto(f"{address}/demo/product/1001")
+        expect(page.locator(".pp img.gone")).to_be_visible(timeout=20_000)
 
 
 def _shuts_out(page: Page) -> list[Any]:
