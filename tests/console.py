@@ -113,7 +113,7 @@ class Console:
             self.elsewhere.append(url)
 
 
-EXPECTED = re.compile(r"(status of|Status Error Code) (409|422)|htmx:sendAbort")
+EXPECTED = re.compile(r"(status of|Status Error Code) (409|422)|htmx:(sendAbort|afterRequest)")
 """What a browser says of an answer that is no, which stands on the page, and of a question given up because somebody
 left its page."""
 SHOP = "https://aubier.example/"

@@ -105,12 +105,18 @@ def test_two_tabs_at_once_lose_nothing(console: Console) -> None:
     expect(other.locator("#step-two-days")).to_contain_text("9 days")
 
 
-def test_what_was_typed_outlives_the_session(console: Console) -> None:
+@pytest.mark.parametrize("first", ["the act itself", "something looked at", "figures by themselves"])
+def test_what_was_typed_outlives_the_session(console: Console, first: str) -> None:
     page = console.open(PAGE, locale="fr", width=390, heard=False)
     page.locator("#step-a-day .tok").click()
     page.locator("[id='f-duration']").fill("7")
     console.end_sessions()
-    page.keyboard.press("Tab")
+    if first == "the act itself":
+        page.keyboard.press("Tab")
+    elif first == "something looked at":
+        page.locator("#step-code .tok").first.click()
+    else:
+        page.evaluate("htmx.ajax('GET', `${base}/flow?step=a-day&revision=0`, { target: '#flow', swap: 'outerHTML' })")
     page.get_by_role("link", name="Se reconnecter").click()
     sign_in(page)
     page.wait_for_url(f"**{PAGE}**")

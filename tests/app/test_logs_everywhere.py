@@ -145,7 +145,7 @@ def test_no_path_that_is_asked_for_writes_down_who_it_is_about(shop: Shop, writt
         shop.web.test_client(),
         shop.paths({}) | shop.paths(dict.fromkeys(WORDS, ADDRESS)),
     )
-    answers = [client.get(path, query_string=ASKED) for path in asked for client in (ines, nobody)]
+    answers = [client.get(path, query_string=ASKED, buffered=True) for path in asked for client in (ines, nobody)]
     assert {answer.request.path for answer in answers if answer.status_code >= 500} <= {"/health"}
     good = {answer.request.path for answer in answers if answer.status_code == 200}
     assert len(good) >= 100, "else most of them were looked at from outside"
@@ -161,7 +161,7 @@ def test_no_row_that_is_broken_is_quoted(shop: Shop, db: Database, written: Call
             for column in table.c:
                 if isinstance(column.type, JSONB):
                     conn.execute(sa.update(table).values({column: [broken] if column.name == "lines" else broken}))
-    answers = [ines.get(path) for path in asked]
+    answers = [ines.get(path, buffered=True) for path in asked]
     failed = [answer.request.path for answer in answers if answer.status_code == 500]
     assert len(failed) >= 5 and "request failed" in written() and "page failed" in written()
     shop.names_nobody(written())

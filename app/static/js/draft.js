@@ -14,8 +14,9 @@ const revision = () => drawn().dataset.revision;
 const lost = () => JSON.parse(sessionStorage.getItem(LOST) || "[]");
 const quote = (text) => document.getElementById("jb-toast").dataset[text];
 
-// How often the act that is on its way was sent before.
+// How often the act that is on its way was sent before, and whether the session had ended when it was last heard of.
 let tries = 0;
+let ended = false;
 
 // One act after the other: each is sent with the revision the one before it made, so quick hands lose nothing.
 let sent = Promise.resolve();
@@ -32,7 +33,7 @@ function queue(path, filled) {
   const post = () => {
     line.splice(line.indexOf(turn), 1);
     const { held, tries: tried, ...values } = filled();
-    if (lost().length) return keep(path, { ...values, ...(held && { held }) }, tried);
+    if (ended || lost().length) return keep(path, { ...values, ...(held && { held }) }, tried);
     tries = tried ?? 0;
     const token = document.querySelector("#fields [name=csrf_token]").value;
     return htmx.ajax("POST", `${base}/${path}`, {
@@ -198,20 +199,35 @@ let renewed = 0;
 document.addEventListener("htmx:beforeOnLoad", (event) => {
   const { xhr, requestConfig } = event.detail;
   const { status } = xhr;
-  if (status < 400 || status === 409 || requestConfig.verb !== "post" || !requestConfig.path.startsWith(base)) return;
+  if (status < 400 || status === 409 || !requestConfig.path.startsWith(base)) return;
+  const post = requestConfig.verb === "post";
+  if (status === 401) {
+    event.preventDefault();
+    if (post) refused(event.detail, tries);
+    return ask();
+  }
+  if (!post) return;
   const token = xhr.getResponseHeader("X-CSRFToken");
   const may_come = status > 500 || (status === 500 && tries + 1 < TRIES);
-  if (status !== 401 && !token && !may_come) return say(quote("dropped"));
+  if (!token && !may_come) return say(quote("dropped"));
   event.preventDefault();
   refused(event.detail, tries + (status === 500));
-  if (status === 401) document.getElementById("signed-out").showModal();
-  else if (!token) say(quote("unanswered"));
+  if (!token) say(quote("unanswered"));
   else {
     renew(token);
     if (Date.now() - renewed > TOKEN_PAUSE) sent = sent.then(again, again);
     renewed = Date.now();
   }
 });
+
+// Whatever is asked for first once the session has ended, figures by themselves too, nobody is led away from what she
+// was typing, and what still waits to be sent is kept.
+function ask() {
+  const dialog = document.getElementById("signed-out");
+  ended = true;
+  flush();
+  if (!dialog.open) dialog.showModal();
+}
 
 document.addEventListener("htmx:sendError", (event) => {
   if (refused(event.detail)) say(quote("lost"));
@@ -221,6 +237,7 @@ function again() {
   const kept = lost();
   if (!kept.length || !may || again.under) return;
   sessionStorage.removeItem(LOST);
+  ended = false;
   again.under = true;
   for (const { path, values } of kept) queue(path, () => values);
   sent = sent.then(() => {
