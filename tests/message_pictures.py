@@ -6,7 +6,8 @@ python -m tests.message_pictures      into docs/screenshots/messages/, without a
 import base64
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from html import escape
@@ -15,7 +16,7 @@ from typing import Any
 
 import flask_babel
 from flask import Flask, render_template
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from app import filters, i18n
 from app.api import onsite as interface
@@ -82,13 +83,13 @@ def main() -> int:
         return 1
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
-    shop = _shop()
+    shop = bare_shop()
     with serving.served(shop) as base, browser.launched() as chromium:
         for locale in LOCALES:
-            mails, others = list(_mails(base, locale)), list(_others(shop, base, locale))
+            written, others = list(mails(base, locale)), list(_others(shop, base, locale))
             for width in WIDTHS:
-                _sheet(chromium, _taken(chromium, base, mails, width), f"mails-{locale}-{width}", SCALE[width])
-            dark = [mail for mail in mails if mail.campaign in BY_NIGHT]
+                _sheet(chromium, _taken(chromium, base, written, width), f"mails-{locale}-{width}", SCALE[width])
+            dark = [mail for mail in written if mail.campaign in BY_NIGHT]
             _sheet(chromium, _taken(chromium, base, dark, 390, look="dark"), f"mails-{locale}-night", SCALE[390])
             _sheet(chromium, _taken(chromium, base, others, 390), f"others-{locale}", 0.7)
     size = sum(path.stat().st_size for path in OUT.iterdir())
@@ -97,7 +98,8 @@ def main() -> int:
 
 
 # --------------------------------------------------------------------------------------------- what is said
-def _mails(base: str, locale: str) -> Iterator[Piece]:
+def mails(base: str, locale: str) -> Iterator[Piece]:
+    """Every mail of the ready-made campaigns, as it would be sent."""
     signed = Links(["a secret of these pictures, long enough"], base)
     for ready in files.ready_made():
         for step, told in _messages(ready, base, locale):
@@ -187,7 +189,7 @@ def _on_site(shop: Flask, locale: str, shown: Shown) -> str:
 
 
 # ---------------------------------------------------------------------------------------------- in Chromium
-def _shop() -> Flask:
+def bare_shop() -> Flask:
     """What the templates need, and nothing that would need a database."""
     shop = Flask("app", root_path=str(ROOT / "app"), template_folder="../templates", static_folder="static")
     i18n.register(shop)
@@ -198,19 +200,40 @@ def _shop() -> Flask:
 def _taken(
     chromium: Browser, base: str, pieces: Sequence[Piece], width: int, *, look: str = "light"
 ) -> list[tuple[str, bytes]]:
-    """Each one's label and picture. The mail's own address is opened first, so that its pictures have a host."""
-    page = chromium.new_page(viewport={"width": width, "height": 600}, color_scheme=look)  # type: ignore[arg-type]
-    found, shown = [], [""]
-    page.route(f"{base}/shown", lambda route: route.fulfill(content_type="text/html; charset=utf-8", body=shown[0]))
-    page.route(f"{base}/p/**", lambda route: route.fulfill(content_type="image/png", body=barcode.png(CODE)))
-    for piece in pieces:
-        shown[0] = piece.html
-        page.goto(f"{base}/shown", wait_until="networkidle")
-        if page.evaluate("document.documentElement.scrollWidth") > width:
-            raise RuntimeError(f"{piece.label} is wider than {width} px")
-        found.append((piece.label, page.screenshot(full_page=True, animations="disabled")))
-    page.close()
+    """Each one's label and picture."""
+    found = []
+    with easel(chromium, base, width, look=look) as show:
+        for piece in pieces:
+            page = show(piece.html)
+            page.wait_for_load_state("networkidle")
+            if page.evaluate("document.documentElement.scrollWidth") > width:
+                raise RuntimeError(f"{piece.label} is wider than {width} px")
+            found.append((piece.label, page.screenshot(full_page=True, animations="disabled")))
     return found
+
+
+@contextmanager
+def easel(
+    chromium: Browser, base: str, width: int, *, look: str = "light", scale: int = 1
+) -> Iterator[Callable[[str], Page]]:
+    """Shows HTML as a page of the shop's own address, so that its pictures have a host; `scale` is how many pixels of
+    the screen make one of the page."""
+    page = chromium.new_page(
+        viewport={"width": width, "height": 600},
+        color_scheme=look,
+        device_scale_factor=scale,  # type: ignore[arg-type]
+    )
+    page.route(f"{base}/shown", lambda route: route.fulfill(content_type="text/html", body=""))
+    page.route(f"{base}/p/**", lambda route: route.fulfill(content_type="image/png", body=barcode.png(CODE)))
+
+    page.goto(f"{base}/shown")
+
+    def show(html: str) -> Page:
+        page.set_content(html, wait_until="load")
+        return page
+
+    yield show
+    page.close()
 
 
 def _sheet(chromium: Browser, pictures: Sequence[tuple[str, bytes]], name: str, scale: float) -> None:
