@@ -11,6 +11,7 @@ from app import sending_domain, tables
 from app.parts import Parts
 from campaigns import audit, findings, holding, offer_figures
 from campaigns.channels import dkim_signing, mime, smtp
+from campaigns.insights import followed
 from foundation import jobs
 from foundation.config import Config
 from shop import pepper
@@ -37,7 +38,7 @@ def examine(parts: Parts, *, now: datetime) -> list[Finding]:
     try:
         with parts.db.begin() as conn:
             asked = [*_database(conn), _scheduler(conn, now), _model(conn, parts, now), _keys(conn), _pools(conn, now)]
-            asked += [_held(conn), _sums(conn), _pepper(conn)]
+            asked += [_held(conn), _sums(conn), _pepper(conn), _reports(conn)]
             sender = parts.sender(conn)
         config = parts.config
         return [settings, *asked, _channel(config, sender), _domain(config, sender), _unsubscribing(config)]
@@ -77,6 +78,15 @@ def _sums(conn: sa.Connection) -> Finding:
     if not broken:
         return Finding("ledger", True, "adds up: nobody twice, nobody lost")
     return Finding("ledger", False, f"does not add up: {', '.join(broken)}: see flask campaign report")
+
+
+def _reports(conn: sa.Connection) -> Finding:
+    """Providers that used to tell what became of messages still do."""
+    mute = [one for one in followed.read(conn) if one.unusual]
+    if not mute:
+        return Finding("reports", True, "providers tell what they used to")
+    silent = "; ".join(f"{one.provider} of {one.unfollowed} in {one.taken}" for one in mute)
+    return Finding("reports", False, f"nothing was heard for three days from {silent}: see docs/deliverability.md")
 
 
 def _pepper(conn: sa.Connection) -> Finding:

@@ -18,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from app import doctor, parts
+from campaigns.insights import followed
 from campaigns.tables import messages, provider_gates
 from foundation import jobs
 from foundation.database import Database
@@ -120,6 +121,12 @@ def _ledger(conn: sa.Connection) -> Iterator[Metric]:
     for provider, breaker in conn.execute(sa.select(provider_gates.c.provider, provider_gates.c.breaker)):
         gates.add_metric([provider], float(breaker != "closed"))
     yield gates
+    unheard = GaugeMetricFamily(
+        "relance_messages_unfollowed", "Of a week's accepted messages, those nothing was heard of", labels=["provider"]
+    )
+    for one in followed.read(conn):
+        unheard.add_metric([one.provider], one.unfollowed)
+    yield unheard
 
 
 def _jobs(conn: sa.Connection, now: datetime) -> Iterator[Metric]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from campaigns import experiments, glances, pacing, plans, policy, surveys, tables, timing, webhooks
+from campaigns import experiments, glances, pacing, plans, policy, surveys, tables, timing, unfollowed, webhooks
 from campaigns.states import COUNTED, Reason, State
 from foundation import database
 from foundation.database import Database
@@ -52,7 +52,8 @@ class Caused:
 @dataclass(frozen=True, slots=True)
 class Figures:
     """A campaign in numbers, as they were at `at`. `trouble` counts what somebody should look at, by a stable word;
-    `days` the messages that left, by day."""
+    `days` the messages that left, by day; `unfollowed` those nothing was heard of since they were accepted, by
+    provider."""
 
     at: datetime
     enrolled: int
@@ -65,6 +66,7 @@ class Figures:
     trouble: Mapping[str, int]
     days: Mapping[str, int]
     versions: Mapping[str, Walked]
+    unfollowed: Mapping[str, int] = field(default_factory=dict)
 
     def walked(self, version: int) -> Walked:
         """The numbers of one version."""
@@ -110,6 +112,7 @@ def _counted(conn: sa.Connection, plan: plans.Plan, *, now: datetime) -> dict[st
         "caused": asdict(Caused(lift.difference, lift.low, lift.high, lift.conclusive)),
         "trouble": _trouble(conn, plan, now=now),
         "days": _days(conn, plan.id, now=now),
+        "unfollowed": unfollowed.by_provider(conn, plan.id, now=now),
         "glance": glances.dump(glance),
         "versions": {str(number): asdict(walked) for number, walked in _walked(conn, plan.id).items()},
     }

@@ -1,14 +1,14 @@
 """Reading the message ledger: pages of it, one message with all that is known of it, and the outbox as a mailbox."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from campaigns import frozen, layouts, tables
+from campaigns import frozen, layouts, tables, unfollowed
 from campaigns.states import FACTS, State
 from foundation import database
 from foundation.errors import NotFound
@@ -19,6 +19,8 @@ messages, contents, campaigns = tables.messages, tables.message_contents, tables
 WAITING = (State.PENDING, State.HELD, State.CLAIMED, State.SUBMITTING)
 UNSURE = (State.UNCERTAIN, State.UNCONFIRMED)
 NOT_SENT = (State.SKIPPED, State.EXPIRED, State.CANCELLED)
+UNFOLLOWED = "unfollowed"
+"""Shown in place of a state: accepted, and nothing heard of it since."""
 SHOWN = 200
 """Letters of a mail beside its subject in the mailbox."""
 
@@ -38,8 +40,13 @@ class Line:
     queued_at: datetime
     not_before: datetime
     accepted_at: datetime | None
+    opened_at: datetime | None
     first_clicked_at: datetime | None
     subject: str | None
+
+    def shown(self, now: datetime) -> str:
+        """Its state, told apart if nothing was heard of it since it was accepted."""
+        return UNFOLLOWED if unfollowed.is_so(asdict(self), now=now) else self.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +129,15 @@ def page(
     customer_id: int | None = None,
     before: tuple[datetime, UUID] | None = None,
     limit: int = 50,
+    unheard: datetime | None = None,
 ) -> list[Line]:
-    """Messages, the youngest first; the next page comes `before` the last one's time and id."""
+    """Messages, the youngest first; the next page comes `before` the last one's time and id.
+
+    :param unheard: only those accepted of which, at this moment, nothing was heard for too long
+    """
     wanted = _lines().order_by(messages.c.queued_at.desc(), messages.c.id.desc()).limit(limit)
+    if unheard is not None:
+        wanted = wanted.where(unfollowed.clause(unheard))
     for column, value in (
         (messages.c.state, state),
         (campaigns.c.name, campaign),
@@ -317,6 +330,7 @@ def _lines() -> "sa.Select[Any]":
             messages.c.queued_at,
             messages.c.not_before,
             messages.c.accepted_at,
+            messages.c.opened_at,
             messages.c.first_clicked_at,
             contents.c.subject,
         )

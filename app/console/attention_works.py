@@ -9,6 +9,7 @@ from app import filters, i18n
 from app.console import words
 from app.console.pointing import Point
 from campaigns import audit, holding, ledger, segments
+from campaigns.insights import followed
 from foundation import jobs
 from recommender import runs
 from shop import events, sources
@@ -27,7 +28,7 @@ def stopped(conn: sa.Connection, *, now: datetime) -> list[Point]:
 
 def worrying(conn: sa.Connection, *, now: datetime) -> list[Point]:
     """What goes on, but not as it should."""
-    return [*_model(conn, now), *_silent(conn, now), *_refused(conn, now), *_segments(conn, now)]
+    return [*_unfollowed(conn), *_model(conn, now), *_silent(conn, now), *_refused(conn, now), *_segments(conn, now)]
 
 
 def _scheduler(conn: sa.Connection, now: datetime) -> list[Point]:
@@ -122,6 +123,28 @@ def _jobs(conn: sa.Connection, now: datetime) -> list[Point]:
         )
         for run in jobs.last_runs(conn)
         if run.failed
+    ]
+
+
+def _unfollowed(conn: sa.Connection) -> list[Point]:
+    """Providers that used to tell what became of messages, and of many no longer do."""
+    return [
+        Point(
+            "circle-help",
+            "warn",
+            i18n.gettext("%(provider)s tells less than it used to", provider=one.provider),
+            i18n.ngettext(
+                "Of %(n)s message of a week, %(share)s, nothing was heard for three days. Do its reports arrive?",
+                "Of %(n)s messages of a week, %(share)s, nothing was heard for three days. Do its reports arrive?",
+                one.unfollowed,
+                share=filters.percent(one.share),
+            ),
+            "",
+            url_for("console.messages.index", state=ledger.UNFOLLOWED),
+            i18n.gettext("See which"),
+        )
+        for one in followed.read(conn)
+        if one.unusual
     ]
 
 

@@ -21,6 +21,7 @@ from app.parts import current_parts
 from campaigns import (
     audit,
     drafts,
+    figures,
     files,
     glances,
     guards,
@@ -321,6 +322,7 @@ def _context_of(conn: sa.Connection, plan: plans.Plan, glance: glances.Glance) -
         "total": glance.total,
         "reasons": glance.reasons,
         "counted_at": glance.at,
+        "unfollowed": known.unfollowed if (known := figures.of(conn, [plan.id]).get(plan.id)) else {},
         "policy": policy.load(conn),
         "waiting": glance.waiting,
         "canary": guards.out(conn, plan),

@@ -22,6 +22,7 @@ SAID = {
         N_("Addresses that must not be used are recognised"),
         N_("The secret that addresses are recognised by was lost: nothing is sent"),
     ),
+    "reports": (N_("Providers tell what became of messages"), N_("A provider tells less than it used to")),
     "sending domain": (N_("Mail comes from a name of the shop"), N_("Mail comes from a name nobody knows")),
     "unsubscribe link": (N_("One click unsubscribes, by https"), N_("Unsubscribing by one click does not go by https")),
     "SPF": (N_("Receivers know who may send for it"), N_("Receivers do not know who may send for it")),

@@ -1,5 +1,6 @@
 """The message ledger: what was sent, to whom, and for each message why it was or was not."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from flask import Blueprint, Response, render_template, request
@@ -21,10 +22,12 @@ def index() -> str:
     args = request.args
     key = paging.after(2)
     before = (moment, UUID(key[1])) if key and (moment := paging.moment(key[0])) and _is_id(key[1]) else None
+    now, asked = datetime.now(UTC), args.get("state") if args.get("state") in words.MESSAGE else None
     with current_parts().db.begin() as conn:
         lines = ledger.page(
             conn,
-            state=args.get("state") if args.get("state") in words.MESSAGE else None,
+            state=asked if asked != ledger.UNFOLLOWED else None,
+            unheard=now if asked == ledger.UNFOLLOWED else None,
             campaign=args.get("campaign") or None,
             reason=args.get("reason") or None,
             before=before,
@@ -39,6 +42,7 @@ def index() -> str:
         campaigns=campaigns,
         words=words,
         paging=paging,
+        now=now,
     )
 
 
@@ -49,7 +53,8 @@ def show(message_id: UUID) -> str:
     with current_parts().db.begin() as conn:
         message = ledger.get(conn, message_id)
         entry = plans.get(conn, message.line.campaign).definition.entry
-    return render_template("console/messages/show.html", message=message, entry=journeys.entry(entry), words=words)
+    now, entered = datetime.now(UTC), journeys.entry(entry)
+    return render_template("console/messages/show.html", message=message, entry=entered, words=words, now=now)
 
 
 @bp.get("/<uuid:message_id>/mail")

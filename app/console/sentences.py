@@ -180,6 +180,8 @@ _SHAPES = (
     N_("nothing holds it back"),
     N_("everything is held (%(reason)s): read why, then %(command)s"),
     N_("adds up: nobody twice, nobody lost"),
+    N_("providers tell what they used to"),
+    N_("nothing was heard for three days from %(providers)s: see docs/deliverability.md"),
     N_("does not add up: %(names)s: see %(command)s"),
     N_("addresses that must not be used are recognised"),
     N_("serves what was published"),

@@ -22,6 +22,7 @@ MESSAGE = {
     "claimed": Word(N_("Taken up"), "hand"),
     "submitting": Word(N_("Being sent"), "send", "info"),
     "accepted": Word(N_("Accepted"), "check", "ok"),
+    "unfollowed": Word(N_("Accepted, not followed"), "check"),
     "delivered": Word(N_("Delivered"), "check-check", "ok"),
     "uncertain": Word(N_("Uncertain"), "circle-help", "unsure"),
     "unconfirmed": Word(N_("Unconfirmed"), "circle-help", "unsure"),

@@ -2,20 +2,22 @@
 
 from datetime import datetime, timedelta
 
-from campaigns.insights import house, kept, shopping
+from campaigns.insights import followed, house, kept, shopping
 from foundation.database import Database
 
-OFTEN, SELDOM = timedelta(minutes=5), timedelta(hours=1)
+AGES = {"house": timedelta(minutes=5), "channels": timedelta(hours=1), "followed": timedelta(hours=1)}
 
 
 def refresh(db: Database, *, now: datetime) -> str | None:
     """Counts what is too old; says what was counted."""
     with db.begin() as conn:
-        old = [name for name, age in (("house", OFTEN), ("channels", SELDOM)) if _old(kept.at(conn, name), age, now)]
+        old = [name for name, age in AGES.items() if _old(kept.at(conn, name), age, now)]
     if "house" in old:
         house.refresh(db, now=now)
     if "channels" in old:
         shopping.refresh(db, now=now)
+    if "followed" in old:
+        followed.refresh(db, now=now)
     return f"{', '.join(old)} counted" if old else None
 
 

@@ -64,6 +64,23 @@ def test_what_went_wrong_by_itself_is_told_with_where_to_look(ines: FlaskClient,
         assert f'href="{path}' in page
 
 
+def test_a_provider_that_tells_less_is_told_of_everywhere(ines: FlaskClient, installation: parts.Parts) -> None:
+    told = {"provider": "sendgrid", "tells": True, "taken": 200, "unfollowed": 120}
+    with installation.db.begin() as conn:
+        usual = told | {"taken_before": 1000, "unfollowed_before": 20}
+        kept.keep(conn, "followed", {"providers": [usual]}, now=NOW)
+    page = _home(ines)
+    assert "sendgrid tells less than it used to" in page and "Of 120 messages of a week, 60.0%" in page
+    assert "/console/messages?state=unfollowed" in page
+    assert ines.get("/console/messages?state=unfollowed").status_code == 200
+    assert "A provider tells less than it used to" in unescape(ines.get("/console/health").text)
+    answer = ines.get("/health").json
+    assert "reports" not in (answer or {})["checks"], "it is no reason to take the installation out of service"
+    assert 'relance_messages_unfollowed{provider="sendgrid"} 120.0' in ines.get("/metrics").text
+    ines.set_cookie("locale", "fr")
+    assert "sendgrid en dit moins qu’avant" in _home(ines)
+
+
 def test_a_pool_that_runs_out_asks_for_codes(ines: FlaskClient, installation: parts.Parts) -> None:
     offer = {
         "name": "noel",
@@ -124,7 +141,7 @@ def test_figures_are_those_the_job_counted(ines: FlaskClient, installation: part
 
 
 def test_a_second_look_within_minutes_counts_nothing(installation: parts.Parts) -> None:
-    assert due.refresh(installation.db, now=NOW) == "house, channels counted"
+    assert due.refresh(installation.db, now=NOW) == "house, channels, followed counted"
     assert due.refresh(installation.db, now=NOW + timedelta(minutes=1)) is None
     assert due.refresh(installation.db, now=NOW + timedelta(minutes=6)) == "house counted"
 
