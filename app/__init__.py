@@ -1,6 +1,7 @@
 """`create_app(parts)`: the web application, with every room it has. Each room names who may enter it."""
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import commands, health, hooks, preferences, product_feeds, public, security_headers, sms_hooks, worker
 from app.api import (
@@ -62,4 +63,6 @@ def create_app(parts: Parts) -> Flask:
     if parts.config.demo:
         storefront.register(app)
     commands.register(app)
+    if hops := parts.config.trusted_proxies:  # outermost: every door within sees who really asks
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0, x_host=0)  # type: ignore[method-assign]
     return app

@@ -21,6 +21,7 @@ from foundation.errors import Fault, Invalid
 
 LOCALES = ("en", "fr")
 SMALLEST_PUBLIC_KEY = 50
+MOST_PROXIES = 9
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -53,6 +54,7 @@ class Config:
     meta_ads_url: str | None = field(default=None, repr=False)
     google_ads_url: str | None = field(default=None, repr=False)
     whatsapp_url: str | None = field(default=None, repr=False)
+    trusted_proxies: int = 0
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Config":
@@ -87,6 +89,7 @@ class Config:
             meta_ads_url=_ads("meta", "RELANCE_META_ADS_URL", env.get("RELANCE_META_ADS_URL"), faults),
             google_ads_url=_ads("google", "RELANCE_GOOGLE_ADS_URL", env.get("RELANCE_GOOGLE_ADS_URL"), faults),
             whatsapp_url=_gateway("RELANCE_WHATSAPP_URL", env.get("RELANCE_WHATSAPP_URL"), faults),
+            trusted_proxies=_hops(env.get("RELANCE_TRUSTED_PROXIES") or "0", faults),
         )
         if faults:
             raise Invalid(*faults)
@@ -112,6 +115,13 @@ def _port(text: str, faults: list[Fault]) -> int:
         return int(text)
     faults.append(Fault("PORT", f"is {text!r}; give a number from 1 to 65535"))
     return 8000
+
+
+def _hops(text: str, faults: list[Fault]) -> int:
+    if text in map(str, range(MOST_PROXIES + 1)):
+        return int(text)
+    faults.append(Fault("RELANCE_TRUSTED_PROXIES", f"is {text!r}; give how many proxies stand before it, 0 to 9"))
+    return 0
 
 
 def _one_of(name: str, text: str, allowed: tuple[str, ...], faults: list[Fault]) -> str:

@@ -20,6 +20,7 @@ def test_all_faults_are_reported_at_once_and_by_name(tmp_path: Path) -> None:
     wrong = {
         "RELANCE_VAR": str(tmp_path),
         "PORT": "http",
+        "RELANCE_TRUSTED_PROXIES": "-1",
         "RELANCE_DATABASE_URL": "mysql://x",
         "RELANCE_SECRET_KEY": "short",
         "RELANCE_BASE_URL": "relance",
