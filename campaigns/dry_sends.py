@@ -40,6 +40,7 @@ class Reach:
     best: Mapping[int, str]
     addresses: Mapping[str, Mapping[int, str]]
     agreed: Mapping[str, Mapping[int, consent.State]]
+    topic_left: Mapping[str, Collection[int]]
     refused: Collection[tuple[str, int]]
     received: dict[int, list[Sent]] = field(default_factory=dict)
 
@@ -69,6 +70,7 @@ def reach(
         best=best,
         addresses=addresses,
         agreed={channel: consent.states(conn, ids, channel=channel, purpose=purpose) for channel in addresses},
+        topic_left={channel: consent.left_topic(conn, ids, channel=channel, purpose=purpose) for channel in addresses},
         refused=standing.suppressed(conn, asked, addresses),
         received=_received(conn, ids, since=since - timedelta(days=rules.cap_days)),
     )
@@ -135,4 +137,5 @@ def _standing(known: Reach, customer: int, channel: str, *, at: datetime, expire
         purpose=known.purpose,
         in_channel=len(here),
         channel_frees_at=here[0] + lasts if here else None,
+        left_topic=customer in known.topic_left[channel],
     )

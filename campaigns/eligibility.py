@@ -49,6 +49,7 @@ class Standing:
     rival: str | None = None
     yielded: bool = False
     silent: bool = False
+    left_topic: bool = False
 
     @property
     def wanted(self) -> bool:
@@ -100,7 +101,7 @@ def _permission(standing: Standing) -> Reason | None:
     if not standing.address_ok:
         return Reason.BAD_ADDRESS
     if standing.consent == "denied":
-        return Reason.UNSUBSCRIBED
+        return Reason.TOPIC_LEFT if standing.left_topic else Reason.UNSUBSCRIBED
     if standing.suppressed:
         return Reason.SUPPRESSED
     agreed = standing.consent == "granted" or standing.wanted or standing.channel in OWN_PAGES

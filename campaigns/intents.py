@@ -135,7 +135,9 @@ WITH given AS (
         WHEN EXISTS (SELECT FROM installation WHERE held_since IS NOT NULL) THEN '{Reason.SENDING_HELD}'
         WHEN message.expires_at <= %(now)s THEN '{Reason.TOO_LATE}'
         WHEN campaigns.state <> 'sending' THEN '{Reason.CAMPAIGN_PAUSED}'
-        WHEN EXISTS ({_SAID} AND consents.state = 'denied') THEN '{Reason.UNSUBSCRIBED}'
+        WHEN EXISTS ({_SAID} AND consents.state = 'denied' AND (consents.purpose <> message.purpose
+            OR strpos(message.purpose, '/') = 0)) THEN '{Reason.UNSUBSCRIBED}'
+        WHEN EXISTS ({_SAID} AND consents.state = 'denied') THEN '{Reason.TOPIC_LEFT}'
         WHEN EXISTS (SELECT FROM suppressions WHERE suppressions.channel = message.channel
             AND suppressions.address_hash = message.address_hash
             AND (suppressions.reason <> 'unsubscribed' OR message.purpose <> 'transactional'))

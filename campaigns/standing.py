@@ -94,6 +94,7 @@ class _Known:
 
     said: Mapping[tuple[int, int, str], Said]
     agreed: Mapping[tuple[str, str], Mapping[int, consent.State]]
+    topic_left: Mapping[tuple[str, str], Collection[int]]
     opens: Mapping[int, consent.State]
     consented: Mapping[int, datetime]
     suppressed: Collection[UUID]
@@ -115,6 +116,7 @@ def _known(conn: sa.Connection, rows: Sequence[sa.RowMapping], *, policy: Policy
     return _Known(
         said=said,
         agreed={way: consent.states(conn, ids, channel=way[0], purpose=way[1]) for way in ways},
+        topic_left={way: consent.left_topic(conn, ids, channel=way[0], purpose=way[1]) for way in ways},
         opens=consent.states(conn, ids, channel="email", purpose="analytics"),
         consented=_consented(conn, ids),
         suppressed=suppressed(conn, rows, addresses),
@@ -176,6 +178,7 @@ def _standing(message: Claimed, row: sa.RowMapping, known: _Known, *, policy: Po
         rival=ahead.rival or (message.detail if message.reason == Reason.OUTRANKED else None),
         yielded=message.reason == Reason.OUTRANKED,
         silent=customer in known.silent and rules.counts_opens(policy, known.opens[customer]),
+        left_topic=customer in known.topic_left[message.channel, message.purpose],
     )
 
 

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     BAD_ADDRESS = "bad_address"
     NO_CONSENT = "no_consent"
     UNSUBSCRIBED = "unsubscribed"
+    TOPIC_LEFT = "topic_left"
     SUPPRESSED = "suppressed"
     SILENT = "silent"
     BOUGHT = "bought"

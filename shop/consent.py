@@ -215,6 +215,22 @@ def states(
     }
 
 
+def left_topic(conn: sa.Connection, customer_ids: Sequence[int], *, channel: str, purpose: str) -> set[int]:
+    """Who said no to this topic and to nothing beyond it; nobody for a purpose without a topic."""
+    about, _, topic = purpose.partition("/")
+    if not topic:
+        return set()
+    wider = consents.c.purpose.in_((about, "any"))
+    query = sa.select(consents.c.customer_id).where(
+        consents.c.customer_id == sa.any_(sa.bindparam("ids", list(customer_ids), postgresql.ARRAY(sa.BigInteger))),
+        consents.c.channel.in_([channel, "any"]),
+        consents.c.purpose.in_((purpose, about, "any")),
+        consents.c.state == State.DENIED,
+    )
+    query = query.group_by(consents.c.customer_id).having(sa.not_(sa.func.bool_or(wider)))
+    return set(conn.scalars(query))
+
+
 def history(conn: sa.Connection, customer_id: int) -> Sequence[Said]:
     """Everything a customer said, newest first, with its proof."""
     query = sa.select(consent_log).where(consent_log.c.customer_id == customer_id)

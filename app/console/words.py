@@ -271,6 +271,7 @@ REASONS = {
     "bad_address": N_("the address cannot be right"),
     "no_consent": N_("never agreed to be written to"),
     "unsubscribed": N_("said no"),
+    "topic_left": N_("said no to what it is about"),
     "suppressed": N_("address set aside after a bounce or a complaint"),
     "silent": N_("no sign of life for long: left in peace"),
     "bought": N_("bought meanwhile"),

@@ -86,6 +86,24 @@ def test_each_is_written_to_exactly_where_she_may_be(db: Database, tmp_path: Pat
         messages.deliver_due(db, sending, now=now + timedelta(minutes=minute))
     assert len(PEOPLE) * len(CHANNELS) * len(ABOUT) == 1_620
     assert dict(_wrong(db)) == {}
+    assert _topic_left(db) == {
+        (one.user, f"news-{channel}")
+        for one, channel in itertools.product(PEOPLE, CHANNELS)
+        if one.news == "denied" and "denied" not in (one.marketing, one.everything)
+    }, "whose only no is to the topic is told apart, however else she could not be written to"
+
+
+def _topic_left(db: Database) -> set[tuple[str, str]]:
+    """Customer and campaign of every message refused because of its topic alone."""
+    ledger = tables.messages
+    query = (
+        sa.select(customers.c.user_id, tables.campaigns.c.name)
+        .join_from(ledger, customers, customers.c.id == ledger.c.customer_id)
+        .join(tables.campaigns, tables.campaigns.c.id == ledger.c.campaign_id)
+        .where(ledger.c.state == "skipped", ledger.c.reason == "topic_left")
+    )
+    with db.begin() as conn:
+        return {(user, name) for user, name in conn.execute(query)}
 
 
 def _wrong(db: Database) -> Iterator[tuple[tuple[str, str, str], str]]:

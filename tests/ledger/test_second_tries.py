@@ -27,6 +27,7 @@ from campaigns.feedback import Kind, Report
 from campaigns.journal import Journal, Line
 from campaigns.sending import Sending
 from foundation.database import Database, new_id
+from shop import consent
 from shop.tables import customers as people
 from tests.campaigns import world
 from tests.campaigns.carriers import Carrier
@@ -179,6 +180,36 @@ def test_who_turned_out_to_be_somebody_known_is_decided_on_anew(
     messages.deliver_due(db, sending, now=due + HOUR)
     assert [mail.address for mail in carrier.handed] == ["known@example.org"]
     assert states(db) == [("accepted", None)]
+
+
+@pytest.mark.parametrize(
+    ("purpose", "reason"),
+    [
+        ("marketing/news", "topic_left"),
+        ("marketing", "unsubscribed"),
+        ("marketing/kitchen", None),
+        ("any", "unsubscribed"),
+    ],
+)
+def test_a_no_said_between_decision_and_promise_is_heard_by_its_topic(
+    db: Database, sending: Sending, now: datetime, purpose: str, reason: str | None
+) -> None:
+    with db.begin() as conn:
+        about = tables.campaign_versions.c.definition.concat({"topic": "news"})
+        conn.execute(sa.update(tables.campaign_versions).values(definition=about))
+    due = enrol(db, "camille", now=now)
+    lease, late = sending.lease, timedelta(hours=12)
+    with db.begin() as conn:
+        batch = moves.claim(conn, channel="email", owner="me", lease=lease, limit=9, late=late, now=due)
+    assert [one.purpose for one in batch] == ["marketing/news"]
+    prepared, rules = preparing.prepare(db, batch, sending=sending, now=due)
+    with db.begin() as conn:
+        camille = prepared[0].asked.person
+        no = {"channel": "email", "purpose": purpose, "state": "denied", "source": "preferences"}
+        consent.record(conn, customer_id=camille, at=due, now=due, **no)
+        given = {"provider": "carrier", "probe": False, "policy": rules, "lease": lease, "now": due}
+        (verdict,) = intents.commit(conn, [one.asked for one in prepared], **given).values()
+    assert verdict.reason == reason and (verdict.attempt is None) == (reason is not None)
 
 
 def test_reports_of_the_same_messages_at_once_wait_for_each_other_and_not_in_a_circle(
