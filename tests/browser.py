@@ -30,13 +30,13 @@ def executable() -> str | None:
 
 
 @contextmanager
-def launched() -> Iterator[Browser]:
-    """A headless browser, ended afterwards; the test is skipped where there is none."""
+def launched(*arguments: str) -> Iterator[Browser]:
+    """A headless browser, told these too, ended afterwards; the test is skipped where there is none."""
     path = executable()
     if path is None:
         pytest.skip("there is no Chromium, and none could be installed")
     with sync_playwright() as engine:
-        started = engine.chromium.launch(executable_path=path, args=["--no-sandbox", OWN_HOSTS])
+        started = engine.chromium.launch(executable_path=path, args=["--no-sandbox", OWN_HOSTS, *arguments])
         yield started
         started.close()
 

@@ -4,7 +4,7 @@ import logging
 import secrets
 from datetime import UTC, datetime
 
-from flask import Blueprint, Flask, Response, render_template
+from flask import Blueprint, Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from app import filters, i18n, security
@@ -82,6 +82,8 @@ POLICY = "; ".join(
     )
 )
 """Nothing inline runs and nothing inline styles: not a script, not an attribute."""
+SCANS, SCANNING = "console.store.index", POLICY.replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'")
+"""The page whose camera reads bars by a compiled program where the browser cannot; WebAssembly may run there alone."""
 
 
 def register(app: Flask) -> None:
@@ -118,7 +120,7 @@ def _nowhere(anything: str) -> Response:
 
 def _hold_to_policy(response: Response) -> Response:
     if response.mimetype == "text/html":
-        response.headers.setdefault("Content-Security-Policy", POLICY)
+        response.headers.setdefault("Content-Security-Policy", SCANNING if request.endpoint == SCANS else POLICY)
     return response
 
 

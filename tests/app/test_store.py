@@ -60,6 +60,12 @@ def test_whoever_is_named_to_the_letter_is_shown_with_her_basket(assistant: Flas
     assert "Basket left online" in page and "/console/customers/" not in page
 
 
+def test_compiled_programs_may_run_at_the_counter_alone(assistant: FlaskClient) -> None:
+    there, elsewhere = (assistant.get(path).headers["Content-Security-Policy"] for path in (STORE, "/console/account"))
+    assert "script-src 'self' 'wasm-unsafe-eval';" in there
+    assert "unsafe-eval" not in elsewhere
+
+
 @pytest.mark.parametrize("named", ["cami", "3760", "Laurent", "%", "' OR 1=1 --", "\0", "x" * 5000])
 def test_half_a_name_shows_nobody(assistant: FlaskClient, named: str) -> None:
     answer = assistant.get(STORE, query_string={"q": named})
