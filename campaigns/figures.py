@@ -18,7 +18,6 @@ kept = tables.campaign_figures
 DAYS = timedelta(days=42)
 """How far back messages are counted by day."""
 LATELY = timedelta(days=1)
-PRESSED = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,62 +214,3 @@ def _messages(conn: sa.Connection, campaign_id: int) -> Numbers:
     for version, step, state, number in conn.execute(query):
         found[version].setdefault(step, {})[state] = number
     return found
-
-
-# ------------------------------------------------------------------------------------- pressure on segments
-@dataclass(frozen=True, slots=True)
-class Pressure:
-    """How much the members of a segment were written to in the last seven days."""
-
-    name: str
-    title: str
-    size: int
-    messages: int
-    reached: int
-    at_cap: int
-    at: datetime
-
-
-def press(db: Database, *, now: datetime) -> str | None:
-    """Counts the pressure on every segment by one statement."""
-    with db.begin() as conn:
-        cap = policy.load(conn).cap_messages
-        values = {"since": now - PRESSED, "cap": cap, "now": now, "counted": list(COUNTED)}
-        rows = conn.execute(sa.text(_PRESS), values).rowcount
-    return f"{rows} counted" if rows else None
-
-
-_PRESS = """
-WITH written AS (
-    SELECT customer_id, count(*) AS n FROM messages
-    WHERE submitted_at > :since AND state = ANY(:counted) GROUP BY customer_id
-), pressed AS (
-    SELECT segments.id, coalesce(sum(n), 0) AS messages, count(n) AS reached,
-        count(*) FILTER (WHERE n >= :cap) AS at_cap
-    FROM segments LEFT JOIN segment_members ON segment_members.segment_id = segments.id
-    LEFT JOIN written USING (customer_id) GROUP BY segments.id
-)
-INSERT INTO segment_pressure (segment_id, messages, reached, at_cap, at)
-SELECT id, messages, reached, at_cap, :now FROM pressed
-ON CONFLICT (segment_id) DO UPDATE SET messages = excluded.messages, reached = excluded.reached,
-    at_cap = excluded.at_cap, at = excluded.at
-"""
-
-
-def pressures(conn: sa.Connection) -> list[Pressure]:
-    """The pressure on every segment as last counted, the most pressed first."""
-    segments, pressed = tables.segments, tables.segment_pressure
-    query = (
-        sa.select(
-            segments.c.name,
-            segments.c.title,
-            sa.func.coalesce(segments.c.size, 0).label("size"),
-            pressed.c.messages,
-            pressed.c.reached,
-            pressed.c.at_cap,
-            pressed.c.at,
-        )
-        .join(pressed, pressed.c.segment_id == segments.c.id)
-        .order_by(pressed.c.at_cap.desc(), pressed.c.messages.desc(), segments.c.name)
-    )
-    return database.read(conn, query, Pressure)

@@ -586,14 +586,3 @@ campaign_tests = sa.Table(
     sa.Index("campaign_tests_campaign_id_idx", "campaign_id", "sent_at"),
     comment="Messages people of the console sent to themselves before launching",
 )
-
-segment_pressure = sa.Table(
-    "segment_pressure",
-    metadata,
-    sa.Column("segment_id", sa.BigInteger, sa.ForeignKey("segments.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("messages", sa.BigInteger, nullable=False, comment="accepted in the last seven days"),
-    sa.Column("reached", sa.BigInteger, nullable=False, comment="members who had at least one"),
-    sa.Column("at_cap", sa.BigInteger, nullable=False, comment="members who may have no more"),
-    sa.Column("at", Time, nullable=False),
-    comment="How much the members of each segment were written to of late, counted by a job",
-)

@@ -21,6 +21,7 @@ import campaigns.channels.tables
 import campaigns.late_tables
 import campaigns.ledger_tables
 import campaigns.mail_tables
+import campaigns.pressure_tables
 import campaigns.promo_tables
 import campaigns.tables  # noqa: F401
 import recommender.tables  # noqa: F401

@@ -4,18 +4,20 @@ import re
 from calendar import monthcalendar
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, render_template, request
 
 from app import i18n, security
-from app.console import roles, words
+from app.console import pressure_charts, roles, words
 from app.i18n import N_
 from app.parts import current_parts
-from campaigns import figures, plans, policy, upcoming
+from campaigns import figures, plans, policy, segments, upcoming
+from campaigns import pressure as campaign_pressure
 from campaigns.plans import Plan
+from campaigns.pressure import Pressure
 from foundation import format
 
 bp = Blueprint("calendar", __name__, url_prefix="/campaigns/calendar")
@@ -56,9 +58,6 @@ def show() -> str:
     """A month: what left each day, what will, and how pressed the segments are."""
     month = asked(now=datetime.now(UTC))
     first, days = month.first, month.days
-    with current_parts().db.begin() as conn:
-        cap = policy.load(conn)
-        pressures = figures.pressures(conn)
     return render_template(
         "console/campaigns/calendar.html",
         weeks=[[days.get(number) for number in week] for week in monthcalendar(first.year, first.month)],
@@ -68,10 +67,51 @@ def show() -> str:
         after=(first + timedelta(days=32)).strftime("%Y-%m"),
         most=max([1, *(max(day.total, day.expected) for day in days.values())]),
         today=month.today,
-        pressures=pressures,
-        cap=cap,
         words=words,
+        **_pressure(now=datetime.now(UTC)),
     )
+
+
+@bp.get("/pressure")
+@security.require_role(*roles.READ)
+def pressure() -> str:
+    """The weeks of one segment, which was chosen."""
+    return render_template("console/campaigns/pressure.html", words=words, **_pressure(now=datetime.now(UTC)))
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """The segments told of, the one chosen among them, the weeks, this one, and the messages a week the cap allows."""
+
+    segments: Sequence[Pressure]
+    chosen: Pressure | None
+    weeks: Sequence[date]
+    this: date
+    cap: float
+
+
+def pressed(name: str, *, now: datetime) -> Pressed:
+    """The most pressed segments, and the one of this name; from kept figures alone."""
+    with current_parts().db.begin() as conn:
+        rules = policy.load(conn)
+        weeks = campaign_pressure.told(rules, now=now)
+        found = campaign_pressure.most(conn, since=weeks[0], also=name)
+    chosen = next((one for one in found if one.name == name), found[0] if found else None)
+    return Pressed(found, chosen, weeks, weeks[campaign_pressure.BACK], campaign_pressure.weekly_cap(rules))
+
+
+def _pressure(*, now: datetime) -> dict[str, Any]:
+    found = pressed(request.args.get("segment", ""), now=now)
+    with current_parts().db.begin() as conn:
+        rules = policy.load(conn)
+        every = [(one.name, one.title) for one in segments.every(conn)]
+    return {
+        "pressed": found,
+        "drawn_weeks": pressure_charts.draw(found.chosen, found.weeks, cap=found.cap) if found.chosen else None,
+        "shade": pressure_charts.shade,
+        "cap": rules,
+        "every_segment": every,
+    }
 
 
 def asked(*, now: datetime) -> Month:
@@ -124,7 +164,11 @@ def usual(counted: Mapping[str, int], today: date) -> int:
 
 @bp.context_processor
 def _context() -> dict[str, Any]:
-    return {"long_day": lambda day: format.date(day, i18n.locale(), style="weekday_long"), "month_name": _month_name}
+    return {
+        "short_day": lambda day: format.date(datetime.combine(day, time(12)), i18n.locale(), style="short", zone=UTC),
+        "long_day": lambda day: format.date(day, i18n.locale(), style="weekday_long"),
+        "month_name": _month_name,
+    }
 
 
 def _month_name(first: date) -> str:

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from app import security
 from app.console import calendar, placements, quality, roles, segments, sheets, sources
 from app.console.sheets import Row
 from app.parts import current_parts
-from campaigns import dry_runs, figures, glances, members, offer_figures, offers, plans
+from campaigns import dry_runs, glances, members, offer_figures, offers, plans
 from campaigns import segments as kept_segments
 from campaigns.dry_runs import DryRun
 from campaigns.glances import Glance
@@ -84,11 +84,14 @@ def month() -> Response:
 @bp.get("/pressure.csv")
 @security.require_role(*roles.READ)
 def pressure() -> Response:
-    """Messages of the last seven days by segment."""
-    with current_parts().db.begin() as conn:
-        found = figures.pressures(conn)
-    rows = ((one.name, one.size, one.messages, one.reached, one.at_cap, one.at.isoformat()) for one in found)
-    return sheets.attached([("segment", "members", "messages", "reached", "at the cap", "counted"), *rows], "pressure")
+    """What each segment told of got week by week, and what is planned for it."""
+    found = calendar.pressed(request.args.get("segment", ""), now=datetime.now(UTC))
+    rows: list[Row] = [("segment", "members", "week", "sent", "planned", "reached", "at the cap", "cap of a week")]
+    for one in found.segments:
+        for week in sorted(one.weeks.values(), key=lambda week: week.week):
+            counts = (week.sent, week.planned, week.reached, week.at_cap, found.cap)
+            rows.append((one.name, one.size, week.week.isoformat(), *counts))
+    return sheets.attached(rows, "pressure")
 
 
 # ------------------------------------------------------------------------------------------------ segments

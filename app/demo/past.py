@@ -26,6 +26,7 @@ from campaigns import (
     messages,
     offer_figures,
     plans,
+    pressure,
     segments,
     settling,
     visits,
@@ -136,7 +137,7 @@ def _count(parts: Parts, *, now: datetime) -> None:
             segments.apply(conn, segment, now=now)
     membership.refresh(db, now=now)
     figures.refresh(db, now=now)
-    figures.press(db, now=now)
+    pressure.count(db, now=now)
     for _ in range(house.DAYS // house.AT_ONCE):
         house.refresh(db, now=now)
     shopping.refresh(db, now=now)

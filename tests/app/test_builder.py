@@ -25,6 +25,7 @@ from campaigns import (
     offers,
     plans,
     policy,
+    pressure,
     samples,
 )
 from campaigns.definitions import edits
@@ -294,7 +295,7 @@ def test_a_message_of_any_channel_is_sent_to_oneself_alone(
 
 def test_figures_stand_at_each_step_and_on_the_list(ines: FlaskClient, day: Day, installation: parts.Parts) -> None:
     figures.refresh(installation.db, now=datetime.now(UTC))
-    figures.press(installation.db, now=datetime.now(UTC))
+    pressure.count(installation.db, now=datetime.now(UTC))
     with installation.db.begin() as conn:
         plan = plans.get(conn, CAMPAIGN)
         known = figures.of(conn, [plan.id])[plan.id]
