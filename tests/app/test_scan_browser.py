@@ -54,13 +54,3 @@ def test_a_card_is_read_where_the_browser_cannot(console: Console, locale: str, 
     expect(page.locator(".st-who h2")).to_have_text("Camille", timeout=20_000)
     expect(page.locator("#q")).to_have_value(CARD)
     assert [one for one in asked if one.endswith(".wasm")]
-
-
-def test_a_camera_that_is_refused_leaves_the_field(console: Console) -> None:
-    page = console.open("/console/store")
-    page.add_init_script("navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('refused'))")
-    page.reload()
-    page.locator("[data-scan]").click()
-    expect(page.locator("[data-blind]")).to_be_visible(timeout=20_000)
-    expect(page.locator("[data-eye]")).to_be_hidden()
-    expect(page.locator("#q")).to_be_focused()

@@ -16,6 +16,11 @@ from tests.console import PHONE, Console, grave, marks, sign_in, spoken, too_wid
 
 pytestmark = marks
 STAFF = "lea@aubier.example"
+REFUSED = """
+navigator.mediaDevices.enumerateDevices = async () => [{ kind: "videoinput" }];
+navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("no", "NotAllowedError"); };
+"""
+"""There is a camera, and who holds the telephone does not let it be used."""
 both = pytest.mark.parametrize("locale", ["fr", "en"])
 
 
@@ -96,13 +101,14 @@ def test_where_there_is_no_camera_the_number_is_typed(console: Console, day: Day
     page = console.open("/console/store", locale=locale, width=PHONE, email=STAFF)
     expect(page.locator("[data-scan]")).to_be_hidden()
     expect(page.locator("#q")).to_be_focused()
-    page.add_init_script("window.BarcodeDetector = class { async detect() { return []; } };")
+    page.add_init_script(REFUSED)
     page.reload()
     page.get_by_role("button", name=say("Scan a card or a code")).click()
     expect(page.locator("[data-blind]")).to_contain_text(
         say("The camera cannot be used here. Type the number instead.")
     )
     expect(page.locator("[data-eye]")).to_be_hidden()
+    expect(page.locator("#q")).to_be_focused()
     page.locator("#q").fill("camille@example.org")
     page.locator("#q").press("Enter")
     expect(page.locator(".st-who h2")).to_have_text("Camille Laurent")

@@ -65,7 +65,7 @@ async function first(read) {
   }
 }
 
-if (navigator.mediaDevices) {
+function offered() {
   opener.hidden = false;
   opener.addEventListener("click", () => {
     opener.disabled = true;
@@ -77,3 +77,8 @@ if (navigator.mediaDevices) {
     }).finally(() => { opener.disabled = false; });
   });
 }
+
+// Where nothing can see, nothing is offered.
+navigator.mediaDevices?.enumerateDevices().then((all) => {
+  if (all.some((one) => one.kind === "videoinput")) offered();
+});
