@@ -69,14 +69,26 @@ def visiting(folder: Path, **options: object) -> Iterator[BrowserContext]:
         context.close()
 
 
-def own_page(page: Page, address: str, *, attributes: str = "", before: str = "", body: str = "<p>Hello</p>") -> None:
-    """A page of a shop that has nothing but the tracker, with a content policy that allows nothing inline."""
+STRICT = "default-src 'self'"
+"""A content policy that allows nothing inline."""
+
+
+def own_page(
+    page: Page,
+    address: str,
+    *,
+    attributes: str = "",
+    before: str = "",
+    body: str = "<p>Hello</p>",
+    policy: str = STRICT,
+) -> None:
+    """A page of a shop that has nothing but the tracker."""
     key = page.request.get(f"{address}/demo/").text().split('data-write-key="')[1].split('"')[0]
     html = '<!doctype html><html lang="en"><title>Own</title><link rel="stylesheet" href="/own.css">'
     html += f'<script src="/own.js"></script><script src="/tracker.js" data-write-key="{key}" {attributes}></script>'
-    policy = {"Content-Security-Policy": "default-src 'self'"}
+    headers = {"Content-Security-Policy": policy}
     whole = f"{html}<body>{body}</body></html>"
-    page.route("**/own/**", lambda route: route.fulfill(body=whole, content_type="text/html", headers=policy))
+    page.route("**/own/**", lambda route: route.fulfill(body=whole, content_type="text/html", headers=headers))
     page.route("**/own.js", lambda route: route.fulfill(body=before or ";", content_type="text/javascript"))
     page.route("**/own.css", lambda route: route.fulfill(body=ROOM, content_type="text/css"))
     page.goto(f"{address}/own/one")

@@ -7,11 +7,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route
+import sqlalchemy as sa
+from playwright.sync_api import Browser, Page, Route, expect
 
-from campaigns import enrolments, messages
+from campaigns import enrolments, messages, onsite
+from foundation.config import Config
 from foundation.database import Database
 from shop import catalogue
+from shop.tables import products
+from tests.app import storefront
 from tests.app.console_world import NOW
 from tests.campaigns import world
 from tests.campaigns.carriers import Carrier
@@ -84,6 +88,46 @@ def test_none_runs_in_the_console(console: Console, path: str) -> None:
 def _product(number: int, vector: str) -> dict[str, object]:
     said = dict.fromkeys(("title", "brand"), vector)
     return {"product_id": f"x{number}", "price": "9.00", "currency": "EUR"} | said
+
+
+def test_none_runs_in_what_the_tracker_puts_on_a_page_that_allows_everything(
+    config: Config, db: Database, tmp_path: Path
+) -> None:
+    """Slots, a pop-in and a banner by the real tracker, of what marketers wrote and feeds brought; the shop's page has
+    no content policy that would stop anything."""
+    places = "".join(f"<div data-relance-slot='place-{number}'></div>" for number in range(len(VECTORS)))
+    with storefront.opened(config, db) as (_, address), storefront.visiting(tmp_path / "profile") as context:
+        with db.begin() as conn:
+            for n, (product,) in enumerate(conn.execute(sa.select(products.c.product_id)).all()):
+                fed = {
+                    "title": VECTORS[n],
+                    "url": f"javascript:{RUN}",
+                    "image_url": f"https://x.example/'{VECTORS[20]}",
+                }
+                conn.execute(sa.update(products).where(products.c.product_id == product).values(fed))
+            for number, vector in enumerate(VECTORS):
+                _put(conn, f"slot-{number}", vector, form="slot", slot=f"place-{number}", products=2 * (number == 0))
+            _put(conn, "popin", VECTORS[2], form="popin")
+            _put(conn, "banner", VECTORS[22], form="banner")
+        page = context.new_page()
+        storefront.own_page(page, address, attributes='data-consent="granted"', body=places, policy="")
+        expect(page.locator("[data-relance=slot] h2")).to_have_count(len(VECTORS), timeout=20_000)
+        expect(page.locator("[data-relance=slot] li")).to_have_count(2, timeout=20_000)
+        expect(page.locator("[data-relance=popin] dialog")).to_be_visible(timeout=20_000)
+        expect(page.locator("[data-relance=banner] h2")).to_have_text(VECTORS[22], timeout=20_000)
+        assert page.locator("[data-relance=slot] h2").all_text_contents() == VECTORS, "all are there, as words"
+        assert page.locator("[data-relance] [href^=javascript]").count() == 0
+        page.locator("[data-relance=slot] li").first.dispatch_event("click")
+        assert ran(page) is None
+        page.evaluate("(html) => document.body.insertAdjacentHTML('beforeend', html)", VECTORS[2])
+        page.wait_for_function("() => window.__xss === 1")  # the page itself lets everything run
+
+
+def _put(conn: sa.Connection, name: str, vector: str, **changes: object) -> None:
+    words = {"heading": vector, "text": "\n".join([vector, *VECTORS[:20]])[:2000], "button": vector}
+    block = {"title": vector, "words": {"en": words}, "link": "https://shop.example/", **changes}
+    onsite.put(conn, name, block, now=NOW)
+    onsite.move(conn, name, "live", now=NOW)
 
 
 def test_none_runs_in_a_mail_even_where_nothing_shuts_it_in(db: Database, chromium: Browser, tmp_path: Path) -> None:
