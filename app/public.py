@@ -87,15 +87,15 @@ def _count(found: links.Click) -> None:
         visits.followed(conn, found.message_id, found.n, machine=_by_machine(), now=datetime.now(UTC))
 
 
-def _alive() -> bool:
-    """Whether it was fetched for a reader, seen or unseen: no scanner, which looks into mailboxes nobody opens."""
+def _by_her_program() -> bool:
+    """Fetched for a reader all the same, unlike by a scanner, which looks into mailboxes nobody opens."""
     own = robots.is_readers_own(request.user_agent.string, address=request.remote_addr)
-    return request.method == "GET" and own or not _by_machine()
+    return own and request.method == "GET"
 
 
-def _by_machine() -> bool:
+def _by_machine(*, picture: bool = False) -> bool:
     headers, address = dict(request.headers), request.remote_addr
-    return robots.is_machine(request.method, request.user_agent.string, headers, address=address)
+    return robots.is_machine(request.method, request.user_agent.string, headers, address=address, picture=picture)
 
 
 @bp.get("/h/<token>")
@@ -121,12 +121,15 @@ def opened(token: str) -> Response:
 
 def _seen(message_id: UUID, *, now: datetime) -> None:
     """What the merchant's mode and the customer, as she says now, allow to be kept: a withdrawal holds for mails sent
-    before it. Fetched by a machine, nothing is known of her."""
+    before it. Fetched by a machine, or before anybody could have looked, nothing is known of her."""
     with current_parts().db.begin() as conn:
         mode = policy.load(conn).opens
-        if mode == "hygiene" and _alive():
+        if mode == "off":
+            return
+        unseen = _by_machine(picture=True) or feedback.too_soon(conn, message_id, now=now)
+        if mode == "hygiene" and (not unseen or _by_her_program()):
             feedback.seen_on(conn, message_id, now=now)
-        elif mode == "consent" and _by_machine():
+        elif mode == "consent" and unseen:
             if feedback.measurable(conn, message_id) is consent.State.GRANTED:
                 visits.fetched(conn, message_id, now=now)
         elif mode == "consent":

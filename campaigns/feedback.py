@@ -24,6 +24,7 @@ messages, contents, provider_events = tables.messages, tables.message_contents, 
 SOFT_DAYS, SOFT_WITHIN = 3, timedelta(days=30)
 """A mailbox that took nothing on so many days within so long is left alone."""
 COMPARED = timedelta(days=2)
+AT_ONCE = timedelta(seconds=2)
 """Within so long a provider's lists have been compared with ours, which happens every night."""
 
 
@@ -378,6 +379,12 @@ def opened(conn: sa.Connection, message_id: UUID, *, now: datetime) -> None:
     if measurable(conn, message_id) is consent.State.GRANTED:
         first = (messages.c.id == message_id) & messages.c.opened_at.is_(None)
         conn.execute(sa.update(messages).where(first).values(opened_at=now))
+
+
+def too_soon(conn: sa.Connection, message_id: UUID, *, now: datetime) -> bool:
+    """Whether it was only just delivered: what looks into a mail at once is a scanner."""
+    delivered = conn.scalar(sa.select(messages.c.accepted_at).where(messages.c.id == message_id))
+    return delivered is not None and now < delivered + AT_ONCE
 
 
 def measurable(conn: sa.Connection, message_id: UUID) -> consent.State:

@@ -62,7 +62,7 @@ def _mail(conn: sa.Connection) -> Mail:
     conn.execute(sa.insert(tables.campaign_versions).values(**said))
     message_id = new_id()
     message = {"campaign_id": campaign_id, "step": "mail", "channel": "email", "customer_id": customer_id}
-    times = {"queued_at": NOW, "not_before": NOW, "expires_at": NOW, "accepted_at": NOW}
+    times = {"queued_at": NOW, "not_before": NOW, "expires_at": NOW, "accepted_at": NOW - timedelta(minutes=1)}
     message |= {"entry_key": "c-1", "state": "accepted", "version": 1}
     conn.execute(sa.insert(tables.messages).values(id=message_id, **message, **times))
     leads = ["https://shop.example/p/1?a=b", "https://evil.example/", "javascript:alert(1)", "/demo/"]

@@ -12,8 +12,10 @@ from campaigns import feedback, mail_tables, policy, rules, tables, visits
 from foundation.database import Database
 from shop import consent
 from shop.tables import events
+from tests.campaigns import journey
 from tests.campaigns.test_sendgrid import in_doubt
 
+enrolments = tables.enrolments
 SECOND = timedelta(seconds=1)
 LATER = timedelta(hours=1)
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Version/18.5 Mobile/15E148 Safari"
@@ -101,7 +103,7 @@ def _traces(chance: random.Random, start: datetime) -> list[tuple[bool, list[tup
 
 
 def test_of_five_hundred_labelled_visitors_nearly_all_are_told_apart(db: Database, now: datetime) -> None:
-    chance, labels = random.Random(7), {}
+    chance, labels, plan = random.Random(7), dict[UUID, bool](), _thanks(db, now)
     for number, (machine, trace) in enumerate(_traces(chance, now)):
         message_id = _sent(db, f"c{number}", now)
         labels[message_id] = machine
@@ -112,8 +114,12 @@ def test_of_five_hundred_labelled_visitors_nearly_all_are_told_apart(db: Databas
                 else:
                     alone = robots.is_machine("GET", agent, {})
                     visits.followed(conn, message_id, n, machine=alone, now=at)
-    visits.judge(db, now=now + timedelta(days=2))
+    for hours in range(6, 54, 6):
+        visits.judge(db, now=now + hours * LATER)
+        journey.tick(db, now + hours * LATER)
     with db.begin() as conn:
+        begun = set(conn.scalars(sa.select(enrolments.c.customer_id).where(enrolments.c.campaign_id == plan)))
+        whose = dict(conn.execute(sa.select(tables.messages.c.customer_id, tables.messages.c.id)).all())
         clicked = set(
             conn.scalars(sa.select(tables.messages.c.id).where(tables.messages.c.first_clicked_at.is_not(None)))
         )
@@ -121,6 +127,14 @@ def test_of_five_hundred_labelled_visitors_nearly_all_are_told_apart(db: Databas
     machines = set(labels) - people
     assert len(machines - clicked) >= 0.95 * len(machines), "robots recognised"
     assert len(people - clicked) <= 0.01 * len(people), "people lost"
+    assert {whose[person] for person in begun} == clicked & people, "a journey begins with a click, and with no robot's"
+
+
+def _thanks(db: Database, now: datetime) -> int:
+    """A campaign that begins when somebody follows a link of a message."""
+    entry = {"type": "event", "event": "Message Clicked"}
+    tag = {"type": "set_trait", "id": "tag", "trait": "reader", "value": "yes"}
+    return journey.launch(db, entry, [tag], now=now - LATER, name="readers").id
 
 
 # ----------------------------------------------------------------------------------------------- opens
