@@ -34,6 +34,12 @@ everyone = pytest.mark.parametrize(
     ("locale", "width"), [FRENCH_PHONE, ENGLISH_DESK], ids=["french-phone", "english-desk"]
 )
 """A story told twice: in French on a telephone, in English at a desk."""
+in_every_corner = pytest.mark.parametrize(
+    ("locale", "width"),
+    [FRENCH_PHONE, ENGLISH_DESK, ("fr", DESK), ("en", PHONE)],
+    ids=["french-phone", "english-desk", "french-desk", "english-phone"],
+)
+"""A short story told in both languages on both screens."""
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from shop import customers, ingest, sources, vocabulary
 from shop.tables import events
 from tests.app import console_world
 from tests.app.console_world import Day
-from tests.console import PHONE, Console, everyone, marks, spoken, too_wide
+from tests.console import PHONE, Console, everyone, in_every_corner, marks, spoken, too_wide
 
 pytestmark = marks
 
@@ -48,7 +48,7 @@ def _visit_then_sign_in(conn: sa.Connection, user: str) -> None:
         ingest.ingest(conn, [event], now=now)
 
 
-@everyone
+@in_every_corner
 def test_two_who_became_one_are_parted_again(console: Console, day: Day, locale: str, width: int) -> None:
     say = spoken(locale)
     with console.installation.db.begin() as conn:
@@ -95,7 +95,7 @@ def test_everything_held_is_taken_out_then_erased(
         assert customers.find(conn, user_id="camille") is None
 
 
-@everyone
+@in_every_corner
 def test_why_she_did_not_get_it_is_found_out(console: Console, day: Day, locale: str, width: int) -> None:
     say = spoken(locale)
     page = console.open(locale=locale, width=width)
