@@ -56,13 +56,16 @@ def url(database_url: str | None, var: Path) -> str:
     return database_url or attach(var / "postgres")
 
 
-def attach(directory: Path) -> str:
+def attach(directory: Path, *, temporary: bool = False) -> str:
     """Joins the embedded server of `directory`, starting its keeper if there is none; returns its URL.
 
-    This process counts as a user of the server until it ends.
+    This process counts as a user of the server until it ends. A `temporary` one is gone with all its data, and the
+    directory with it, once nobody uses it any more.
     """
     directory.mkdir(parents=True, exist_ok=True)
     _hold_shared(directory / "users")
+    if temporary:
+        (directory / "temporary").touch()
     with _exclusively(directory / "starting"):
         if not _locked(directory / "keeper"):
             _spawn_keeper(directory)
@@ -170,6 +173,8 @@ def keep(directory: Path) -> None:
                 server = _restart(directory, bin_directory)
             time.sleep(0.25)
         _stop(server)
+        if (directory / "temporary").exists():
+            shutil.rmtree(directory)
     except Exception as error:
         (directory / "fault").write_text(str(error))
         raise

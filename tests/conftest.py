@@ -48,7 +48,7 @@ def server_url() -> str:
         Path(tempfile.gettempdir())
         / f"relance-tests-{os.getuid()}-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
     )
-    return os.environ.get("RELANCE_TEST_DATABASE_URL") or postgres.attach(shared / "postgres")
+    return os.environ.get("RELANCE_TEST_DATABASE_URL") or postgres.attach(shared, temporary=True)
 
 
 @pytest.fixture(scope="session")

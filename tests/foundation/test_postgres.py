@@ -15,7 +15,7 @@ from foundation import postgres
 
 HOLDER = (
     "import sys, time, pathlib; from foundation import postgres;"
-    "print(postgres.attach(pathlib.Path(sys.argv[1])), flush=True); time.sleep(60)"
+    "print(postgres.attach(pathlib.Path(sys.argv[1]), temporary='temporary' in sys.argv), flush=True); time.sleep(60)"
 )
 
 
@@ -24,8 +24,8 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "postgres"
 
 
-def _holder(directory: Path, *, env: dict[str, str] | None = None) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", HOLDER, str(directory)]
+def _holder(directory: Path, *said: str, env: dict[str, str] | None = None) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", HOLDER, str(directory), *said]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
 
 
@@ -73,6 +73,20 @@ def test_a_killed_user_neither_stops_the_server_nor_is_needed_to_stop_it(directo
 
     _kill(second)
     assert _gone(server, 10)
+
+
+def test_a_temporary_server_leaves_nothing_behind(directory: Path) -> None:
+    first, second = _holder(directory, "temporary"), _holder(directory, "temporary")
+    url = _url(first)
+    assert _url(second) == url
+    _kill(first)
+    time.sleep(1)
+    _write(url, "CREATE TABLE kept (n int)")
+    _kill(second)
+    until = time.monotonic() + 20
+    while directory.exists():
+        assert time.monotonic() < until, sorted(directory.iterdir())
+        time.sleep(0.05)
 
 
 def test_the_server_returns_after_its_own_death_with_what_was_committed(directory: Path) -> None:
