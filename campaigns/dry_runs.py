@@ -1,12 +1,13 @@
 """Dry runs as they are kept: asked for in the console, made by a job that says how far it is, and read when done."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from campaigns import drafts, dry_run, plans, tables
 from campaigns.definitions import campaign as definitions
@@ -27,6 +28,10 @@ ABANDONED = timedelta(minutes=30)
 """A run that was begun so long ago and is not over was killed: it is begun again."""
 KEPT = 20
 """Runs of a campaign that stay."""
+FRESH = timedelta(hours=1)
+"""How long a forecast is not made again."""
+KEPT_FORECASTS = 3
+"""Of a campaign: the one that is shown, and one being made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +139,34 @@ def ask(
         "asked_at": now,
     }
     number: int = conn.execute(sa.insert(runs).values(row).returning(runs.c.id)).scalar_one()
-    newest = sa.select(runs.c.id).where(runs.c.campaign_id == plan.id).order_by(runs.c.id.desc()).limit(KEPT)
-    conn.execute(sa.delete(runs).where(runs.c.campaign_id == plan.id, runs.c.id.not_in(newest)))
+    _forget(conn, (runs.c.campaign_id == plan.id) & ~runs.c.forecast, KEPT)
     return number
+
+
+def foretell(conn: sa.Connection, plan: plans.Plan, *, days: int, by: str, now: datetime) -> None:
+    """Asks for a run of a campaign as it stands, to tell the codes it will need; nothing if there is one of the last
+    hour, or one is being made."""
+    mine, written = (runs.c.campaign_id == plan.id) & runs.c.forecast, definitions.dump(plan.definition)
+    fresh = sa.select(runs.c.definition).where(
+        mine, runs.c.asked_at > now - FRESH, runs.c.days == days, runs.c.state != "failed"
+    )
+    if any(drafts.fingerprint(one) == drafts.fingerprint(written) for one in conn.scalars(fresh)):
+        return
+    row = {"campaign_id": plan.id, "definition": written, "days": days, "state": "asked", "forecast": True}
+    asked = postgresql.insert(runs).values(**row, asked_by=by, asked_at=now)
+    conn.execute(asked.on_conflict_do_nothing())
+    _forget(conn, mine, KEPT_FORECASTS)
+
+
+def forecasts(conn: sa.Connection, campaign_ids: Collection[int]) -> list[DryRun]:
+    """The runs that tell the codes these campaigns will need, newest first; few of each."""
+    query = sa.select(runs).where(runs.c.campaign_id.in_(campaign_ids), runs.c.forecast)
+    return database.read(conn, query.order_by(runs.c.id.desc()), DryRun)
+
+
+def _forget(conn: sa.Connection, which: sa.ColumnElement[bool], kept: int) -> None:
+    newest = sa.select(runs.c.id).where(which).order_by(runs.c.id.desc()).limit(kept)
+    conn.execute(sa.delete(runs).where(which, runs.c.id.not_in(newest)))
 
 
 def get(conn: sa.Connection, plan: plans.Plan, number: int) -> DryRun:
@@ -149,7 +179,7 @@ def get(conn: sa.Connection, plan: plans.Plan, number: int) -> DryRun:
 
 def last(conn: sa.Connection, plan: plans.Plan) -> DryRun | None:
     """The newest run of a campaign for everybody."""
-    query = sa.select(runs).where(runs.c.campaign_id == plan.id, runs.c.customer_id.is_(None))
+    query = sa.select(runs).where(runs.c.campaign_id == plan.id, runs.c.customer_id.is_(None), ~runs.c.forecast)
     return next(iter(database.read(conn, query.order_by(runs.c.id.desc()).limit(1), DryRun)), None)
 
 

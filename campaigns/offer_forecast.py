@@ -6,7 +6,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from campaigns import dry_run, offer_figures, offers, plans
+from campaigns import dry_run, dry_runs, offer_figures, offers, plans
 from campaigns.offers import Kept
 
 
@@ -27,12 +27,18 @@ class Need:
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """The need of each campaign over as many days as were replayed, and of all together; `least` if more came in than
-    were looked at."""
+    were looked at. While it is being made, `done` people `of` so many are replayed, and it is `complete` once every
+    campaign was; `failed` if one could not be."""
 
     days: int
     campaigns: Mapping[str, int]
     whole: Need
     least: bool = False
+    pending: bool = False
+    done: int = 0
+    of: int = 0
+    complete: bool = True
+    failed: bool = False
 
 
 def of(conn: sa.Connection, offer: Kept, *, days: int, now: datetime) -> Forecast:
@@ -43,6 +49,36 @@ def of(conn: sa.Connection, offer: Kept, *, days: int, now: datetime) -> Forecas
         needed[name] = outcome.codes_needed.get(offer.name, 0)
         least = least or outcome.cut
     return Forecast(days, needed, _need(conn, offer, sum(needed.values())), least)
+
+
+def ask(conn: sa.Connection, offer: Kept, *, days: int, by: str, now: datetime) -> None:
+    """Asks for what `of` says, which a job makes: a campaign at a time, and none of them twice in an hour."""
+    for name in offers.used_by(conn).get(offer.name, []):
+        dry_runs.foretell(conn, plans.get(conn, name), days=days, by=by, now=now)
+
+
+def read(conn: sa.Connection, offer: Kept, *, days: int) -> Forecast:
+    """As much of it as was made by now."""
+    names = offers.used_by(conn).get(offer.name, [])
+    found = {name: plans.get(conn, name).id for name in names}
+    made = dry_runs.forecasts(conn, list(found.values()))
+    over = {
+        name: next((run for run in made if run.campaign_id == id_ and run.outcome), None) for name, id_ in found.items()
+    }
+    last = [next((run for run in made if run.campaign_id == id_), None) for id_ in found.values()]
+    needed = {name: dry_runs.codes_wanted(run).get(offer.name, 0) for name, run in over.items() if run}
+    waiting = [run for run in last if run and run.pending]
+    return Forecast(
+        days,
+        needed,
+        _need(conn, offer, sum(needed.values())),
+        least=any(run.cut for run in over.values() if run),
+        pending=bool(waiting),
+        done=sum(run.done for run in waiting),
+        of=sum(run.of for run in waiting),
+        complete=all(over.values()),
+        failed=any(run.state == "failed" for run in last if run),
+    )
 
 
 def compare(conn: sa.Connection, needed: Mapping[str, int]) -> list[Need]:

@@ -551,11 +551,20 @@ campaign_dry_runs = sa.Table(
     sa.Column("done", sa.Integer, nullable=False, server_default="0", comment="of those who would have come in"),
     sa.Column("of", sa.Integer, nullable=False, server_default="0"),
     sa.Column("outcome", Json, comment="see campaigns/dry_runs.py"),
+    sa.Column(
+        "forecast", sa.Boolean, nullable=False, server_default=sa.text("false"), comment="of codes, for an offer's page"
+    ),
     sa.Column("asked_by", sa.Text, nullable=False),
     sa.Column("asked_at", Time, nullable=False),
     sa.Column("begun_at", Time),
     sa.Column("finished_at", Time),
     sa.Index("campaign_dry_runs_campaign_id_idx", "campaign_id", "asked_at"),
+    sa.Index(
+        "campaign_dry_runs_forecast_idx",
+        "campaign_id",
+        unique=True,
+        postgresql_where=sa.text("forecast AND state IN ('asked', 'running')"),
+    ),
     sa.Index("campaign_dry_runs_due_idx", "asked_at", postgresql_where=sa.text("state IN ('asked', 'running')")),
     comment="Campaigns replayed on the last days, by a job",
 )

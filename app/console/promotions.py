@@ -116,13 +116,24 @@ def edit(name: str) -> str | Response | tuple[str, int]:
     return _save(kept)
 
 
+@bp.post("/<name>/forecast")
+@security.require_role(*roles.READ)
+def forecast_asked(name: str) -> str:
+    """Asks how many codes its campaigns would have used lately, which a job finds out; what is known of it by now."""
+    user = security.current_user()
+    with current_parts().db.begin() as conn:
+        by = user.email if user else ""
+        offer_forecast.ask(conn, offers.get(conn, name), days=FORECAST_DAYS, by=by, now=datetime.now(UTC))
+    return forecast(name)
+
+
 @bp.get("/<name>/forecast")
 @security.require_role(*roles.READ)
 def forecast(name: str) -> str:
-    """How many codes its campaigns would have used lately, against what its pool has."""
+    """How many codes its campaigns would have used lately, against what its pool has, as far as it was made."""
     with current_parts().db.begin() as conn:
         offer = offers.get(conn, name)
-        found = offer_forecast.of(conn, offer, days=FORECAST_DAYS, now=datetime.now(UTC))
+        found = offer_forecast.read(conn, offer, days=FORECAST_DAYS)
     return render_template("console/promotions/forecast.html", offer=offer, forecast=found)
 
 

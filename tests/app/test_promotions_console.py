@@ -8,12 +8,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from app import parts
 from app.console import offer_forms
-from campaigns import conversions, offer_figures, offers, promotions, redeeming
+from campaigns import conversions, dry_runs, offer_figures, offers, plans, promotions, redeeming, tables
 from campaigns.definitions import offers as definitions
+from campaigns.dry_runs import DryRun
 from campaigns.verdicts import Basket, Line
 from foundation.database import Database
 from tests.app import console_world
@@ -118,8 +120,47 @@ def test_the_life_of_codes_leaks_and_refusals_are_on_its_page(client: FlaskClien
     ):
         assert said in shown, said
     assert "1 leaked" in page(client, "/console/promotions")
-    replayed = page(client, "/console/promotions/WELCOME-BACK/forecast")
-    assert "they are made here" in replayed and "cart-relaunch" in replayed
+
+
+FORECAST = "/console/promotions/WELCOME-BACK/forecast"
+
+
+def _runs(db: Database) -> list[DryRun]:
+    with db.begin() as conn:
+        return dry_runs.forecasts(conn, [plans.get(conn, "cart-relaunch").id])
+
+
+def test_what_codes_are_needed_is_replayed_by_a_job_that_is_asked_once(
+    client: FlaskClient, day: Day, db: Database
+) -> None:
+    asked = post(client, FORECAST)
+    assert asked.status_code == 200 and "being replayed" in asked.text and "they are made here" not in asked.text
+    assert 'hx-trigger="every 1s"' in page(client, FORECAST), "the page asks again until it is made"
+    post(client, FORECAST)
+    assert [run.state for run in _runs(db)] == ["asked"]
+    now = datetime.now(UTC)
+    while dry_runs.run_due(db, now=now):
+        pass
+    replayed = page(client, FORECAST)
+    assert "they are made here" in replayed and "cart-relaunch" in replayed and "hx-trigger" not in replayed
+    assert "hx-trigger" not in post(client, FORECAST).text and len(_runs(db)) == 1, "an hour long it is not made again"
+    with db.begin() as conn:
+        assert dry_runs.last(conn, plans.get(conn, "cart-relaunch")) is None, "the dry run somebody asks for is another"
+        plan = plans.get(conn, "cart-relaunch")
+        dry_runs.foretell(conn, plan, days=30, by="", now=now + 2 * dry_runs.FRESH)
+    assert [run.state for run in _runs(db)] == ["asked", "done"]
+    again = page(client, FORECAST)
+    assert "they are made here" in again and 'hx-trigger="every 1s"' in again, "the last figures stay meanwhile"
+
+
+def test_a_forecast_that_failed_says_so_and_is_asked_for_again(client: FlaskClient, day: Day, db: Database) -> None:
+    post(client, FORECAST)
+    with db.begin() as conn:
+        conn.execute(sa.update(tables.campaign_dry_runs).values(state="failed"))
+    told = page(client, FORECAST)
+    assert "It could not be made" in told and "hx-trigger" not in told
+    assert "being replayed" in post(client, FORECAST).text
+    assert [run.state for run in _runs(db)] == ["asked", "failed"]
 
 
 def test_a_pool_is_filled_from_a_file_with_its_report(client: FlaskClient, day: Day, db: Database) -> None:
