@@ -21,8 +21,9 @@ BUSY_PAUSE = 30.0
 PROBE_SECONDS = 60
 ALL = "all"
 """The bucket every message of a provider draws from."""
-BURST = 0.1
-"""Seconds of its rate a bucket holds: no second sees more than a tenth above it."""
+BURST = 0.05
+"""Seconds of its rate a bucket holds. No second may see more than a tenth above the rate; half of that is left for
+messages that left apart and arrive together, as while a connection is being opened."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from campaigns import late_tables, latecomers, plans
 from campaigns.latecomers import Late
 from foundation.database import Database
 from foundation.errors import Conflict
+from shop import customers, privacy
 from tests.campaigns import world
 from tests.campaigns.journey import become, launch, people, queued, say, send, tick, visit
 
@@ -177,3 +178,19 @@ def test_what_she_bought_once_she_was_known_keeps_the_visitor_out(shop: Database
             bought = [{"product_id": product, "quantity": 1, "price": "10.00"}]
             world.order(conn, "ada", at=now + 2 * DAY, order_id=product, products=bought, total="10.00")
     assert let_in(shop, now=now + 3 * DAY) == 0
+
+
+def test_whoever_is_erased_is_no_latecomer_any_more(shop: Database, now: datetime) -> None:
+    launch(shop, SIGNED_UP | {"key": "event"}, TAG, now=now, reentry={"rule": "each_key"})
+    visit(shop, "Signed Up", at=now + MINUTE)
+    say(shop, "ada", "Signed Up", at=now + HOUR)
+    say(shop, "bob", "Signed Up", at=now + HOUR)
+    tick(shop, now + 2 * DAY)
+    become(shop, "ada", at=now + 2 * DAY)
+    kept = sa.select(late_tables.latecomers.c.customer_id)
+    with shop.begin() as conn:
+        ada, bob = (customers.find(conn, user_id=user) or 0 for user in ("ada", "bob"))
+        assert len(conn.scalars(kept).all()) == 3
+        assert "latecomers" in privacy.export(conn, ada)
+        privacy.erase(conn, ada, now=now + 2 * DAY)
+        assert conn.scalars(kept).all() == [bob], "neither hers nor those of whom she was"
