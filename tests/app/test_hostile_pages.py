@@ -3,6 +3,7 @@
 Each is in names, products, pages visited and words of a mail, and looked at in Chromium.
 """
 
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -91,12 +92,12 @@ def _product(number: int, vector: str) -> dict[str, object]:
 
 
 def test_none_runs_in_what_the_tracker_puts_on_a_page_that_allows_everything(
-    config: Config, db: Database, tmp_path: Path
+    config: Config, db: Database, chromium: Browser
 ) -> None:
     """Slots, a pop-in and a banner by the real tracker, of what marketers wrote and feeds brought; the shop's page has
     no content policy that would stop anything."""
     places = "".join(f"<div data-relance-slot='place-{number}'></div>" for number in range(len(VECTORS)))
-    with storefront.opened(config, db) as (_, address), storefront.visiting(tmp_path / "profile") as context:
+    with storefront.opened(config, db) as (_, address), closing(chromium.new_context(locale="en-GB")) as context:
         with db.begin() as conn:
             for n, (product,) in enumerate(conn.execute(sa.select(products.c.product_id)).all()):
                 fed = {
