@@ -21,12 +21,12 @@ FEWEST = 3
 def silent(conn: sa.Connection, ids: Collection[int], *, rules: Policy, now: datetime) -> set[int]:
     """Which of these gave no sign for so long as the rules say while mails came: no open, no click, no visit, order or
     new yes. Nobody before the rule has stood for so long, nor once what it rests on was changed."""
-    since = policy.silence_since(conn)
-    if not rules.silence_days or rules.opens == "off" or since is None:
+    if not rules.silence_days or rules.opens == "off":
         return set()
-    before = now - timedelta(days=rules.silence_days)
-    given = {"ids": sorted(ids), "since": since, "before": before, "fewest": FEWEST}
-    return set(conn.scalars(_SILENT, given)) if ids and since <= before else set()
+    since, before = policy.silence_since(conn), now - timedelta(days=rules.silence_days)
+    if since is None or since > before:
+        return set()
+    return set(conn.scalars(_SILENT, {"ids": sorted(ids), "since": since, "before": before, "fewest": FEWEST}))
 
 
 _SILENT = sa.text("""
