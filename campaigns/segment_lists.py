@@ -12,6 +12,7 @@ from foundation.database import Database
 from foundation.errors import Conflict, Fault, Invalid
 from shop import handles, import_files
 from shop.import_blocks import Block
+from shop.import_files import ImportFile
 
 COLUMNS = ("user_id", "email", "phone")
 """What may name a customer, in the order it is believed."""
@@ -23,6 +24,14 @@ class Listed:
 
     found: int
     unknown: int
+
+
+def check(conn: sa.Connection, name: str, *, title: str, path: Path) -> None:
+    """Raises what `put` would refuse without reading on: `Invalid` of a name, a title or a file without a header or a
+    column that names customers, `Conflict` if there is a rule of this name."""
+    _free(conn, segments.parse({"name": name, "title": title}))
+    if not _opened(path).columns:
+        raise _nobody()
 
 
 def put(db: Database, name: str, *, title: str, path: Path, now: datetime) -> Listed:
@@ -38,18 +47,29 @@ def put(db: Database, name: str, *, title: str, path: Path, now: datetime) -> Li
 
 
 def _make(conn: sa.Connection, definition: Definition, *, now: datetime) -> None:
+    _free(conn, definition)
+    segments.apply(conn, definition, now=now)
+
+
+def _free(conn: sa.Connection, definition: Definition) -> None:
     current = segments.find(conn, definition.name)
     if current is not None and current.rule is not None:
         raise Conflict("other_kind", f"{definition.name} is a rule")
-    segments.apply(conn, definition, now=now)
+
+
+def _opened(path: Path) -> ImportFile:
+    return import_files.open_file(path, known=list(COLUMNS), required=[])
+
+
+def _nobody() -> Invalid:
+    return Invalid(Fault("/file", f"names no customer; it needs a column {', '.join(COLUMNS)}"))
 
 
 def _read(path: Path) -> list[tuple[str, str]]:
     """The handle of every line."""
-    file = import_files.open_file(path, known=list(COLUMNS), required=[])
-    named = [handle for block in file.blocks() for handle in _handles(block)]
+    named = [handle for block in _opened(path).blocks() for handle in _handles(block)]
     if not named:
-        raise Invalid(Fault("/file", f"names no customer; it needs a column {', '.join(COLUMNS)}"))
+        raise _nobody()
     return named
 
 

@@ -20,6 +20,7 @@ import campaigns.audiences.tables
 import campaigns.channels.tables
 import campaigns.late_tables
 import campaigns.ledger_tables
+import campaigns.list_tables
 import campaigns.mail_tables
 import campaigns.pressure_tables
 import campaigns.promo_tables

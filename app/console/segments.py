@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+import threading
 import unicodedata
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import i18n, security
@@ -17,11 +18,11 @@ from app.console import customers as customer_pages
 from app.console import forms, roles, segment_fields, segment_forms, segment_words, sentences, time_charts, venn, words
 from app.console.forms import Form
 from app.parts import current_parts
-from campaigns import crowds, known_values, members, segment_explain, segment_lists, segment_preview, segments
+from campaigns import crowds, known_values, list_imports, members, segment_explain, segment_preview, segments
 from campaigns.definitions import conditions
 from campaigns.definitions.conditions import Condition
 from campaigns.insights import house
-from foundation.errors import Conflict, Fault, Invalid
+from foundation.errors import Conflict, Fault, Invalid, RelanceError
 from shop import customers
 
 bp = Blueprint("segments", __name__, url_prefix="/segments")
@@ -57,11 +58,19 @@ def index() -> str:
 
 
 def _list(form: Form) -> str:
+    now = datetime.now(UTC)
     with current_parts().db.begin() as conn:
         kept = segments.every(conn)
         grown = members.grown(conn, since=month_ago())
         total = house.customers_known(conn)
-    return render_template("console/segments/index.html", kept=kept, grown=grown, total=total, form=form)
+        given = _given(conn, now=now)
+    return render_template("console/segments/index.html", kept=kept, grown=grown, total=total, form=form, **given)
+
+
+def _given(conn: sa.Connection, *, now: datetime) -> dict[str, Any]:
+    """The files handed in of late."""
+    found = list_imports.latest(conn, now=now)
+    return {"lists": found, "reading": any(one.running(now) for one in found), "now": now, "say": sentences.said}
 
 
 @bp.get("/new")
@@ -199,17 +208,40 @@ def upload() -> BaseResponse | tuple[str, int]:
 
 
 def _uploaded(title: str) -> BaseResponse:
-    sent, now = request.files.get("file"), datetime.now(UTC)
+    """The file is looked at here, and made a list beside this request; the page of segments shows how far it is."""
+    sent, now, user, name = request.files.get("file"), datetime.now(UTC), security.current_user(), _slug(title)
     if sent is None or not sent.filename:
         raise Invalid(Fault("/file", "is needed"))
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / f"list{Path(sent.filename).suffix.lower()}"
+    db, folder = current_parts().db, tempfile.TemporaryDirectory()
+    try:
+        path = Path(folder.name) / f"list{Path(sent.filename).suffix.lower()}"
         sent.save(path)
-        done = segment_lists.put(current_parts().db, _slug(title), title=title, path=path, now=now)
-    flash(i18n.ngettext("%(n)s customer is on the list.", "%(n)s customers are on the list.", done.found))
-    if done.unknown:
-        flash(i18n.ngettext("%(n)s line named nobody.", "%(n)s lines named nobody.", done.unknown))
-    return redirect(url_for(".show", name=_slug(title)), code=303)
+        with db.begin() as conn:
+            by, file = user.email if user else "", Path(sent.filename).name
+            number = list_imports.begin(conn, name, title=title, path=path, file=file, by=by, now=now)
+    except RelanceError:
+        folder.cleanup()
+        raise
+
+    def make() -> None:
+        with folder:
+            list_imports.run(db, number, name, title=title, path=path, now=now)
+
+    threading.Thread(target=make, name=f"list-import-{number}", daemon=True).start()
+    return redirect(url_for(".index"), code=303)
+
+
+@bp.get("/lists")
+@security.require_role(*roles.CHANGE)
+def lists() -> Response:
+    """How far the files are; once none is read any more, the page is asked to come anew."""
+    now = datetime.now(UTC)
+    with current_parts().db.begin() as conn:
+        given = _given(conn, now=now)
+    response = Response(render_template("console/segments/lists.html", **given))
+    if not given["reading"]:
+        response.headers["HX-Refresh"] = "true"
+    return response
 
 
 @bp.post("/<name>/crowds")

@@ -1,6 +1,7 @@
 """Segments in the console: written by form, counted as one writes, explained for one person, listed from a file."""
 
 import re
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
 from app import parts
 from app.console import segment_fields, segment_forms
-from campaigns import crowds, membership, segments
+from campaigns import crowds, list_imports, membership, segments
 from campaigns.definitions import conditions
 from tests.app import console_world
 from tests.app.console_world import Day, post
@@ -128,15 +130,52 @@ def test_why_is_he_out_names_the_rule_and_what_was_found(
     assert "Buyers" in client.get(f"/console/customers/{day.camille}").text
 
 
+def _read(client: FlaskClient) -> str:
+    """What is said of the files handed in, once they are read."""
+    for _ in range(400):
+        answer = client.get("/console/segments/lists")
+        if answer.headers.get("HX-Refresh"):
+            return unescape(answer.text)
+        time.sleep(0.05)
+    raise AssertionError("a file is still being read")
+
+
 def test_a_list_from_a_file_is_a_segment(installation: parts.Parts, client: FlaskClient, day: Day) -> None:
     sent = {"title": "Invités", "file": (BytesIO(b"user_id,email\ncamille,\n,nobody@nowhere.example\n"), "guests.csv")}
     kept = post(client, "/console/segments/lists", sent, on="/console/segments")
-    assert kept.headers["Location"] == "/console/segments/invites"
+    assert kept.status_code == 303 and kept.headers["Location"] == "/console/segments"
+    told = _read(client)
+    assert "1 customer is on the list." in told and "1 line named nobody." in told and "hx-trigger" not in told
     with installation.db.begin() as conn:
         found = segments.get(conn, "invites")
         assert (found.size, found.rule) == (1, None)
         assert [one["name"] for one in segments.of_customer(conn, day.camille)] == ["invites"]
     assert client.get("/console/segments/invites").status_code == 200
+
+
+def test_a_file_that_names_nobody_after_its_header_is_told_where_it_was_handed_in(
+    client: FlaskClient, day: Day, installation: parts.Parts
+) -> None:
+    sent = {"title": "Nobody", "file": (BytesIO(b"user_id\n"), "empty.csv")}
+    assert post(client, "/console/segments/lists", sent, on="/console/segments").status_code == 303
+    assert "empty.csv" in (told := _read(client)) and "names no customer" in told
+    assert "empty.csv" in client.get("/console/segments").text
+    with installation.db.begin() as conn:
+        assert segments.find(conn, "nobody") is None
+
+
+def test_a_file_whose_reader_was_killed_is_said_to_be_cut_short(
+    client: FlaskClient, day: Day, installation: parts.Parts, tmp_path: Path
+) -> None:
+    (file := tmp_path / "guests.csv").write_text("user_id\ncamille\n")
+    with installation.db.begin() as conn:
+        now = datetime.now(UTC)
+        list_imports.begin(conn, "guests", title="Guests", path=file, file="guests.csv", by="ines", now=now)
+    page = client.get("/console/segments").text
+    assert "guests.csv is being read" in page and 'hx-get="/console/segments/lists"' in page
+    with installation.db.begin() as conn:
+        conn.execute(sa.update(list_imports.imports).values(started_at=now - 2 * list_imports.STALE))
+    assert "was cut short" in client.get("/console/segments").text
 
 
 @pytest.mark.parametrize(
