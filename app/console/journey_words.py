@@ -6,7 +6,7 @@ Everything is read from JSON as it was typed, so that what has faults can be sai
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from markupsafe import Markup
@@ -40,10 +40,10 @@ ENTRY = {
     "date": N_("{days_before} the date in {trait}, at {at}"),
 }
 EVERY = {
-    "once": N_("Once, on {on} at {at}, everybody in {audience}"),
-    "day": N_("Every day from {on} at {at}, everybody in {audience}"),
-    "week": N_("Every week from {on} at {at}, everybody in {audience}"),
-    "month": N_("Every month from {on} at {at}, everybody in {audience}"),
+    "once": N_("Once, on {on} at {at}, everybody in “{audience}”"),
+    "day": N_("Every day from {on} at {at}, everybody in “{audience}”"),
+    "week": N_("Every week from {on} at {at}, everybody in “{audience}”"),
+    "month": N_("Every month from {on} at {at}, everybody in “{audience}”"),
 }
 STEP = {
     "wait": N_("Wait {duration}"),
@@ -301,6 +301,17 @@ def _day(_: Mapping[str, Any], value: Any) -> str:
         return str(value or "")
 
 
+def _hour(value: Any) -> str:
+    try:
+        return format.time(datetime.combine(date(2000, 1, 1), time.fromisoformat(str(value)), UTC), i18n.locale())
+    except ValueError:
+        return str(value or "")
+
+
+def _percent(value: Any) -> str:
+    return filters.percent(value / 100) if isinstance(value, int | float) else f"{value} %"
+
+
 def _choice(choices: journey_fields.Choices) -> Any:
     named = dict(choices)
     return lambda _, value: tell(named[value]) if value in named else str(value or "")
@@ -328,8 +339,9 @@ _SAYING: Mapping[str, Any] = {
     "variants": lambda of, _: ", ".join(ways(of)),
     "audience": lambda _, value: audience(value),
     "products": _products,
-    "percent": lambda _, value: f"{value} %",
+    "percent": lambda _, value: _percent(value),
     "on": _day,
+    "at": lambda _, value: _hour(value),
 }
 
 
