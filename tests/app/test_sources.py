@@ -169,10 +169,19 @@ def test_orders_are_tried_without_storing_any(ines: FlaskClient, db: Database) -
     content = b"Commande,client,date,sku,prix\nC-1,ada,2026-11-01T10:00:00Z,p-1,12.50\nC-2,ada,yesterday,p-1,3\n"
     path = _hand_in(ines, "orders", "orders.csv", content)
     columns = {"0": "order_id", "1": "user_id", "2": "timestamp", "3": "product_id", "4": "price"}
+    assert _step(ines, path) == "Try it"
     assert "Tried: 1 row would be taken" in _read(ines, path, columns, dry=True)
+    assert _step(ines, path) == "Import it"
     assert _kept(db, tables.orders) == 0
     assert "Imported: 1 row is new or changed" in _read(ines, path, columns, dry=False)
     assert _kept(db, tables.orders) == 1
+    assert _step(ines, path) == "", "every step is done"
+
+
+def _step(client: FlaskClient, path: str) -> str:
+    """The step of an import that is next."""
+    found = re.search(r'aria-current="step"><span class="n">\d</span>([^<]+)<', client.get(path).text)
+    return found[1] if found else ""
 
 
 def test_json_lines_have_their_columns_named_too(ines: FlaskClient, db: Database) -> None:
