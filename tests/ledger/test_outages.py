@@ -3,12 +3,14 @@
 What is in doubt is bounded, nothing fails, nothing is sent twice, and everybody else is served meanwhile.
 """
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from tests.campaigns.carriers import Carrier
 from tests.campaigns.sendgrid_host import SendgridHost
 from tests.campaigns.test_delivery import enrol, states
 
-SECOND = timedelta(seconds=1)
+SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 
 
 class Always(list[Any]):
@@ -167,11 +169,7 @@ def test_a_wrong_password_is_tried_again_once_by_each_probe(shop: Database, tmp_
 def test_a_provider_that_hangs_keeps_its_sender_for_one_call_and_nobody_else(
     shop: Database, host: SendgridHost, by_sendgrid: By, now: datetime
 ) -> None:
-    words = {"fr": {"heading": "Bonjour", "intro": "Votre panier vous attend."}}
-    with shop.begin() as conn:
-        pages = world.relaunch(offer=None, products=0, channel="onsite", words=words)
-        plans.create(conn, "pages", definition=pages, now=now)
-        plans.launch(conn, "pages", now=now)
+    show_on_pages(shop, now=now)
     due, sending = enrol(shop, *people(24), now=now), by_sendgrid(read_seconds=0.7)
     served = replace(sending, channels={"onsite": Pages()})
     host.answers = Always([(-1, {}, "")])
@@ -185,6 +183,49 @@ def test_a_provider_that_hangs_keeps_its_sender_for_one_call_and_nobody_else(
     assert len(host.asked) <= 2 * CONNECTIONS, "a batch of twenty ends with the first who does not answer"
     found = [state for state, _ in states(shop)]
     assert found.count("uncertain") == len(host.asked) and found.count("pending") == 24 - len(host.asked)
+
+
+def show_on_pages(db: Database, *, now: datetime) -> None:
+    """Whoever gets a mail is told the same on the shop's pages."""
+    words = {"fr": {"heading": "Bonjour", "intro": "Votre panier vous attend."}}
+    with db.begin() as conn:
+        pages = world.relaunch(offer=None, products=0, channel="onsite", words=words)
+        plans.create(conn, "pages", definition=pages, now=now)
+        plans.launch(conn, "pages", now=now)
+
+
+@pytest.mark.slow
+def test_as_it_ships_a_sender_is_free_after_two_calls_and_other_channels_keep_their_pace(
+    shop: Database, by_sendgrid: By, tmp_path: Path, now: datetime
+) -> None:
+    """Mails first beside a provider that answers, then beside one that takes the call and says nothing; what the pages
+    of the shop wait between two messages is the same."""
+    show_on_pages(shop, now=now)
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        hanging = SendgridChannel("key", host=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        answered, paced = _beside(shop, by_sendgrid(), "first", now=now)
+        took, pace = _beside(shop, world.sending(hanging, tmp_path / "hanging", batch=20), "second", now=now + HOUR)
+        hanging.close()
+    assert answered < 15 <= took <= 2 * 18, "the gate is shut once two calls at the same moment had no answer"
+    assert pace <= 1.2 * paced + 0.1, "a tenth of a second for what else the machine has to do"
+
+
+def _beside(db: Database, mails: Sending, name: str, *, now: datetime) -> tuple[float, float]:
+    """How long the sender of mails was at it, and the 95th percentile of the gaps between forty messages of the pages,
+    which another sender shows meanwhile."""
+    pages, due = Pages(), enrol(db, *(f"{name}-{user}" for user in people(40)), now=now)
+
+    def post() -> float:
+        began = time.monotonic()
+        messages.deliver_due(db, mails, now=due)
+        return time.monotonic() - began
+
+    with ThreadPoolExecutor(1) as beside:
+        took, began = beside.submit(post), time.monotonic()
+        messages.deliver_due(db, replace(mails, channels={"onsite": pages}, batch=1), now=due)
+    assert len(pages.shown) == 40
+    gaps = sorted(later - earlier for earlier, later in pairwise([began, *pages.shown]))
+    return took.result(), gaps[int(len(gaps) * 0.95)]
 
 
 def test_who_waits_for_a_provider_waits_eighteen_seconds_at_most() -> None:
@@ -202,7 +243,11 @@ class Pages:
     keeps_for: timedelta | None = None
     tells = False
 
+    def __init__(self) -> None:
+        self.shown = list[float]()
+
     def deliver(self, batch: Sequence[Note]) -> list[Receipt]:
+        self.shown += [time.monotonic()] * len(batch)
         return [Receipt(note.message_id, Outcome.ACCEPTED) for note in batch]
 
     def close(self) -> None:
