@@ -114,49 +114,45 @@ def _approvals(conn: sa.Connection, now: datetime) -> list[Point]:
     ]
 
 
+def _question(title: str, text: str, since: str, href: str) -> Point:
+    """What waits until a person decides on it."""
+    return Point("hourglass", "warn", title, text, since, href, i18n.gettext("Decide"))
+
+
 def _overdue(conn: sa.Connection, now: datetime) -> list[Point]:
-    """What should have gone out long ago, which a person decides on."""
+    """What should have gone out long ago."""
     return [
-        Point(
-            "hourglass",
-            "warn",
+        _question(
             i18n.ngettext("%(n)s message is overdue", "%(n)s messages are overdue", one.number),
             i18n.gettext("Of “%(name)s”: send them now, or drop them?", name=one.campaign),
             filters.ago(one.oldest, now),
             url_for("console.campaigns.show", name=one.campaign, _anchor="overdue"),
-            i18n.gettext("Decide"),
         )
         for one in overdue.counts(conn)
     ]
 
 
 def _missed(conn: sa.Connection, now: datetime) -> list[Point]:
-    """Moments of the calendar that nobody was there for, which a person decides on."""
+    """Moments of the calendar that nobody was there for."""
     return [
-        Point(
-            "hourglass",
-            "warn",
+        _question(
             i18n.gettext("A moment was missed"),
             i18n.gettext("Of “%(name)s”: run it now, or leave it?", name=one.campaign),
             filters.ago(one.due_at, now),
             url_for("console.campaigns.show", name=one.campaign, _anchor="missed"),
-            i18n.gettext("Decide"),
         )
         for one in timing.missed(conn)
     ]
 
 
 def _latecomers(conn: sa.Connection, now: datetime) -> list[Point]:
-    """Who would have entered, had anything run in time, which a person decides on."""
+    """Who would have entered, had anything run in time."""
     return [
-        Point(
-            "hourglass",
-            "warn",
+        _question(
             i18n.ngettext("%(n)s person came too late to enter", "%(n)s people came too late to enter", one.number),
             i18n.gettext("Of “%(name)s”: let them in, or leave them?", name=one.campaign),
             filters.ago(one.oldest, now),
             url_for("console.campaigns.show", name=one.campaign, _anchor="latecomers"),
-            i18n.gettext("Decide"),
         )
         for one in latecomers.counts(conn)
     ]
@@ -165,14 +161,11 @@ def _latecomers(conn: sa.Connection, now: datetime) -> list[Point]:
 def _crowds(conn: sa.Connection, now: datetime) -> list[Point]:
     """Very many who moved in a segment at one moment, whom no campaign knows of yet."""
     return [
-        Point(
-            "hourglass",
-            "warn",
+        _question(
             i18n.gettext("Very many moved at once in “%(name)s”", name=one.title),
             i18n.gettext("Tell the campaigns, or leave it?"),
             filters.ago(one.at, now),
             url_for("console.segments.show", name=one.segment, _anchor="crowds"),
-            i18n.gettext("Decide"),
         )
         for one in crowds.waiting(conn)
     ]
