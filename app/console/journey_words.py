@@ -309,7 +309,10 @@ def _hour(value: Any) -> str:
 
 
 def _percent(value: Any) -> str:
-    return filters.percent(value / 100) if isinstance(value, int | float) else f"{value} %"
+    try:
+        return filters.percent(value / 100, 1 if value % 1 else 0)
+    except (TypeError, ArithmeticError, ValueError):
+        return str(value)
 
 
 def _choice(choices: journey_fields.Choices) -> Any:

@@ -352,3 +352,20 @@ def test_a_subject_is_read_with_its_fields_by_name(web: Flask, locale: str, name
     subject = "{% if code %}{{ code.text }}: {% endif %}To go with “{{ cart.first_title | upper }}”"
     with web.test_request_context(headers={"Accept-Language": locale}):
         assert journey_words.message({"en": {"subject": subject}}) == f"To go with “[{named}]”"
+
+
+@pytest.mark.parametrize(
+    ("locale", "said"),
+    [
+        ("en", "Every week from 1 Jan 2026 at 09:30, everybody in “in Lyon”"),
+        ("fr", "Chaque semaine à partir du 1er janv. 2026 à 9 h 30, tous ceux de « in Lyon »"),
+    ],
+)
+def test_who_comes_in_and_when_is_said_as_the_language_does(web: Flask, locale: str, said: str) -> None:
+    weekly = {"type": "schedule", "every": "week", "on": "2026-01-01", "at": "09:30", "audience": "in Lyon"}
+    dropped = {"type": "price_dropped", "percent": 15}
+    with web.test_request_context(headers={"Accept-Language": locale}):
+        spaced = re.sub("[\xa0\u202f]", " ", journey_words.plain(journey_words.entry(weekly)))
+        assert spaced == said
+        shown = journey_words.plain(journey_words.entry(dropped))
+        assert ("15\u202f%" if locale == "fr" else "15%") in shown
