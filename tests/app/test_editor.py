@@ -1,6 +1,7 @@
 """The message editor over HTTP: what is kept, faults in their place, the source, every channel's preview, roles."""
 
 import json
+from html import unescape
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.app.console_world import Day, post
 NAME, STEP = "basket-relaunch", "reminder"
 EDIT = f"/console/campaigns/{NAME}/edit"
 PAGE = f"{EDIT}/message/{STEP}"
+LANGUAGES = {"en": "English", "fr": "French"}
 
 
 @pytest.fixture
@@ -80,6 +82,23 @@ def test_the_message_s_own_fields_stand_beside_its_blocks(
     assert (step["products"], step["placement"], step["expires"]) == (2, "cart", "5h")
     late = _act(ines, "write", 0, part="words", **{"en.subject": "<b>Mine</b>"})
     assert late.status_code == 409 and "&lt;b&gt;Mine&lt;/b&gt;" in late.text
+
+
+@pytest.mark.parametrize("tongue", ["en", "fr"])
+def test_the_languages_stand_side_by_side_each_with_its_own_words(
+    ines: FlaskClient, day: Day, installation: parts.Parts, tongue: str
+) -> None:
+    written = _step(installation)["words"].items()
+    subjects = {one: words["subject"].rpartition("%}")[2].strip() for one, words in written}
+    assert len(set(subjects.values())) == 2
+    alone = unescape(ines.get(f"{PAGE}?in={tongue}").text)
+    assert alone.count('<section class="letter"') == 1
+    other = next(one for one in subjects if one != tongue)
+    assert f"The mail in {LANGUAGES[tongue]}" in alone and f"The mail in {LANGUAGES[other]}" not in alone
+    beside = unescape(ines.get(f"{PAGE}?in={tongue}&beside=1").text)
+    assert beside.count('<section class="letter"') == 2
+    assert all(subject in beside for subject in subjects.values())
+    assert all(f"The mail in {language}" in beside for language in LANGUAGES.values())
 
 
 def test_the_source_says_each_fault_at_its_line(ines: FlaskClient, day: Day, installation: parts.Parts) -> None:
