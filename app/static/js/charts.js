@@ -2,6 +2,8 @@
 // A table with bars in it becomes a drawing first: each word where it stands, each bar where it stands.
 "use strict";
 
+{ // stands on every page: its names are its own
+
 const PAINTED = ["fill", "fill-opacity", "opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap",
   "stroke-linejoin", "font-size", "font-weight", "text-anchor"];
 
@@ -87,3 +89,4 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-png]");
   if (button) painted(document.getElementById(button.dataset.png), button.dataset.name);
 });
+}
