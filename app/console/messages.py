@@ -49,12 +49,13 @@ def index() -> str:
 @bp.get("/<uuid:message_id>")
 @security.require_role(*roles.READ)
 def show(message_id: UUID) -> str:
-    """One message: every attempt, the reason, the code, the links, the mail itself."""
+    """One message: every attempt, the reason, the code, the links, the mail itself; in a drawer without the mail."""
     with current_parts().db.begin() as conn:
         message = ledger.get(conn, message_id)
         entry = plans.get(conn, message.line.campaign).definition.entry
     now, entered = datetime.now(UTC), journeys.entry(entry)
-    return render_template("console/messages/show.html", message=message, entry=entered, words=words, now=now)
+    shape = "drawer" if request.headers.get("HX-Target") == "drawer" else "show"
+    return render_template(f"console/messages/{shape}.html", message=message, entry=entered, words=words, now=now)
 
 
 @bp.get("/<uuid:message_id>/mail")

@@ -21,6 +21,15 @@ document.addEventListener("click", (event) => {
   if (event.target.tagName === "DIALOG") event.target.close();
 });
 
+// Details come in a drawer and the page stays; whoever asks for a tab of its own gets the page they have.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-drawer]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const drawer = document.getElementById("drawer");
+  htmx.ajax("GET", link.href, { source: drawer, target: drawer }).then(() => drawer.open || drawer.showModal());
+});
+
 // A menu shuts when one goes on elsewhere, by pointer or by Tab.
 for (const kind of ["click", "focusin"]) {
   document.addEventListener(kind, (event) => {

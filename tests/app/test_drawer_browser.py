@@ -1,0 +1,41 @@
+"""Why a message went or did not, in a drawer beside the list it stands in: the page stays."""
+
+from playwright.sync_api import expect
+
+from tests.app import console_world
+from tests.console import Console, grave, in_every_corner, marks, spoken, too_wide
+
+pytestmark = marks
+
+
+@in_every_corner
+def test_a_message_is_explained_beside_the_list(console: Console, locale: str, width: int) -> None:
+    console_world.live(console.installation)
+    say = spoken(locale)
+    page = console.open("/console/messages", locale=locale, width=width)
+    link = page.locator("a[data-drawer]").first
+    link.focus()
+    page.keyboard.press("Enter")
+    drawer = page.get_by_role("dialog")
+    expect(drawer.get_by_role("heading", level=2).first).to_be_visible()
+    expect(drawer.get_by_role("link", name=say("Open the message"))).to_have_attribute(
+        "href", link.get_attribute("href") or ""
+    )
+    assert page.url.endswith("/console/messages"), "the list stays"
+    assert too_wide(page) == 0
+    assert grave(page) == []
+    page.keyboard.press("Escape")
+    expect(drawer).to_be_hidden()
+    expect(link).to_be_focused()
+
+
+def test_a_customers_messages_are_explained_beside_her_days(console: Console) -> None:
+    day = console_world.live(console.installation)
+    page = console.open(f"/console/messages/{day.message_id}")
+    page.locator("dl.facts a").first.click()
+    page.locator("a[data-drawer]").first.click()
+    drawer = page.get_by_role("dialog")
+    expect(drawer.get_by_text("Camille Laurent")).to_be_visible()
+    drawer.get_by_role("link", name="Open the message").click()
+    page.wait_for_url(f"**/console/messages/{day.message_id}")
+    expect(page.locator("iframe")).to_be_visible()
