@@ -177,7 +177,8 @@ STILL = """() => {
 
 
 def too_wide(page: Page) -> int:
-    """By how many pixels a page is wider than its screen."""
+    """By how many pixels a page is wider than its screen, once its styles are there."""
+    page.wait_for_load_state()
     width = page.viewport_size["width"] if page.viewport_size else 0
     return max(0, int(page.evaluate("document.documentElement.scrollWidth")) - width)
 

@@ -364,7 +364,9 @@ def test_a_customer_is_found_parted_taken_out_and_understood(console: Console) -
     _follow(page, ".tabs a[href*='tab=messages']")
     expect(page.locator(".timeline").first).to_contain_text("never agreed to be written to")
     _into_the_page(page)
-    _follow(page, ".timeline a")
+    _press(page, ".timeline a")
+    expect(page.locator("#drawer .lede")).to_contain_text("never agreed to be written to")
+    _follow(page, "#drawer .drawer-foot .btn")
     expect(page.locator("main .lede")).to_contain_text("never agreed to be written to")
 
 
