@@ -177,8 +177,7 @@ STILL = """() => {
 
 
 def too_wide(page: Page) -> int:
-    """By how many pixels a page is wider than its screen, once its styles are there."""
-    page.wait_for_load_state()
+    """By how many pixels a page is wider than its screen."""
     width = page.viewport_size["width"] if page.viewport_size else 0
     return max(0, int(page.evaluate("document.documentElement.scrollWidth")) - width)
 
