@@ -158,6 +158,7 @@ GRAVE = ("serious", "critical")
 
 def grave(page: Page, *, rules: list[str] | None = None) -> list[str]:
     """What would shut somebody out of a page as it stands now: each fault of axe-core, and where."""
+    page.wait_for_load_state("domcontentloaded")
     if page.evaluate("typeof axe === 'undefined'"):
         page.evaluate(AXE_SCRIPT)
     page.evaluate(STILL)
@@ -177,7 +178,8 @@ STILL = """() => {
 
 
 def too_wide(page: Page) -> int:
-    """By how many pixels a page is wider than its screen."""
+    """By how many pixels a page is wider than its screen, once it has its styles."""
+    page.wait_for_load_state("domcontentloaded")
     width = page.viewport_size["width"] if page.viewport_size else 0
     return max(0, int(page.evaluate("document.documentElement.scrollWidth")) - width)
 

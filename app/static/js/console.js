@@ -39,6 +39,13 @@ for (const kind of ["click", "focusin"]) {
   });
 }
 
+// What was typed into a search before its script had come is searched now.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const field of document.querySelectorAll("input[type=search][hx-get]")) {
+    if (field.value !== field.defaultValue) htmx.trigger(field, "early");
+  }
+});
+
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") {
     for (const menu of document.querySelectorAll(".profile[open], .phonebar details[open]")) {
