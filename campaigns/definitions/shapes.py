@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
 from foundation.errors import Fault, Invalid
@@ -15,6 +15,8 @@ from foundation.errors import Fault, Invalid
 DEPTH = 60
 """How deep a definition may be nested, counted in objects and lists."""
 LONGEST = timedelta(days=400)
+LONGEST_SCALAR = 500
+"""Characters a value may have that is written or compared with."""
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 M = TypeVar("M", bound="Shape")
@@ -85,7 +87,18 @@ class Op(StrEnum):
     MISSING = "missing"
 
 
-Scalar = bool | int | float | Annotated[str, StringConstraints(max_length=500)]
+def _scalar(value: object) -> object:
+    """Said here, for pydantic would say only what of four kinds it tried first."""
+    if not isinstance(value, bool | int | float | str):
+        raise ValueError("must be a text, a number, true or false")
+    if isinstance(value, str) and len(value) > LONGEST_SCALAR:
+        raise ValueError(f"must be a text of at most {LONGEST_SCALAR} characters")
+    return value
+
+
+Scalar = Annotated[
+    bool | int | float | Annotated[str, StringConstraints(max_length=LONGEST_SCALAR)], BeforeValidator(_scalar)
+]
 
 
 class Test(Shape):

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
+from playwright.sync_api import Browser
 
 import app as front
 from app import parts, security
@@ -20,6 +21,7 @@ from foundation.database import Database, new_id
 from shop import tables
 from tests.app import console_world
 from tests.conftest import PEPPER
+from tests.console import Console, installed
 
 NOW = datetime.now(UTC)
 ENVIRON = {"RELANCE_SECRET_KEY": "a secret of the tests that is long enough", "RELANCE_PEPPER": PEPPER}
@@ -38,6 +40,17 @@ def installation(config: Config, db: Database) -> Iterator[parts.Parts]:
     built = parts.build(config)
     yield built
     built.close()
+
+
+@pytest.fixture(scope="module")
+def kept_console(
+    kept_db: Database, database_url: str, chromium: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Console]:
+    """The console of one installation of the demo shop for all tests of a file, empty before the first."""
+    var = str(tmp_path_factory.mktemp("kept"))
+    config = Config.from_env({**ENVIRON, "RELANCE_DATABASE_URL": database_url, "RELANCE_VAR": var})
+    with installed(config, demo=True) as built:
+        yield Console(chromium, built)
 
 
 @pytest.fixture

@@ -1,35 +1,18 @@
 """Names of two hundred characters without a place to break, in every list there is: none makes its page wider."""
 
-from collections.abc import Iterator
-
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Browser
 
 import app as front
-from foundation.config import Config
-from foundation.database import Database
 from tests import crawl
 from tests.app import busy_shop
-from tests.app.conftest import ENVIRON
-from tests.console import DESK, HEIGHTS, PHONE, Console, beyond, installed, marks, too_wide
+from tests.console import DESK, HEIGHTS, PHONE, Console, beyond, marks, too_wide
 
 pytestmark = marks
 LONG = "Wohnungseinrichtung" * 11
 assert len(LONG) > 200
 FEWEST = 50
 """Pages there are at least; fewer means that a link to some was lost."""
-
-
-@pytest.fixture(scope="module")
-def shop(
-    kept_db: Database, database_url: str, chromium: Browser, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Console]:
-    """One installation; its names change, so no other test looks at it."""
-    var = str(tmp_path_factory.mktemp("long"))
-    config = Config.from_env({**ENVIRON, "RELANCE_DATABASE_URL": database_url, "RELANCE_VAR": var})
-    with installed(config, demo=True) as built:
-        yield Console(chromium, built)
 
 
 LENGTHENED = {
@@ -52,26 +35,26 @@ LENGTHENED = {
 
 
 @pytest.fixture(scope="module")
-def paths(shop: Console) -> list[str]:
+def paths(kept_console: Console) -> list[str]:
     """An address of every kind of page of the console, once names are long."""
-    busy_shop.console_world.make_user(shop.installation)
-    day = busy_shop.opened(shop.installation)
-    told = busy_shop.telling(shop.installation, day)
-    ines = busy_shop.signed_in(shop.installation)
-    views = front.create_app(shop.installation).url_map
+    busy_shop.console_world.make_user(kept_console.installation)
+    day = busy_shop.opened(kept_console.installation)
+    told = busy_shop.telling(kept_console.installation, day)
+    ines = busy_shop.signed_in(kept_console.installation)
+    views = front.create_app(kept_console.installation).url_map
 
     def get(path: str) -> str:
         with ines.get(path, follow_redirects=True) as answer:
             return answer.text if answer.mimetype == "text/html" else ""
 
-    with shop.installation.db.begin() as conn:
+    with kept_console.installation.db.begin() as conn:
         for table, change in LENGTHENED.items():
             assert conn.execute(sa.text(f"UPDATE {table} SET {change}"), {"long": LONG}).rowcount, table
     return [*crawl.pages(get, views).values(), *told]
 
 
-def test_no_name_makes_a_list_wider_than_its_page(shop: Console, paths: list[str]) -> None:
-    page = shop.open()
+def test_no_name_makes_a_list_wider_than_its_page(kept_console: Console, paths: list[str]) -> None:
+    page = kept_console.open()
     wide = {}
     for path in paths:
         page.goto(path)
@@ -81,4 +64,4 @@ def test_no_name_makes_a_list_wider_than_its_page(shop: Console, paths: list[str
                 wide[path, width] = (more, beyond(page))
     assert wide == {}
     assert len(paths) >= FEWEST, paths
-    shop.close()
+    kept_console.close()

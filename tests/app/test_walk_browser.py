@@ -8,16 +8,13 @@ from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 import app as front
-from foundation.config import Config
-from foundation.database import Database
 from shop.tables import products
 from tests import crawl
 from tests.app import busy_shop
-from tests.app.conftest import ENVIRON
-from tests.console import DESK, HEIGHTS, PHONE, Console, beyond, grave, installed, marks, too_wide
+from tests.console import DESK, HEIGHTS, PHONE, Console, beyond, grave, marks, too_wide
 
 pytestmark = marks
 FEWEST = 67
@@ -65,66 +62,57 @@ class Walk:
 
 
 @pytest.fixture(scope="module")
-def shop(
-    kept_db: Database, database_url: str, chromium: Browser, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Console]:
-    """One installation for all walks: they change nothing."""
-    var = str(tmp_path_factory.mktemp("walk"))
-    config = Config.from_env({**ENVIRON, "RELANCE_DATABASE_URL": database_url, "RELANCE_VAR": var})
-    with installed(config, demo=True) as built:
-        yield Console(chromium, built)
-
-
-@pytest.fixture(scope="module")
-def day(shop: Console) -> busy_shop.Day:
+def day(kept_console: Console) -> busy_shop.Day:
     """What happened in the shop before anybody looks."""
-    busy_shop.console_world.make_user(shop.installation)
-    return busy_shop.opened(shop.installation)
+    busy_shop.console_world.make_user(kept_console.installation)
+    return busy_shop.opened(kept_console.installation)
 
 
 @pytest.fixture(scope="module")
-def paths(shop: Console, day: busy_shop.Day) -> list[str]:
+def paths(kept_console: Console, day: busy_shop.Day) -> list[str]:
     """An address of every kind of page: of the console, of links in messages, and of the demo shop."""
-    with shop.installation.db.begin() as conn:
-        conn.execute(sa.update(products).values(image_url=f"{shop.address}/demo/images/soup.png"))
-    ines = busy_shop.signed_in(shop.installation)
-    views = front.create_app(shop.installation).url_map
+    with kept_console.installation.db.begin() as conn:
+        conn.execute(sa.update(products).values(image_url=f"{kept_console.address}/demo/images/soup.png"))
+    ines = busy_shop.signed_in(kept_console.installation)
+    views = front.create_app(kept_console.installation).url_map
 
     def get(path: str) -> str:
         with ines.get(path, follow_redirects=True) as answer:
             assert answer.status_code < 400, f"{path}: {answer.status_code}"
             return answer.text if answer.mimetype == "text/html" else ""
 
-    links = shop.installation.links
+    links = kept_console.installation.links
     public = [links.preferences(day.message_id), links.unsubscribe(day.message_id)]
     everywhere = "/console/campaigns/basket-everywhere/edit"
-    saying = [everywhere, *(f"{everywhere}/message/{step}" for step in busy_shop.saying(shop.installation))]
-    hers = f"/console/customers/{busy_shop.hostile(shop.installation)}"
-    told = busy_shop.telling(shop.installation, day)
+    saying = [everywhere, *(f"{everywhere}/message/{step}" for step in busy_shop.saying(kept_console.installation))]
+    hers = f"/console/customers/{busy_shop.hostile(kept_console.installation)}"
+    told = busy_shop.telling(kept_console.installation, day)
     found = [*crawl.pages(get, views).values(), hers, f"{hers}?tab=orders", *saying, *told]
     found += [addresses[0] for addresses in crawl.every(get, views, ["/demo/"]).values()]
     return found + [urlsplit(address).path for address in public]
 
 
 @pytest.fixture(scope="module", params=[("fr", "light", PHONE), ("en", "dark", DESK)], ids=["fr", "en"])
-def walk(request: pytest.FixtureRequest, shop: Console, paths: list[str]) -> Iterator[Walk]:
+def walk(request: pytest.FixtureRequest, kept_console: Console, paths: list[str]) -> Iterator[Walk]:
     """Somebody signed in, in a language, by a light and on a screen."""
     locale, look, width = request.param
-    yield Walk(shop.open(locale=locale, look=look, width=width), locale, look, width)
-    shop.close()
+    yield Walk(kept_console.open(locale=locale, look=look, width=width), locale, look, width)
+    kept_console.close()
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_every_page_fits_and_can_be_used_by_everyone(shop: Console, walk: Walk, paths: list[str], part: int) -> None:
+def test_every_page_fits_and_can_be_used_by_everyone(
+    kept_console: Console, walk: Walk, paths: list[str], part: int
+) -> None:
     faults = {path: found for path in paths[part::PARTS] if (found := walk.faults(path))}
     assert faults == {}
-    assert shop.said == []
+    assert kept_console.said == []
     assert len(paths) >= FEWEST, paths
 
 
-def test_two_segments_beside_each_other_fit_and_can_be_used_by_everyone(shop: Console, walk: Walk) -> None:
+def test_two_segments_beside_each_other_fit_and_can_be_used_by_everyone(kept_console: Console, walk: Walk) -> None:
     assert walk.beside("/console/segments/written", "lyon") == []
-    assert shop.said == []
+    assert kept_console.said == []
 
 
 MAIL = ["image-alt", "color-contrast", "link-name", "html-has-lang", "document-title", "meta-viewport"]
@@ -133,10 +121,10 @@ MAIL = ["image-alt", "color-contrast", "link-name", "html-has-lang", "document-t
 
 @pytest.mark.parametrize(("look", "width"), [("light", PHONE), ("dark", DESK)])
 def test_pages_in_a_language_of_their_own_can_be_used_by_everyone(
-    shop: Console, day: busy_shop.Day, look: str, width: int
+    kept_console: Console, day: busy_shop.Day, look: str, width: int
 ) -> None:
-    page = shop.window(look=look, width=width, heard=False)  # the shop's pictures are nowhere
-    mail = page.request.get(urlsplit(shop.installation.links.view(day.message_id)).path).text()
+    page = kept_console.window(look=look, width=width, heard=False)  # the shop's pictures are nowhere
+    mail = page.request.get(urlsplit(kept_console.installation.links.view(day.message_id)).path).text()
     assert "Cocotte" in mail
     page.set_content(mail, wait_until="domcontentloaded")  # where it stands, nothing runs: axe would wait for ever
     assert too_wide(page) == 0 and grave(page, rules=MAIL) == []
@@ -146,8 +134,8 @@ def test_pages_in_a_language_of_their_own_can_be_used_by_everyone(
 
 
 @pytest.mark.parametrize("locale", ["fr", "en"])
-def test_the_door_can_be_used_by_everyone(shop: Console, paths: list[str], locale: str) -> None:
-    page = shop.window(locale=locale, width=PHONE)
+def test_the_door_can_be_used_by_everyone(kept_console: Console, paths: list[str], locale: str) -> None:
+    page = kept_console.window(locale=locale, width=PHONE)
     page.goto("/console/sign-in")
     assert page.locator("#password").is_visible()
     assert too_wide(page) == 0 and grave(page) == []

@@ -72,6 +72,7 @@ def changed(pointer: str, value: object) -> dict[str, Any]:
             "/steps/0/variants/1/name",
         ),
         ("/steps/0", {"type": "set_trait", "id": "t", "trait": "email", "value": "x"}, "/steps/0/trait"),
+        ("/steps/0", {"type": "set_trait", "id": "t", "trait": "tier", "value": None}, "/steps/0/value"),
         ("/steps/0", {"type": "send", "id": "a", "channel": "audience_in"}, "/steps/0/audience"),
         ("/steps/0", {**MAIL, "id": "a", "channel": "pigeon"}, "/steps/0/channel"),
         ("/steps/0", {**MAIL, "id": "a", "products": 3, "placement": "sidebar"}, "/steps/0/placement"),
