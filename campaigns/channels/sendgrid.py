@@ -82,9 +82,10 @@ class SendgridChannel:
         answered = self._spread(calls)
         receipts |= {receipt.message_id: receipt for receipt in answered}
         # Refused as a whole for what may be the fault of one: nothing of it was taken, so each is asked for alone.
-        alone = [_alone(mail) for call in calls if len(call.mails) > 1 for mail in call.mails]
-        again = [call for call in alone if receipts[call.mails[0].message_id].outcome is Outcome.REFUSED_FINAL]
-        receipts |= {receipt.message_id: receipt for receipt in self._spread(again, after=answered)}
+        several = [mail for call in calls if len(call.mails) > 1 for mail in call.mails]
+        again = [mail for mail in several if receipts[mail.message_id].outcome is Outcome.REFUSED_FINAL]
+        asked = self._spread([_alone(mail) for mail in again], after=answered)
+        receipts |= {receipt.message_id: receipt for receipt in asked}
         return [receipts[mail.message_id] for mail in batch]
 
     def _spread(self, calls: Sequence[_Call], *, after: Sequence[Receipt] = ()) -> list[Receipt]:

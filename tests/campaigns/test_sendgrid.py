@@ -61,6 +61,7 @@ def test_fifty_of_a_broadcast_travel_in_one_call_and_each_gets_her_own_mail_to_t
     batch = broadcast(60, fresh=fresh)
     receipts = channel.deliver(batch)
     assert {receipt.outcome for receipt in receipts} == {Outcome.ACCEPTED}
+    assert not any("html" in vars(mail.body) for mail in batch if not fresh), "nobody's mail was written out whole"
     assert sorted(len(call["personalizations"]) for call in host.taken) == [10, 50]
     got = {mail["mid"]: mail for mail in host.delivered()}
     for mail in batch:
