@@ -169,6 +169,8 @@ def _steps(campaign: Campaign) -> Iterator[Fault]:
                 yield from _named([variant.name for variant in step.variants], f"{place}/variants")
             case SetTrait() if step.trait.lower() in OWN_TRAITS:
                 yield Fault(f"{place}/trait", "says who she is, and cannot be written by a campaign")
+            case SetTrait(value=None):
+                yield Fault(f"{place}/value", "must be a text, a number, true or false")
 
 
 def _send(campaign: Campaign, step: Send, place: str) -> Iterator[Fault]:

@@ -167,7 +167,7 @@ class SetTrait(Shape):
     type: Literal["set_trait"]
     id: Id
     trait: TraitName
-    value: Scalar
+    value: Scalar | None
 
 
 class Webhook(Shape):
