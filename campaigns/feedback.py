@@ -24,8 +24,9 @@ messages, contents, provider_events = tables.messages, tables.message_contents, 
 SOFT_DAYS, SOFT_WITHIN = 3, timedelta(days=30)
 """A mailbox that took nothing on so many days within so long is left alone."""
 COMPARED = timedelta(days=2)
-AT_ONCE = timedelta(seconds=2)
 """Within so long a provider's lists have been compared with ours, which happens every night."""
+AT_ONCE = timedelta(seconds=2)
+"""Nobody reads a mail so soon after it was delivered."""
 
 
 class Kind(StrEnum):
@@ -383,8 +384,12 @@ def opened(conn: sa.Connection, message_id: UUID, *, now: datetime) -> None:
 
 def too_soon(conn: sa.Connection, message_id: UUID, *, now: datetime) -> bool:
     """Whether it was only just delivered: what looks into a mail at once is a scanner."""
-    delivered = conn.scalar(sa.select(messages.c.accepted_at).where(messages.c.id == message_id))
-    return delivered is not None and now < delivered + AT_ONCE
+    query = sa.select(messages.c.state, messages.c.accepted_at).where(messages.c.id == message_id)
+    row = conn.execute(query).one_or_none()
+    if row is None:
+        return False
+    # Its host may have it, and look into it, before it has answered us.
+    return row.state == State.SUBMITTING or (row.accepted_at is not None and now < row.accepted_at + AT_ONCE)
 
 
 def measurable(conn: sa.Connection, message_id: UUID) -> consent.State:

@@ -19,6 +19,9 @@ IN_A_ROW = 5
 FIRST_PAUSE, LONGEST_PAUSE = 30, 600
 BUSY_PAUSE = 30.0
 PROBE_SECONDS = 60
+LATELY = timedelta(seconds=30)
+RUN = timedelta(minutes=1)
+"""All that one run hands over was submitted when it began; no answer comes later than this after that."""
 ALL = "all"
 """The bucket every message of a provider draws from."""
 BURST = 0.05
@@ -164,10 +167,10 @@ def _mostly_doubt(conn: sa.Connection, provider: str, *, now: datetime) -> bool:
         sa.select(sa.func.count(), doubtful)
         .join(messages, messages.c.id == attempts.c.message_id)
         .where(
-            messages.c.submitted_at >= now - timedelta(seconds=30),
+            messages.c.submitted_at >= now - RUN - LATELY,
             messages.c.provider == provider,
             attempts.c.outcome.is_not(None),
-            attempts.c.ended_at >= now - timedelta(seconds=30),
+            attempts.c.ended_at >= now - LATELY,
         )
     )
     answers, doubts = conn.execute(recent).one()

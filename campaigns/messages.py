@@ -121,15 +121,34 @@ def deliver_due(
 ) -> str | None:
     """Hands over what is due on these channels, by default on all, in batches, for at most `sending.seconds`. Manages
     its own transactions, because nothing may be sent inside one."""
-    until, told = time.monotonic() + sending.seconds, Counter[str]()
+    run, told = _Run(now, time.monotonic(), sending.seconds), Counter[str]()
     for name in sending.channels if channels is None else [name for name in channels if name in sending.channels]:
         lane = _Lane(name, sending.channels[name])
         if sending.hands == 1:
-            _deliver(db, lane, sending=sending, told=told, until=until, now=now)
+            _deliver(db, lane, sending=sending, told=told, run=run)
         else:
-            _by_hands(db, lane, sending=sending, told=told, until=until, now=now)
-    settling.settle(db, now=now)
+            _by_hands(db, lane, sending=sending, told=told, run=run)
+    settling.settle(db, now=run.moment())
     return ", ".join(f"{number} {word}" for word, number in sorted(told.items())) or None
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run of sending. All it takes and decides is of `now`, when it began; what comes back has the time at which it
+    came, for a provider may be slow, and a pause or a reader counts from then. `began` is a reading of
+    `time.monotonic()`, so that a run played in another time goes on in that time."""
+
+    now: datetime
+    began: float
+    seconds: float
+
+    def moment(self) -> datetime:
+        """What time it has become."""
+        return self.now + timedelta(seconds=time.monotonic() - self.began)
+
+    def over(self) -> bool:
+        """Whether nothing more is begun."""
+        return time.monotonic() >= self.began + self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,35 +159,35 @@ class _Lane:
     channel: base.Carrier[Any]
 
 
-def _by_hands(db: Database, lane: _Lane, *, sending: Sending, told: Counter[str], until: float, now: datetime) -> None:
+def _by_hands(db: Database, lane: _Lane, *, sending: Sending, told: Counter[str], run: _Run) -> None:
     """Several at once, each with batches of its own: while PostgreSQL works for one, the words of another are made.
     Beside them the consequences are drawn of what has ended."""
     with ThreadPoolExecutor(sending.hands, thread_name_prefix=f"deliver-{lane.name}") as pool:
         own = [Counter[str]() for _ in range(sending.hands)]
-        working = [pool.submit(_deliver, db, lane, sending=sending, told=mine, until=until, now=now) for mine in own]
+        working = [pool.submit(_deliver, db, lane, sending=sending, told=mine, run=run) for mine in own]
         while wait(working, timeout=SETTLE_SECONDS).not_done:
-            settling.settle(db, now=now)
+            settling.settle(db, now=run.moment())
         for one, mine in zip(working, own, strict=True):
             one.result()
             told.update(mine)
 
 
-def _deliver(db: Database, lane: _Lane, *, sending: Sending, told: Counter[str], until: float, now: datetime) -> None:
+def _deliver(db: Database, lane: _Lane, *, sending: Sending, told: Counter[str], run: _Run) -> None:
     batch = sending.batch
-    while time.monotonic() < until:
+    while not run.over():
         with db.begin() as conn:
-            holding.watch(conn, sending.journal, now=now)
+            holding.watch(conn, sending.journal, now=run.now)
             held = holding.held(conn) is not None
-            permit = gates.permit(conn, lane.channel.provider, now=now)
+            permit = gates.permit(conn, lane.channel.provider, now=run.now)
             rate = policy.load(conn).channel_rates.get(lane.name)
         if held or not permit.allowed:
             return
         most, began = 1 if permit.probe else min(batch, rate * AHEAD_SECONDS if rate else batch), time.monotonic()
-        prepared, rules = _ready(db, lane, most=most, sending=sending, until=until, now=now)
+        prepared, rules = _ready(db, lane, most=most, sending=sending, run=run)
         if not prepared:
             return
         for handful in _handfuls(prepared, sending):
-            told.update(_hand_over(db, lane, handful, sending=sending, rules=rules, probe=permit.probe, now=now))
+            told.update(_hand_over(db, lane, handful, sending=sending, rules=rules, probe=permit.probe, run=run))
         if permit.probe:
             return
         batch = _next_batch(sending, len(prepared) / (time.monotonic() - began))
@@ -180,19 +199,17 @@ def _next_batch(sending: Sending, a_second: float) -> int:
     return min(max(sending.batch, int(a_second * AHEAD_SECONDS)), max(sending.batch, AT_ONCE * sending.together))
 
 
-def _ready(
-    db: Database, lane: _Lane, *, most: int, sending: Sending, until: float, now: datetime
-) -> tuple[list[Prepared], Policy]:
+def _ready(db: Database, lane: _Lane, *, most: int, sending: Sending, run: _Run) -> tuple[list[Prepared], Policy]:
     """The next that may go out; none once nothing is due, or the time is over. What does not go out is passed over, for
     a probe must not be spent on it."""
     prepared, rules = list[Prepared](), Policy()
-    while not prepared and time.monotonic() < until:
-        batch = _claim(db, lane.name, sending, limit=most, now=now)
+    while not prepared and not run.over():
+        batch = _claim(db, lane.name, sending, limit=most, now=run.now)
         if not batch:
             break
         sending.checkpoint("claimed")
         inbox.drain(db)  # an order, a withdrawal answered for but not yet in the record counts as well
-        prepared, rules = preparing.prepare(db, batch, sending=sending, now=now)
+        prepared, rules = preparing.prepare(db, batch, sending=sending, now=run.now)
     return prepared, rules
 
 
@@ -227,7 +244,7 @@ def _hand_over(
     sending: Sending,
     rules: Policy,
     probe: bool,
-    now: datetime,
+    run: _Run,
 ) -> Iterator[str]:
     """T4, the call, and what came of it, for as many at a time as the provider's rate allows. The words are for the
     log."""
@@ -240,7 +257,7 @@ def _hand_over(
             time.sleep(1 / (rate or 1))
             continue
         going, left = left[:granted], left[granted:]
-        yield from _submit(db, lane, going, sending=sending, rules=rules, probe=probe, now=now)
+        yield from _submit(db, lane, going, sending=sending, rules=rules, probe=probe, run=run)
 
 
 def _submit(
@@ -251,7 +268,7 @@ def _submit(
     sending: Sending,
     rules: Policy,
     probe: bool,
-    now: datetime,
+    run: _Run,
 ) -> list[str]:
     provider, deadline = lane.channel.provider, time.monotonic() + sending.lease.total_seconds() / 2
     with db.begin() as conn:
@@ -262,20 +279,20 @@ def _submit(
             probe=probe,
             policy=rules,
             lease=sending.lease,
-            now=now,
+            now=run.now,
         )
         stopped = _stopped(going, verdicts)
-        moves.change(conn, stopped, now=now)
+        moves.change(conn, stopped, now=run.now)
     meant = [(one, attempt) for one in going if (attempt := _attempt(one, verdicts)) is not None]
     words = [str(change.reason) for change in stopped]
     words += ["lease lost"] * (len(going) - len(meant) - len(stopped))
     if not meant:
         return words
-    sending.journal.write([_line(one, attempt, now) for one, attempt in meant])
+    sending.journal.write([_line(one, attempt, run.now) for one, attempt in meant])
     sending.checkpoint("intent")
     receipts = lane.channel.deliver([_parcel(one, attempt=attempt, deadline=deadline) for one, attempt in meant])
     sending.checkpoint("answered")
-    _record(db, provider, meant, receipts, probe=probe, now=now)
+    _record(db, provider, meant, receipts, probe=probe, run=run)
     sending.checkpoint("recorded")
     log.info("messages handed over", extra={"ids": [str(one.message.id) for one, _ in meant], "provider": provider})
     return words + [str(receipt.outcome) for receipt in receipts]
@@ -310,10 +327,12 @@ def _record(
     receipts: Sequence[Receipt],
     *,
     probe: bool,
-    now: datetime,
+    run: _Run,
 ) -> None:
+    now = run.moment()
     answers = [
-        (receipt, attempt, _wait(receipt, attempt)) for receipt, (_, attempt) in zip(receipts, meant, strict=True)
+        (receipt, attempt, _again(receipt, attempt, run, now=now))
+        for receipt, (_, attempt) in zip(receipts, meant, strict=True)
     ]
     with db.begin() as conn:
         moves.record(conn, answers, now=now)
@@ -359,6 +378,12 @@ def _parcel(prepared: Prepared, *, attempt: int, deadline: float) -> Parcel:
         broadcast=prepared.broadcast,
         **{name: frozen[name] for name in names},
     )
+
+
+def _again(receipt: Receipt, attempt: int, run: _Run, *, now: datetime) -> datetime:
+    """When it may be tried again at the earliest: what need not wait may be by this same run."""
+    wait = _wait(receipt, attempt)
+    return now + wait if wait else run.now
 
 
 def _wait(receipt: Receipt, attempt: int) -> timedelta:

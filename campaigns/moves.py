@@ -199,12 +199,12 @@ RETURNING message_id
 
 
 # ---------------------------------------------------------------------------------------------- the answer
-def record(conn: sa.Connection, answers: Sequence[tuple[Receipt, int, timedelta]], *, now: datetime) -> None:
-    """T5, T6, T7, T9: what the provider said of these attempts, and how long each is to wait if it is tried again.
+def record(conn: sa.Connection, answers: Sequence[tuple[Receipt, int, datetime]], *, now: datetime) -> None:
+    """T5, T6, T7, T9: what the provider said, `now`, of these attempts, and not before when each may be tried again.
 
     A report that came first is not taken back.
     """
-    told = [(receipt, attempt, wait, _answer(receipt)) for receipt, attempt, wait in answers]
+    told = [(receipt, attempt, again, _answer(receipt)) for receipt, attempt, again in answers]
     given = {
         "ids": arrays.uuids(receipt.message_id for receipt, _, _, _ in told),
         "attempts": arrays.numbers(attempt for _, attempt, _, _ in told),
@@ -215,7 +215,7 @@ def record(conn: sa.Connection, answers: Sequence[tuple[Receipt, int, timedelta]
         "refs": arrays.texts(receipt.provider_ref for receipt, _, _, _ in told),
         "codes": arrays.numbers(receipt.code for receipt, _, _, _ in told),
         "requests": arrays.texts(clean(receipt.request_id or "") or None for receipt, _, _, _ in told),
-        "moments": arrays.times(now + wait for _, _, wait, _ in told),
+        "moments": arrays.times(again for _, _, again, _ in told),
         "counts": arrays.numbers(
             int(receipt.outcome is Outcome.REFUSED_RETRY and not receipt.busy) for receipt, _, _, _ in told
         ),

@@ -81,6 +81,7 @@ def _once(human: Sequence[Visit]) -> list[tuple[UUID, int, datetime]]:
 _JUDGE: Any = sa.text("""
 WITH due AS (
     SELECT id, message_id, n, at FROM visits WHERE machine IS NULL AND at <= :before
+        AND NOT EXISTS (SELECT FROM messages WHERE messages.id = visits.message_id AND state || '' = 'submitting')
     ORDER BY at LIMIT :limit FOR UPDATE SKIP LOCKED
 ), told AS (
     SELECT due.id,
@@ -97,3 +98,5 @@ WITH due AS (
 UPDATE visits SET machine = coalesce(told.machine, false) FROM told WHERE visits.id = told.id
 RETURNING visits.message_id, visits.n, visits.at, visits.machine
 """)
+"""While a message is being handed over it is not known yet when it was delivered: its visits wait. By its id, for the
+reason at the end of `moves.change`."""

@@ -23,6 +23,8 @@ from shop.vocabulary import Event, Name
 
 CODES = ("code", "come-back")
 """Steps whose messages bring a code."""
+ANSWERED = timedelta(minutes=2)
+"""What was sent at a moment of the played past is accepted within so long; the next moment is hours later."""
 REMINDED = timedelta(minutes=20)
 """From following a link to having paid."""
 GIVEN_UP = timedelta(days=8)
@@ -243,7 +245,7 @@ def _letters(conn: sa.Connection, at: datetime) -> list[Letter]:
         .select_from(tables.messages)
         .join(tables.message_contents, contents.message_id == found.id)
         .join(customer_rows, customer_rows.c.id == found.customer_id)
-        .where(found.accepted_at == at)
+        .where(found.accepted_at.between(at, at + ANSWERED))
         .order_by(customer_rows.c.user_id, found.step)
     )
     return [Letter(**row) for row in conn.execute(query).mappings()]

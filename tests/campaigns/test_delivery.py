@@ -1,7 +1,8 @@
 """What the sender does when something is in the way."""
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,7 +12,20 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from campaigns import enrolments, experiments, files, ledger, messages, plans, policy, reports, rules, settling, tables
+from campaigns import (
+    enrolments,
+    experiments,
+    feedback,
+    files,
+    ledger,
+    messages,
+    plans,
+    policy,
+    reports,
+    rules,
+    settling,
+    tables,
+)
 from campaigns.channels.base import Mail, Outcome, Receipt
 from campaigns.sending import Sending
 from foundation.database import Database
@@ -200,6 +214,51 @@ def test_a_provider_that_asks_for_silence_gets_it(
     carrier.always(Outcome.ACCEPTED)
     messages.deliver_due(db, sending, now=due + timedelta(seconds=8))
     assert len(carrier.handed) == 4 and states(db) == [("accepted", None)] * 3
+
+
+def test_what_a_slow_provider_answers_has_the_time_at_which_it_came(
+    db: Database, sending: Sending, carrier: Carrier, now: datetime
+) -> None:
+    """A run goes on for many seconds; delivery and pauses do not count from its first."""
+    due, began = enrol(db, "a", "b", now=now), time.monotonic()
+    carrier.answer = after_a_while(carrier, lambda mail: Receipt(mail.message_id, Outcome.ACCEPTED))
+    messages.deliver_due(db, sending, now=due)
+    took = timedelta(seconds=time.monotonic() - began)
+    columns = (tables.messages.c.id, tables.messages.c.accepted_at, tables.messages.c.submitted_at)
+    with db.begin() as conn:
+        first, second = conn.execute(sa.select(*columns).order_by(tables.messages.c.accepted_at)).all()
+        ended = sorted(at for at in conn.scalars(sa.select(tables.attempts.c.ended_at)) if at)
+        assert due + SLOW <= first.accepted_at <= second.accepted_at - SLOW <= due + took - SLOW
+        assert ended == [first.accepted_at, second.accepted_at] and first.submitted_at == second.submitted_at == due
+        assert feedback.too_soon(conn, second.id, now=due + 2 * SLOW + timedelta(seconds=1.9))
+        assert not feedback.too_soon(conn, second.id, now=due + took + timedelta(seconds=2))
+
+
+def test_a_pause_counts_from_the_answer_that_asked_for_it(
+    db: Database, sending: Sending, carrier: Carrier, now: datetime
+) -> None:
+    due = enrol(db, "a", "b", now=now)
+    busy = {"outcome": Outcome.REFUSED_RETRY, "busy": True, "retry_after": 7.0}
+    carrier.answer = after_a_while(carrier, lambda mail: Receipt(mail.message_id, **busy))
+    messages.deliver_due(db, sending, now=due)
+    carrier.always(Outcome.ACCEPTED)
+    messages.deliver_due(db, sending, now=due + timedelta(seconds=7))
+    assert len(carrier.handed) == 1, "the seven seconds began when it asked for them"
+    messages.deliver_due(db, sending, now=due + timedelta(seconds=60))
+    assert states(db) == [("accepted", None)] * 2
+
+
+SLOW = timedelta(seconds=0.4)
+
+
+def after_a_while(carrier: Carrier, answer: Callable[[Mail], Receipt]) -> Callable[[Mail], Receipt]:
+    """The same answers, each of them slow."""
+
+    def late(mail: Mail) -> Receipt:
+        time.sleep(SLOW.total_seconds())
+        return answer(mail)
+
+    return late
 
 
 def test_five_silences_open_the_breaker_and_one_probe_closes_it(

@@ -66,6 +66,21 @@ def test_a_click_within_two_seconds_of_delivery_is_nobodys(db: Database, sent: U
     assert visits.judge(db, now=now + LATER) == "0 by people, 1 by machines"
 
 
+def test_who_looks_before_the_provider_has_answered_us_is_nobody(db: Database, sent: UUID, now: datetime) -> None:
+    """Its host may have the mail, and open what is in it, while we still wait for its answer."""
+    mine = tables.messages.c.id == sent
+    with db.begin() as conn:
+        conn.execute(sa.update(tables.messages).where(mine).values(state="submitting", accepted_at=None))
+        assert feedback.too_soon(conn, sent, now=now)
+        assert not feedback.too_soon(conn, uuid4(), now=now)
+    follow(db, sent, (0, now))
+    assert visits.judge(db, now=now + 20 * SECOND) is None, "when it was delivered is not known yet"
+    with db.begin() as conn:
+        answered = {"state": "accepted", "accepted_at": now + 25 * SECOND}
+        conn.execute(sa.update(tables.messages).where(mine).values(answered))
+    assert visits.judge(db, now=now + 30 * SECOND) == "0 by people, 1 by machines"
+
+
 def test_who_falls_into_the_trap_was_never_a_person(db: Database, sent: UUID, now: datetime) -> None:
     follow(db, sent, (0, now + LATER), (1, now + LATER + 30 * SECOND))
     with db.begin() as conn:

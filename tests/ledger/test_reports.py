@@ -71,7 +71,7 @@ def _take(db: Database, told: Sequence[Report], *, now: datetime) -> None:
 def _answered(db: Database, ids: Sequence[UUID], *, now: datetime) -> None:
     """The provider's own yes to each call, taken in."""
     with db.begin() as conn:
-        moves.record(conn, [(Receipt(one, Outcome.ACCEPTED), 1, timedelta(0)) for one in ids], now=now)
+        moves.record(conn, [(Receipt(one, Outcome.ACCEPTED), 1, now) for one in ids], now=now)
 
 
 def _as_before(db: Database, *, now: datetime) -> None:
