@@ -8,10 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from campaigns import list_tables, segment_lists
+from campaigns import list_tables, membership, segment_lists, segments
 from foundation import database
 from foundation.database import Database
-from foundation.errors import Invalid, RelanceError
+from foundation.errors import Conflict, Invalid, RelanceError
 
 log = logging.getLogger(__name__)
 imports = list_tables.list_imports
@@ -62,19 +62,34 @@ def begin(conn: sa.Connection, name: str, *, title: str, path: Path, file: str, 
 
 
 def run(db: Database, number: int, name: str, *, title: str, path: Path, now: datetime) -> None:
-    """Makes the list and keeps what came of it. Manages its own transactions; never raises what is the file's fault."""
+    """Makes the list and keeps what came of it, together. Files that are read at the same time may end in any order:
+    what was handed in last stays. Manages its own transactions; never raises what is the file's fault."""
     try:
-        done = segment_lists.put(db, name, title=title, path=path, now=now)
-        _keep(db, number, state="done", found=done.found, unknown=done.unknown)
+        definition, named = segments.parse({"name": name, "title": title}), segment_lists.read(path)
+        with db.begin() as conn:
+            membership.take_turn(conn)
+            _refuse_replaced(conn, number, name)
+            done = segment_lists.place(conn, definition, named, now=now)
+            _keep(conn, number, state="done", found=done.found, unknown=done.unknown)
     except Invalid as refused:
-        _keep(db, number, state="failed", detail=refused.faults[0].detail[:500])
+        _failed(db, number, refused.faults[0].detail)
     except RelanceError as refused:
-        _keep(db, number, state="failed", detail=str(refused)[:500])
+        _failed(db, number, str(refused))
     except Exception:
         log.exception("list import failed", extra={"import": number})
-        _keep(db, number, state="failed", detail="")
+        _failed(db, number, "")
 
 
-def _keep(db: Database, number: int, **values: Any) -> None:
+def _refuse_replaced(conn: sa.Connection, number: int, name: str) -> None:
+    later = sa.exists().where(imports.c.name == name, imports.c.id > number, imports.c.state == "done")
+    if conn.scalar(sa.select(later)):
+        raise Conflict("replaced", "was replaced by a later file")
+
+
+def _failed(db: Database, number: int, detail: str) -> None:
     with db.begin() as conn:
-        conn.execute(sa.update(imports).where(imports.c.id == number).values(**values, finished_at=datetime.now(UTC)))
+        _keep(conn, number, state="failed", detail=detail[:500])
+
+
+def _keep(conn: sa.Connection, number: int, **values: Any) -> None:
+    conn.execute(sa.update(imports).where(imports.c.id == number).values(**values, finished_at=datetime.now(UTC)))

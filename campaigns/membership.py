@@ -77,11 +77,16 @@ def refresh(db: Database, *, now: datetime, most: int = NOTES) -> str | None:
     """
     filled = _fill(db, now=now)
     with db.begin() as conn:
-        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+        take_turn(conn)
         moved = _follow(conn, now=now, most=most)
     told = tell(db, now=now)
     words = ((filled, "filled"), (moved.entered, "entered"), (moved.left, "left"), (told, "told"))
     return ", ".join(f"{count} {word}" for count, word in words if count) or None
+
+
+def take_turn(conn: sa.Connection) -> None:
+    """Waits until nobody else moves members, to the end of the transaction."""
+    conn.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
 
 
 # ------------------------------------------------------------------------------------------------ filling
@@ -92,7 +97,7 @@ def _fill(db: Database, *, now: datetime) -> int:
         waiting = [one for one in _refreshed(segments.every(conn)) if one.checked_at is None]
     for segment in segments.in_order(waiting):
         with db.begin() as conn:
-            conn.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+            take_turn(conn)
             segment_fifths.find(conn, now=now, missing_only=True)
             _carefully(conn, segment, None, now=now)
     return len(waiting)
@@ -282,7 +287,7 @@ def check(db: Database, *, now: datetime) -> str | None:
     What is found wrong is put right and reported with the segment; there should be nothing.
     """
     with db.begin() as conn:
-        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+        take_turn(conn)
         segment_fifths.find(conn, now=now)
         conn.execute(sa.update(kept).where(kept.c.fault.is_not(None)).values(fault=None, checked_at=None))
         every = segments.every(conn)
@@ -298,7 +303,7 @@ def check(db: Database, *, now: datetime) -> str | None:
 def _check(db: Database, name: str, *, now: datetime) -> int:
     """How many members were wrong."""
     with db.begin() as conn:
-        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+        take_turn(conn)
         segment = segments.find(conn, name)
         if segment is None or segment.checked_at is None or segment.fault is not None:
             return 0
@@ -313,7 +318,7 @@ def _check(db: Database, name: str, *, now: datetime) -> int:
 # --------------------------------------------------------------------------------------------------- lists
 def replace(conn: sa.Connection, name: str, customer_ids: Sequence[int], *, now: datetime) -> None:
     """Makes these customers, and no others, the members of a list."""
-    conn.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+    take_turn(conn)
     segment = segments.get(conn, name)
     if segment.rule is not None:
         raise Conflict("other_kind", f"{name} is a rule and finds its members itself")

@@ -1,5 +1,6 @@
 """Lists of customers from a file: a segment whose members were named one by one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,8 @@ from shop.import_files import ImportFile
 
 COLUMNS = ("user_id", "email", "phone")
 """What may name a customer, in the order it is believed."""
+Handle = tuple[str, str]
+"""What kind of name a line gives, and the name; empty if it names nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +41,19 @@ def put(db: Database, name: str, *, title: str, path: Path, now: datetime) -> Li
     """Makes the list, or replaces the one of that name, from CSV, JSON lines or Parquet. The same file again changes
     nothing. Takes `db` because reading comes before the transaction. Raises `Invalid` if nothing in it can be read."""
     definition = segments.parse({"name": name, "title": title})
-    named = _read(path)
+    named = read(path)
     with db.begin() as conn:
-        _make(conn, definition, now=now)
-        found = _found(conn, named)
-        membership.replace(conn, name, sorted(set(found)), now=now)
-    return Listed(len(set(found)), len(named) - len(found))
+        return place(conn, definition, named, now=now)
 
 
-def _make(conn: sa.Connection, definition: Definition, *, now: datetime) -> None:
+def place(conn: sa.Connection, definition: Definition, named: Sequence[Handle], *, now: datetime) -> Listed:
+    """Makes the list of those a file named, or replaces the one of that name. Raises `Conflict` if it is a rule."""
+    membership.take_turn(conn)
     _free(conn, definition)
     segments.apply(conn, definition, now=now)
+    found = _found(conn, named)
+    membership.replace(conn, definition.name, sorted(set(found)), now=now)
+    return Listed(len(set(found)), len(named) - len(found))
 
 
 def _free(conn: sa.Connection, definition: Definition) -> None:
@@ -65,21 +70,21 @@ def _nobody() -> Invalid:
     return Invalid(Fault("/file", f"names no customer; it needs a column {', '.join(COLUMNS)}"))
 
 
-def _read(path: Path) -> list[tuple[str, str]]:
-    """The handle of every line."""
+def read(path: Path) -> list[Handle]:
+    """The handle of every line. Raises `Invalid` if nothing in it can be read."""
     named = [handle for block in _opened(path).blocks() for handle in _handles(block)]
     if not named:
         raise _nobody()
     return named
 
 
-def _handles(block: Block) -> list[tuple[str, str]]:
+def _handles(block: Block) -> list[Handle]:
     columns = {name: column.to_pylist() for name, column in block.columns.items()}
     rows = zip(*columns.values(), strict=True) if columns else ()
     return [_handle(dict(zip(columns, cells, strict=True))) for cells in rows]
 
 
-def _handle(row: dict[str, object]) -> tuple[str, str]:
+def _handle(row: dict[str, object]) -> Handle:
     for name in COLUMNS:
         if row.get(name):
             given = str(row[name]).strip()
@@ -94,6 +99,6 @@ JOIN identities USING (kind, value) WHERE quarantined_at IS NULL
 """
 
 
-def _found(conn: sa.Connection, named: list[tuple[str, str]]) -> list[int]:
+def _found(conn: sa.Connection, named: Sequence[Handle]) -> list[int]:
     given = {"kinds": [kind for kind, _ in named], "values": [value for _, value in named]}
     return list(conn.scalars(sa.text(_FOUND), given))

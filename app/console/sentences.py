@@ -134,6 +134,7 @@ _SHAPES = (
     N_("holds more than %(most)s rules; make part of it a segment of its own and name that"),
     N_("is nested more than %(most)s deep; make it a segment of its own and name that"),
     N_("names no customer; it needs a column %(columns)s"),
+    N_("was replaced by a later file"),
     N_("%(name)s is used by %(names)s"),
     N_("is longer than %(most)s characters"),
     N_("is %(size)s bytes; the limit is %(limit)s"),

@@ -164,6 +164,27 @@ def test_a_file_that_names_nobody_after_its_header_is_told_where_it_was_handed_i
         assert segments.find(conn, "nobody") is None
 
 
+def test_of_two_files_of_a_list_the_one_handed_in_last_stays(
+    client: FlaskClient, day: Day, installation: parts.Parts, tmp_path: Path
+) -> None:
+    """Each has a thread of its own; the first may be the larger, and be read for longer."""
+    now, db, begun = datetime.now(UTC), installation.db, dict[str, int]()
+    for name, said in (("old", "user_id\nnobody\n"), ("new", "user_id\ncamille\n"), ("wrong", "user_id\n")):
+        (tmp_path / f"{name}.csv").write_text(said)
+        with db.begin() as conn:
+            path, file = tmp_path / f"{name}.csv", f"{name}.csv"
+            begun[name] = list_imports.begin(conn, "guests", title=name, path=path, file=file, by="ines", now=now)
+    for name in ("wrong", "new", "old"):
+        list_imports.run(db, begun[name], "guests", title=name, path=tmp_path / f"{name}.csv", now=now)
+    with db.begin() as conn:
+        kept = segments.get(conn, "guests")
+        assert (kept.title, kept.size) == ("new", 1), "a later file that was none replaces nothing"
+        found = {one.file: (one.state, one.detail) for one in list_imports.latest(conn, now=now)}
+        assert found["new.csv"] == ("done", None)
+        assert found["old.csv"] == ("failed", "was replaced by a later file")
+    assert "was replaced by a later file" in client.get("/console/segments").text
+
+
 def test_a_file_whose_reader_was_killed_is_said_to_be_cut_short(
     client: FlaskClient, day: Day, installation: parts.Parts, tmp_path: Path
 ) -> None:
