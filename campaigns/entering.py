@@ -266,10 +266,13 @@ def viewed(conn: sa.Connection, plan: Plan, entry: ProductAbandoned, found: Coll
 
 
 _KNOWN_NOW = """
-WITH gone AS (
-    DELETE FROM arrivals USING customers WHERE campaign_id = :campaign AND due_at <= :now
-        AND customers.id = customer_id AND merged_into IS NOT NULL
-    RETURNING merged_into, entry_key, times, happened_at, due_at
+WITH due AS (
+    SELECT DISTINCT coalesce(merged_into, id) AS person, entry_key
+    FROM arrivals JOIN customers ON id = customer_id WHERE campaign_id = :campaign AND due_at <= :now
+), gone AS (
+    DELETE FROM arrivals USING customers, due WHERE campaign_id = :campaign AND customers.id = customer_id
+        AND merged_into = due.person AND arrivals.entry_key = due.entry_key
+    RETURNING merged_into, arrivals.entry_key, times, happened_at, arrivals.due_at
 )
 INSERT INTO arrivals (campaign_id, customer_id, entry_key, times, happened_at, due_at)
 SELECT :campaign, merged_into, entry_key, sum(times), max(happened_at), max(due_at) FROM gone
@@ -282,7 +285,7 @@ ON CONFLICT (campaign_id, customer_id, entry_key) DO UPDATE SET times = arrivals
 
 def known_now(conn: sa.Connection, plan: Plan, *, now: datetime) -> None:
     """Who looked at products before she was known goes on as who she is: what both looked at is one arrival, due when
-    the later of them is."""
+    the later of them is. Only of what one of them is due for: until then neither needs to know of the other."""
     conn.execute(sa.text(_KNOWN_NOW), {"campaign": plan.id, "now": now})
 
 

@@ -600,3 +600,19 @@ def test_looking_at_a_product_before_she_was_known_counts_as_hers(shop: Database
     assert people(shop) == [], "as who she is now she looked an hour ago"
     tick(shop, now + 3 * HOUR + MINUTE)
     assert queued(shop) == [("ada", "hi")]
+
+
+def test_who_looked_first_signed_in_and_then_not_looked_twice(shop: Database, now: datetime) -> None:
+    """Her own arrival is due before that of the visitor she was; neither is settled without the other."""
+    launch(shop, {"type": "product_abandoned", "delay": "2h", "views": 2}, [send("hi")], now=now)
+    say(shop, "ada", "Product Viewed", at=now, product_id="sel")
+    visit(shop, "Product Viewed", at=now + HOUR, product_id="sel")
+    visit(shop, "Product Viewed", at=now + HOUR, product_id="cocotte")
+    tick(shop, now + HOUR + MINUTE)
+    become(shop, "ada", at=now + HOUR + 2 * MINUTE)
+    tick(shop, now + 2 * HOUR + MINUTE)
+    assert people(shop) == [], "she looked again since"
+    tick(shop, now + 3 * HOUR + MINUTE)
+    assert queued(shop) == [("ada", "hi")]
+    with shop.begin() as conn:
+        assert conn.scalar(sa.select(sa.func.count()).select_from(tables.arrivals)) == 0
