@@ -303,7 +303,8 @@ def _day(_: Mapping[str, Any], value: Any) -> str:
 
 def _hour(value: Any) -> str:
     try:
-        return format.time(datetime.combine(date(2000, 1, 1), time.fromisoformat(str(value)), UTC), i18n.locale())
+        at = datetime.combine(date(2000, 1, 1), time.fromisoformat(str(value)), UTC)
+        return format.time(at, i18n.locale(), zone=UTC)
     except ValueError:
         return str(value or "")
 

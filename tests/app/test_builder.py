@@ -1,6 +1,8 @@
 """The journey builder over HTTP: every change kept, conflicts shown and nothing lost, faults at their place, launch."""
 
 import re
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from html import unescape
@@ -354,6 +356,16 @@ def test_a_subject_is_read_with_its_fields_by_name(web: Flask, locale: str, name
         assert journey_words.message({"en": {"subject": subject}}) == f"To go with “[{named}]”"
 
 
+@pytest.fixture
+def _server_in_paris() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as environ:
+        environ.setenv("TZ", "Europe/Paris")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_server_in_paris")
 @pytest.mark.parametrize(
     ("locale", "said"),
     [
