@@ -30,7 +30,8 @@ def test_what_is_typed_before_the_scripts_have_come_is_searched_as_well(console:
     page = console.open()
     held: list[Route] = []
     page.route("**/htmx*.js*", lambda script: held.append(script))
-    page.goto("/console/customers?q=Delmas", wait_until="commit")
+    with page.expect_request("**/htmx*.js*"):
+        page.goto("/console/customers?q=Delmas", wait_until="commit")
     page.fill("main input[name=q]", "laur")
     for script in held:
         script.continue_()

@@ -33,6 +33,7 @@ def test_a_customers_messages_are_explained_beside_her_days(console: Console) ->
     day = console_world.live(console.installation)
     page = console.open(f"/console/messages/{day.message_id}")
     page.locator("dl.facts a").first.click()
+    page.wait_for_url("**/console/customers/*")
     page.locator("a[data-drawer]").first.click()
     drawer = page.get_by_role("dialog")
     expect(drawer.get_by_text("Camille Laurent")).to_be_visible()
