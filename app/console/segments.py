@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import i18n, security
@@ -26,6 +26,7 @@ from foundation.errors import Conflict, Fault, Invalid, RelanceError
 from shop import customers
 
 bp = Blueprint("segments", __name__, url_prefix="/segments")
+# What is no segment stands beneath `-`, which no segment can be called.
 
 EDITING = timedelta(seconds=3)
 """How long an editor waits for a count."""
@@ -73,7 +74,7 @@ def _given(conn: sa.Connection, *, now: datetime) -> dict[str, Any]:
     return {"lists": found, "reading": any(one.running(now) for one in found), "now": now, "say": sentences.said}
 
 
-@bp.get("/new")
+@bp.get("/-/new")
 @security.require_role(*roles.CHANGE)
 def new() -> str:
     """An empty builder."""
@@ -143,7 +144,7 @@ def _begun_from() -> segments.Segment | None:
         return segments.find(conn, request.form.get("name", ""))
 
 
-@bp.get("/values")
+@bp.get("/-/values")
 @security.require_role(*roles.READ)
 def values() -> str:
     """What could stand in a field, from the shop's own data, as options; of a list, after what it holds already."""
@@ -190,7 +191,7 @@ def overlap(name: str) -> str:
     return render_template("console/segments/overlap.html", one=one, other=other, both=both, venn=drawn)
 
 
-@bp.post("/lists")
+@bp.post("/-/lists")
 @security.require_role(*roles.CHANGE)
 def upload() -> BaseResponse | tuple[str, int]:
     """A list of customers from a file, kept as a segment of that name; sent again, it replaces the first. What is wrong
@@ -231,17 +232,13 @@ def _uploaded(title: str) -> BaseResponse:
     return redirect(url_for(".index"), code=303)
 
 
-@bp.get("/lists")
-@security.require_role(*roles.CHANGE)
-def lists() -> Response:
-    """How far the files are; once none is read any more, the page is asked to come anew."""
-    now = datetime.now(UTC)
+@bp.get("/-/lists")
+@security.require_role(*roles.READ)
+def lists() -> str:
+    """How far the files are; asked for again and again until none is read any more."""
     with current_parts().db.begin() as conn:
-        given = _given(conn, now=now)
-    response = Response(render_template("console/segments/lists.html", **given))
-    if not given["reading"]:
-        response.headers["HX-Refresh"] = "true"
-    return response
+        given = _given(conn, now=datetime.now(UTC))
+    return render_template("console/segments/lists.html", **given)
 
 
 @bp.post("/<name>/crowds")

@@ -39,7 +39,7 @@ def kept(installation: parts.Parts) -> parts.Parts:
 
 def _values(client: FlaskClient, of: str, typed: str, name: str = "") -> str:
     asked = {"of": of, "name": name, f"{ROOT}.value": typed}
-    return client.get("/console/segments/values", query_string=asked).text
+    return client.get("/console/segments/-/values", query_string=asked).text
 
 
 def test_values_come_from_the_shops_own_data(ines: FlaskClient, kept: parts.Parts) -> None:
@@ -79,7 +79,7 @@ def test_circles_share_the_area_they_should(one: int, other: int, both: int) -> 
 
 
 def test_an_empty_shop_offers_nothing_and_does_not_fail(ines: FlaskClient, installation: parts.Parts) -> None:
-    assert ines.get("/console/segments/new").status_code == 200
+    assert ines.get("/console/segments/-/new").status_code == 200
     for of in ("trait", "property", "categories", "brands", "products", "stores", "campaign", "offer"):
         assert "<option" not in _values(ines, of, "'; DROP TABLE customers; --")
     with installation.db.begin() as conn:

@@ -86,9 +86,9 @@ def test_the_builder_counts_shows_people_and_keeps_what_is_saved(
 ) -> None:
     client.set_cookie("locale", locale)
     rule = {"type": "all", "of": [{"type": "cart", "value_at_least": 100}]}
-    drawn = post(client, "/console/segments/draft", {"title": "Baskets", **fields(rule)}, on="/console/segments/new")
+    drawn = post(client, "/console/segments/draft", {"title": "Baskets", **fields(rule)}, on="/console/segments/-/new")
     assert drawn.status_code == 200 and "Paul Delmas" in drawn.text
-    saved = post(client, "/console/segments", {"title": "Paniers d’été", **fields(rule)}, on="/console/segments/new")
+    saved = post(client, "/console/segments", {"title": "Paniers d’été", **fields(rule)}, on="/console/segments/-/new")
     assert saved.headers["Location"] == "/console/segments/paniers-d-ete"
     membership.refresh(installation.db, now=datetime.now(UTC))
     assert "paniers-d-ete" in client.get("/console/segments").text
@@ -96,7 +96,7 @@ def test_the_builder_counts_shows_people_and_keeps_what_is_saved(
 
 
 def test_buttons_add_and_remove_rules_and_groups(client: FlaskClient, day: Day) -> None:
-    on = "/console/segments/new"
+    on = "/console/segments/-/new"
     form = {"title": "T", **fields({"type": "all", "of": [LYON]})}
     added = post(client, "/console/segments/draft", {**form, "do": "add:r", "kindr": "orders"}, on=on).text
     assert 'name="r.of.1.type" value="orders"' in added
@@ -110,7 +110,7 @@ def test_a_fault_stands_beside_its_rule_and_nothing_is_kept(
     installation: parts.Parts, client: FlaskClient, day: Day
 ) -> None:
     wrong = {"type": "all", "of": [{"type": "event", "name": "Product Viewed", "value": "many"}]}
-    refused = post(client, "/console/segments", {"title": "Wrong", **fields(wrong)}, on="/console/segments/new")
+    refused = post(client, "/console/segments", {"title": "Wrong", **fields(wrong)}, on="/console/segments/-/new")
     assert refused.status_code == 422 and 'class="fault"' in refused.text
     with installation.db.begin() as conn:
         assert segments.find(conn, "wrong") is None
@@ -133,8 +133,9 @@ def test_why_is_he_out_names_the_rule_and_what_was_found(
 def _read(client: FlaskClient) -> str:
     """What is said of the files handed in, once they are read."""
     for _ in range(400):
-        answer = client.get("/console/segments/lists")
-        if answer.headers.get("HX-Refresh"):
+        answer = client.get("/console/segments/-/lists")
+        if "hx-get" not in answer.text:
+            assert "HX-Refresh" not in answer.headers, "what is typed on the page is its reader's"
             return unescape(answer.text)
         time.sleep(0.05)
     raise AssertionError("a file is still being read")
@@ -142,7 +143,7 @@ def _read(client: FlaskClient) -> str:
 
 def test_a_list_from_a_file_is_a_segment(installation: parts.Parts, client: FlaskClient, day: Day) -> None:
     sent = {"title": "Invités", "file": (BytesIO(b"user_id,email\ncamille,\n,nobody@nowhere.example\n"), "guests.csv")}
-    kept = post(client, "/console/segments/lists", sent, on="/console/segments")
+    kept = post(client, "/console/segments/-/lists", sent, on="/console/segments")
     assert kept.status_code == 303 and kept.headers["Location"] == "/console/segments"
     told = _read(client)
     assert "1 customer is on the list." in told and "1 line named nobody." in told and "hx-trigger" not in told
@@ -157,7 +158,7 @@ def test_a_file_that_names_nobody_after_its_header_is_told_where_it_was_handed_i
     client: FlaskClient, day: Day, installation: parts.Parts
 ) -> None:
     sent = {"title": "Nobody", "file": (BytesIO(b"user_id\n"), "empty.csv")}
-    assert post(client, "/console/segments/lists", sent, on="/console/segments").status_code == 303
+    assert post(client, "/console/segments/-/lists", sent, on="/console/segments").status_code == 303
     assert "empty.csv" in (told := _read(client)) and "names no customer" in told
     assert "empty.csv" in client.get("/console/segments").text
     with installation.db.begin() as conn:
@@ -193,10 +194,31 @@ def test_a_file_whose_reader_was_killed_is_said_to_be_cut_short(
         now = datetime.now(UTC)
         list_imports.begin(conn, "guests", title="Guests", path=file, file="guests.csv", by="ines", now=now)
     page = client.get("/console/segments").text
-    assert "guests.csv is being read" in page and 'hx-get="/console/segments/lists"' in page
+    assert "guests.csv is being read" in page and 'hx-get="/console/segments/-/lists"' in page
     with installation.db.begin() as conn:
         conn.execute(sa.update(list_imports.imports).values(started_at=now - 2 * list_imports.STALE))
     assert "was cut short" in client.get("/console/segments").text
+
+
+def test_whoever_may_look_at_segments_sees_how_far_a_file_is(
+    installation: parts.Parts, tmp_path: Path, enter: Callable[..., FlaskClient]
+) -> None:
+    console_world.live(installation)
+    (file := tmp_path / "guests.csv").write_text("user_id\ncamille\n")
+    with installation.db.begin() as conn:
+        now = datetime.now(UTC)
+        list_imports.begin(conn, "guests", title="Guests", path=file, file="guests.csv", by="ines", now=now)
+    analyst = enter("analyst")
+    polled = re.search(r'hx-get="(/console/segments/[^"]+)"', analyst.get("/console/segments").text)
+    assert polled and "is being read" in analyst.get(polled[1]).text
+
+
+@pytest.mark.parametrize("title", ["Lists", "New", "Values"])
+def test_a_segment_of_any_title_can_be_opened(client: FlaskClient, day: Day, title: str) -> None:
+    rule = {"type": "all", "of": [LYON]}
+    saved = post(client, "/console/segments", {"title": title, **fields(rule)}, on="/console/segments/-/new")
+    page = client.get(saved.headers["Location"])
+    assert page.status_code == 200 and f'name="title" value="{title}"' in page.text
 
 
 @pytest.mark.parametrize(
@@ -222,7 +244,7 @@ def test_a_wrong_file_is_told_where_it_was_named_and_its_title_stays(
     with installation.db.begin() as conn:
         segments.apply(conn, segments.parse({"name": "rule-b", "title": "R", "rule": rule}), now=datetime.now(UTC))
     sent = {"title": title, "file": (BytesIO(file), "guests.csv")}
-    answer = post(client, "/console/segments/lists", sent, on="/console/segments")
+    answer = post(client, "/console/segments/-/lists", sent, on="/console/segments")
     shown = unescape(answer.text)
     assert answer.status_code == status and "<dialog" in shown and 'aria-labelledby="upload-title" open' in shown
     fault = shown.split(f'id="{field}-fault"')[1].split("</p>")[0]
@@ -243,7 +265,7 @@ def test_a_list_and_a_check_from_the_command_line(web: Flask, tmp_path: Path, da
 
 def test_the_builder_works_without_scripts(installation: parts.Parts, client: FlaskClient, day: Day) -> None:
     form = {"title": "Plain", **fields({"type": "all", "of": [LYON]}), "do": "add:r", "kindr": "cart"}
-    drawn = post(client, "/console/segments", form, on="/console/segments/new")
+    drawn = post(client, "/console/segments", form, on="/console/segments/-/new")
     assert drawn.status_code == 200 and 'name="r.of.1.type" value="cart"' in drawn.text
     with installation.db.begin() as conn:
         assert segments.find(conn, "plain") is None

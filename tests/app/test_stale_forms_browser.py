@@ -95,7 +95,7 @@ def test_a_segment_is_written_on_over_a_failing_server_and_a_new_session(
     console: Console, locale: str, width: int
 ) -> None:
     say = spoken(locale)
-    page = console.open("/console/segments/new", heard=False, locale=locale, width=width)
+    page = console.open("/console/segments/-/new", heard=False, locale=locale, width=width)
     rules = page.locator(".rule-text")
     with failing(page, "**/segments/draft"):
         page.get_by_role("button", name=say("Add a rule")).last.click()

@@ -129,7 +129,7 @@ def test_somebody_signs_in_and_builds_a_segment(console: Console) -> None:
     page.keyboard.type(PASSWORD)
     _enter(page)
     _into_the_page(page)
-    _follow(page, "a[href='/console/segments/new']")
+    _follow(page, "a[href='/console/segments/-/new']")
     _reach(page, "#title")
     page.keyboard.type("Around here")
     _reach(page, ".group-add select")
@@ -141,7 +141,7 @@ def test_somebody_signs_in_and_builds_a_segment(console: Console) -> None:
     page.keyboard.type("city")
     _reach(page, "input[name$='.value']")
     expect(page.locator("input[name$='.value']")).to_have_attribute(
-        "hx-get", "/console/segments/values?of=trait&name=city"
+        "hx-get", "/console/segments/-/values?of=trait&name=city"
     )
     expect(page.locator("#builder")).to_have_attribute("aria-busy", "false")
     _stands(page, "input[name$='.value']")

@@ -41,7 +41,7 @@ def _lives_in(page: Page, town: str, locale: str) -> None:
     name.fill("city")
     name.press("Tab")
     value = page.locator(".rule-text input[name$='.value']").last
-    expect(value).to_have_attribute("hx-get", "/console/segments/values?of=trait&name=city")
+    expect(value).to_have_attribute("hx-get", "/console/segments/-/values?of=trait&name=city")
     expect(page.locator("#builder")).to_have_attribute("aria-busy", "false")
     value.click()
     value.press_sequentially(town[:3])

@@ -164,7 +164,17 @@ addEventListener("pageshow", () => {
 // What was done is said, then gets out of the way.
 setTimeout(() => document.querySelectorAll(".flash .toast").forEach((said) => said.remove()), 6000);
 
-// A page nobody looks at asks for nothing.
+// A page nobody looks at asks for nothing; what it would have asked for once, it asks for when somebody looks.
+const unasked = new Map();
+
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (document.hidden) event.preventDefault();
+  if (!document.hidden) return;
+  event.preventDefault();
+  if (event.target.matches("[hx-trigger=load]")) unasked.set(event.target, event.detail.requestConfig);
+});
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  for (const [source, { verb, path }] of unasked) if (source.isConnected) htmx.ajax(verb, path, { source });
+  unasked.clear();
 });
