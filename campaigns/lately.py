@@ -13,6 +13,11 @@ from campaigns.states import COUNTED
 
 messages = tables.messages
 
+UNDER_CAP = "messages.state = ANY(:counted) AND messages.purpose <> :exempt AND messages.channel = ANY(:capped)"
+"""Of messages: those that use up a place under the cap, which `intents` has once more in its own statement."""
+CAP = {"counted": list(COUNTED), "capped": list(eligibility.CAPPED), "exempt": eligibility.TRANSACTIONAL}
+"""What it is asked with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -33,22 +38,20 @@ class Ahead:
 
 def received(conn: sa.Connection, ids: Sequence[int], *, since: datetime) -> dict[tuple[int, str], Received]:
     """What each person got, or may have got, since then that counts under the cap: in all under "", and by channel."""
-    named = {"counted": list(COUNTED), "capped": list(eligibility.CAPPED), "exempt": eligibility.TRANSACTIONAL}
     found: dict[tuple[int, str], Received] = {}
-    for person, channel, at in conn.execute(_RECEIVED, {"ids": list(ids), "since": since, **named}):
+    for person, channel, at in conn.execute(_RECEIVED, {"ids": list(ids), "since": since, **CAP}):
         for key in ((person, ""), (person, channel)):
             before = found.get(key, Received())
             found[key] = Received(before.number + 1, min(before.first or at, at))
     return found
 
 
-_RECEIVED = sa.text("""
+_RECEIVED = sa.text(f"""
 SELECT asked.person, got.channel, got.submitted_at FROM unnest(:ids) AS asked (person)
 CROSS JOIN LATERAL (
     SELECT channel, submitted_at FROM messages
     WHERE customer_id = ANY(ARRAY(SELECT id FROM customers WHERE id = asked.person OR merged_into = asked.person))
-        AND coalesce(submitted_at, '-infinity') > :since AND state = ANY(:counted) AND purpose <> :exempt
-        AND channel = ANY(:capped)
+        AND coalesce(submitted_at, '-infinity') > :since AND {UNDER_CAP}
 ) AS got
 """).bindparams(
     sa.bindparam("ids", type_=postgresql.ARRAY(sa.BigInteger)),

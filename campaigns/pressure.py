@@ -13,15 +13,28 @@ import psycopg.errors
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from campaigns import figures, plans, policy, pressure_tables, segment_preview, segments, tables, upcoming
+from campaigns import (
+    entering,
+    figures,
+    lately,
+    plans,
+    policy,
+    pressure_tables,
+    segment_preview,
+    segments,
+    tables,
+    timing,
+    upcoming,
+)
 from campaigns.definitions import campaign as definitions
 from campaigns.definitions import edits
 from campaigns.definitions.edits import Json
 from campaigns.definitions.entries import Schedule
+from campaigns.figures import Figures
 from campaigns.plans import Plan
 from campaigns.rules import Policy
-from campaigns.states import COUNTED
 from foundation.database import Database
+from shop.tables import customers
 
 LATELY = timedelta(days=7)
 WEEK = timedelta(weeks=1)
@@ -118,17 +131,18 @@ def count(db: Database, *, now: datetime) -> str | None:
     with db.begin() as conn:
         rules, found = policy.load(conn), plans.running(conn, now=now)
         kept = [one.id for one in segments.every(conn)]
+        known = figures.of(conn, [plan.id for plan in found])
     if not kept:
         return None
     days = told(rules, now=now)
-    flowing, to_come = _told_apart(db, found)
+    flowing, to_come = _told_apart(found, known)
     with db.begin() as conn:
-        common = {"cap": rules.cap_messages, "flowing": flowing, "since": now - LATELY, "until": now, "now": now}
-        conn.execute(_LATELY, {**common, "counted": list(COUNTED)})
+        span = {"since": now - LATELY, "until": now, "flowing": flowing, "now": now}
+        conn.execute(_LATELY, {**span, **_cap(rules)})
     with db.begin() as conn:
         for week in _due(conn, days[: BACK + 1], rules, now=now):
             _count_week(conn, week, rules, now=now)
-    expected = _expected(db, to_come, days[BACK:], rules, now=now)
+    expected = _expected(db, to_come, days[BACK:], known=known, rules=rules, now=now)
     with db.begin() as conn:
         planned = _planned(conn, kept, days[BACK:], expected=expected, rules=rules, now=now)
         waiting = _waiting(conn, [plan.id for plan in to_come], days[BACK:], rules, now=now)
@@ -136,16 +150,24 @@ def count(db: Database, *, now: datetime) -> str | None:
     return f"{len(kept)} counted"
 
 
-_WRITTEN = """
+def _cap(rules: Policy) -> dict[str, Any]:
+    return {**lately.CAP, "cap": math.ceil(weekly_cap(rules))}
+
+
+_WRITTEN = f"""
 WITH written AS (
-    SELECT customer_id, count(*) AS n, count(*) FILTER (WHERE campaign_id = ANY(:flowing)) AS flowing FROM messages
-    WHERE submitted_at >= :since AND submitted_at < :until AND state = ANY(:counted) GROUP BY customer_id
+    SELECT coalesce(merged_into, customers.id) AS customer_id, count(*) AS n,
+        count(*) FILTER (WHERE {lately.UNDER_CAP}) AS under_cap,
+        count(*) FILTER (WHERE campaign_id = ANY(:flowing)) AS flowing
+    FROM messages JOIN customers ON customers.id = messages.customer_id
+    WHERE submitted_at >= :since AND submitted_at < :until AND messages.state = ANY(:counted) GROUP BY 1
 ), pressed AS (
-    SELECT segment_id, sum(n) AS messages, count(*) AS reached, count(*) FILTER (WHERE n >= :cap) AS at_cap,
+    SELECT segment_id, sum(n) AS messages, count(*) AS reached, count(*) FILTER (WHERE under_cap >= :cap) AS at_cap,
         sum(flowing) AS flowing
     FROM written JOIN segment_members USING (customer_id) GROUP BY segment_id
 )
 """
+"""What each got, under whatever record it was written; at the cap is who may have no more by the rules for sending."""
 _LATELY = sa.text(
     _WRITTEN
     + """
@@ -187,19 +209,17 @@ def _begins(day: date, rules: Policy) -> datetime:
 
 def _count_week(conn: sa.Connection, week: date, rules: Policy, *, now: datetime) -> None:
     since, until = _begins(week, rules), _begins(week + WEEK, rules)
-    span = {"week": week, "since": since, "until": until, "cap": math.ceil(weekly_cap(rules)), "now": now}
-    conn.execute(_OF_WEEK, {**span, "flowing": [], "counted": list(COUNTED)})
+    span = {"week": week, "since": since, "until": until, "flowing": [], "now": now}
+    conn.execute(_OF_WEEK, {**span, **_cap(rules)})
 
 
 # ---------------------------------------------------------------------------------------------- planned
 Planned = Mapping[tuple[int, date], float]
 
 
-def _told_apart(db: Database, found: Sequence[Plan]) -> tuple[list[int], list[Plan]]:
+def _told_apart(found: Sequence[Plan], known: Mapping[int, Figures]) -> tuple[list[int], list[Plan]]:
     """Those that go on as they did in the last seven days: all whose customers come by themselves or at a moment of
     their own, and those of every day or week once they have begun. And those of whom one has to ask what is to come."""
-    with db.begin() as conn:
-        known = figures.of(conn, [plan.id for plan in found])
     begun = {number for number, one in known.items() if one.enrolled}
     flowing: list[Plan] = []
     to_come: list[Plan] = []
@@ -210,16 +230,26 @@ def _told_apart(db: Database, found: Sequence[Plan]) -> tuple[list[int], list[Pl
     return [plan.id for plan in flowing], to_come
 
 
-def _expected(db: Database, found: Sequence[Plan], days: Sequence[date], rules: Policy, *, now: datetime) -> Planned:
+def _expected(
+    db: Database,
+    found: Sequence[Plan],
+    days: Sequence[date],
+    *,
+    known: Mapping[int, Figures],
+    rules: Policy,
+    now: datetime,
+) -> Planned:
     """By segment and week, the messages of audiences whose moment is to come. An audience is counted once, as it is
-    now; one that cannot be counted within a patience is left out."""
+    now, without those who by its first moment may not come in again; one that cannot be counted within a patience is
+    left out."""
     until = _begins(days[-1] + WEEK, rules)
     expected: dict[tuple[int, date], float] = defaultdict(float)
     for plan in found:
         moments = upcoming.moments([plan], zone=rules.timezone, now=now, until=until)
         if not moments or not isinstance(plan.definition.entry, Schedule):
             continue
-        members, each = _audience(db, plan.definition.entry, now=now), _said(db, plan)
+        members = _audience(db, plan, plan.definition.entry, first=moments[0].at, now=now)
+        each = _said(plan, known.get(plan.id))
         for day in _entered(plan, [moment.at.date() for moment in moments]):
             week = day - timedelta(days=day.weekday())
             for segment, people in members.items():
@@ -238,11 +268,17 @@ def _entered(plan: Plan, days: Sequence[date]) -> Iterator[date]:
             yield day
 
 
-def _audience(db: Database, entry: Schedule, *, now: datetime) -> dict[int, int]:
-    """How many of an audience are in each segment."""
-    member = tables.segment_members.c
-    meant = member.customer_id.in_(segments.select(entry.audience, now=now))
-    query = sa.select(member.segment_id, sa.func.count()).where(meant).group_by(member.segment_id)
+def _audience(db: Database, plan: Plan, entry: Schedule, *, first: datetime, now: datetime) -> dict[int, int]:
+    """How many of those who may enter at that moment are in each segment."""
+    member, slot = tables.segment_members, timing.Slot(first.date(), "", first, None)
+    chosen = timing.audience(entry, slot, now=now).subquery("chosen")
+    query = (
+        sa.select(member.c.segment_id, sa.func.count())
+        .join_from(chosen, customers, customers.c.id == chosen.c.customer_id)
+        .join(member, member.c.customer_id == chosen.c.customer_id)
+        .where(*entering.may_enter(plan, chosen, now=first))
+        .group_by(member.c.segment_id)
+    )
     try:
         with db.begin() as conn:
             segment_preview.prepare(conn, segment_preview.PATIENCE)
@@ -253,10 +289,8 @@ def _audience(db: Database, entry: Schedule, *, now: datetime) -> dict[int, int]
         raise
 
 
-def _said(db: Database, plan: Plan) -> float:
+def _said(plan: Plan, known: Figures | None) -> float:
     """Messages to each of an audience: as many as those before them got, else as its longest way says."""
-    with db.begin() as conn:
-        known = figures.of(conn, [plan.id]).get(plan.id)
     if known is not None and known.enrolled >= TRIED:
         return known.sent / known.enrolled
     written = definitions.dump(plan.definition)
@@ -293,7 +327,9 @@ def _waiting(
     week = sa.cast(sa.func.date_trunc("week", sa.func.timezone(rules.timezone, at)), sa.Date)
     query = (
         sa.select(member.segment_id, week, sa.func.count())
-        .select_from(tables.messages.join(tables.segment_members, member.customer_id == messages.customer_id))
+        .select_from(tables.messages)
+        .join(customers, customers.c.id == messages.customer_id)
+        .join(tables.segment_members, member.customer_id == sa.func.coalesce(customers.c.merged_into, customers.c.id))
         .where(messages.state == "pending", messages.campaign_id.in_(campaigns))
         .where(messages.not_before < _begins(days[-1] + WEEK, rules))
         .group_by(member.segment_id, week)

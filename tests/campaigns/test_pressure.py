@@ -11,6 +11,7 @@ from campaigns import figures, members, membership, plans, policy, pressure, seg
 from campaigns.pressure import Pressure
 from campaigns.rules import Policy
 from foundation.database import Database
+from shop.tables import customers
 from tests.campaigns import world
 from tests.campaigns.journey import send, wait
 
@@ -84,6 +85,44 @@ def test_a_week_counts_what_left_in_it_and_who_had_all_the_cap_allows(db: Databa
     assert (before.sent, before.reached, before.at_cap, before.planned) == (1, 1, 0, None)
 
 
+def test_at_the_cap_is_who_had_in_a_week_what_the_cap_allows_in_its_days(db: Database, people: list[int]) -> None:
+    with db.begin() as conn:
+        policy.save(conn, Policy(cap_messages=8, cap_days=28, timezone="UTC"), now=NOW)
+    plan = _campaign(db, "letter", LETTER)
+    for hours in (1, 30):
+        _wrote(db, plan, people[0], NOW - timedelta(hours=hours))
+    pressure.count(db, now=NOW)
+    found = _told(db)
+    assert found.at_cap == found.weeks[THIS].at_cap == 1, "two a week"
+
+
+def test_what_the_cap_lets_pass_brings_nobody_to_it(db: Database, people: list[int]) -> None:
+    plan = _campaign(db, "letter", LETTER)
+    for hours, free in ((1, {"purpose": "transactional"}), (2, {"channel": "onsite"}), (3, {})):
+        _wrote(db, plan, people[0], NOW - timedelta(hours=hours), **free)
+    pressure.count(db, now=NOW)
+    found = _told(db)
+    assert (found.messages, found.at_cap, found.weeks[THIS].at_cap) == (3, 0, 0)
+    _wrote(db, plan, people[0], NOW - timedelta(hours=4))
+    pressure.count(db, now=NOW)
+    found = _told(db)
+    assert (found.messages, found.at_cap, found.weeks[THIS].at_cap) == (4, 1, 1)
+
+
+def test_what_went_to_her_before_she_was_known_is_hers(db: Database, people: list[int]) -> None:
+    plan, (ada, bob, _) = _campaign(db, "letter", LETTER), people
+    for customer in (ada, bob):
+        _wrote(db, plan, customer, NOW - timedelta(hours=1))
+    _wrote(db, plan, bob, NOW, state="pending", submitted_at=None)
+    with db.begin() as conn:
+        conn.execute(sa.update(customers).where(customers.c.id == bob).values(merged_into=ada))
+        conn.execute(sa.delete(tables.segment_members).where(tables.segment_members.c.customer_id == bob))
+    pressure.count(db, now=NOW)
+    found = _told(db)
+    assert (found.messages, found.reached, found.at_cap) == (2, 1, 1)
+    assert found.weeks[THIS].planned == 1, "what still waits is hers too"
+
+
 def test_weeks_of_the_past_are_counted_once_and_stay(db: Database, people: list[int]) -> None:
     plan = _campaign(db, "letter", LETTER)
     for back in range(1, pressure.BACK + 1):
@@ -135,14 +174,29 @@ def test_who_may_not_come_in_again_is_planned_once(
     assert [weeks[THIS + timedelta(weeks=n)].planned for n in (1, 2, 3)] == planned
 
 
+@pytest.mark.parametrize(
+    ("reentry", "planned"), [({"rule": "never"}, 4), ({"rule": "after", "days": 60}, 4), ({"rule": "each_key"}, 6)]
+)
+def test_a_letter_of_every_month_is_not_planned_for_who_may_not_come_in_again(
+    db: Database, people: list[int], reentry: dict[str, Any], planned: int
+) -> None:
+    entry = {**LETTER["entry"], "every": "month", "on": "2026-10-24"}
+    plan = _campaign(db, "letter", LETTER | {"entry": entry, "reentry": reentry})
+    _entered(db, plan, people[0], at=NOW - timedelta(days=26))
+    pressure.count(db, now=NOW)
+    assert [_told(db).weeks[THIS + timedelta(weeks=n)].planned for n in (1, 2, 3)] == [planned, 0, 0]
+
+
+def _entered(db: Database, plan: plans.Plan, customer: int, *, at: datetime) -> None:
+    row = {"campaign_id": plan.id, "version": 1, "customer_id": customer, "entry_key": "before", "arm": "treated"}
+    row |= dict.fromkeys(("step_since", "happened_at", "entered_at"), at) | {"state": "left", "step": "", "context": {}}
+    with db.begin() as conn:
+        conn.execute(sa.insert(tables.enrolments).values(row))
+
+
 def test_a_letter_of_every_week_goes_on_as_it_did_once_it_has_begun(db: Database, people: list[int]) -> None:
     plan = _campaign(db, "letter", LETTER)
-    with db.begin() as conn:
-        enrolled = {"campaign_id": plan.id, "version": 1, "customer_id": people[0], "entry_key": "before"}
-        times = {"step_since": NOW, "happened_at": NOW, "entered_at": NOW}
-        conn.execute(
-            sa.insert(tables.enrolments).values(**enrolled, **times, arm="treated", state="left", step="", context={})
-        )
+    _entered(db, plan, people[0], at=NOW)
     _wrote(db, plan, people[0], NOW - timedelta(days=2))
     figures.refresh(db, now=NOW)
     pressure.count(db, now=NOW)
