@@ -1,6 +1,7 @@
 """Why a message went or did not, in a drawer beside the list it stands in: the page stays."""
 
-from playwright.sync_api import expect
+import pytest
+from playwright.sync_api import Route, expect
 
 from tests.app import console_world
 from tests.console import Console, grave, in_every_corner, marks, spoken, too_wide
@@ -40,3 +41,40 @@ def test_a_customers_messages_are_explained_beside_her_days(console: Console) ->
     drawer.get_by_role("link", name="Open the message").click()
     page.wait_for_url(f"**/console/messages/{day.message_id}")
     expect(page.locator("iframe")).to_be_visible()
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["an-error", "nothing"])
+def test_whoever_gets_no_drawer_gets_the_page(console: Console, *, answered: bool) -> None:
+    def fail(drawer: Route) -> None:
+        if "hx-target" not in drawer.request.headers:
+            drawer.continue_()
+        elif answered:
+            drawer.fulfill(status=500, body="<p>Broken</p>")
+        else:
+            drawer.abort()
+
+    console_world.live(console.installation)
+    page = console.open("/console/messages", heard=False)
+    page.locator("a[data-drawer]").first.click()
+    drawer = page.get_by_role("dialog")
+    expect(drawer).to_be_visible()
+    page.keyboard.press("Escape")
+    page.route("**/console/messages/*", fail)
+    page.locator("a[data-drawer]").first.click()
+    page.wait_for_url("**/console/messages/*")
+    expect(drawer).to_be_hidden()
+
+
+def test_a_drawer_asked_for_twice_opens_once_it_has_come(console: Console) -> None:
+    console_world.live(console.installation)
+    page = console.open("/console/messages")
+    held: list[Route] = []
+    page.route("**/console/messages/*", lambda drawer: held.append(drawer))
+    link, drawer = page.locator("a[data-drawer]").first, page.locator("#drawer")
+    with page.expect_request("**/console/messages/*"):
+        link.click()
+    link.click()
+    expect(drawer).to_be_hidden()
+    held[0].continue_()
+    expect(drawer.get_by_role("link", name="Open the message")).to_be_visible()
+    assert len(held) == 1

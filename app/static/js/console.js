@@ -21,13 +21,18 @@ document.addEventListener("click", (event) => {
   if (event.target.tagName === "DIALOG") event.target.close();
 });
 
-// Details come in a drawer and the page stays; whoever asks for a tab of its own gets the page they have.
-document.addEventListener("click", (event) => {
+// Details come in a drawer and the page stays; whoever asks for a tab of its own gets the page they have, and so does
+// whoever gets no drawer.
+document.addEventListener("click", async (event) => {
   const link = event.target.closest("a[data-drawer]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   const drawer = document.getElementById("drawer");
-  htmx.ajax("GET", link.href, { source: drawer, target: drawer }).then(() => drawer.open || drawer.showModal());
+  if (drawer.matches(".htmx-request")) return;
+  drawer.replaceChildren();
+  await htmx.ajax("GET", link.href, { source: drawer, target: drawer }).catch(() => {});
+  if (drawer.childElementCount) drawer.showModal();
+  else location.assign(link.href);
 });
 
 // A menu shuts when one goes on elsewhere, by pointer or by Tab.
