@@ -1,5 +1,5 @@
 // A chart as a picture: the drawing is copied with the colours it has on this page, painted, and handed over as PNG.
-// A table with bars in it becomes a drawing first: each word where it stands, each bar where it stands.
+// A table becomes a drawing first: the shade of each cell, each word and each bar where it stands.
 "use strict";
 
 { // stands on every page: its names are its own
@@ -55,10 +55,19 @@ function words(table, around) {
   return found;
 }
 
+function shades(table, around) {
+  return [...table.querySelectorAll("td")].map((cell) => {
+    const { left, top, width, height } = cell.getBoundingClientRect();
+    const fill = getComputedStyle(cell).backgroundColor;
+    return made("rect", { x: left - around.left, y: top - around.top, width, height, fill });
+  });
+}
+
 function redrawn(table) {
   const around = table.getBoundingClientRect();
   const { width, height } = around;
   const whole = made("svg", { width, height, viewBox: `0 0 ${width} ${height}` });
+  whole.append(...shades(table, around));
   for (const drawing of table.querySelectorAll("svg[viewBox]")) {
     const inner = new DOMParser().parseFromString(copied(drawing).text, "image/svg+xml").documentElement;
     const box = drawing.getBoundingClientRect();
