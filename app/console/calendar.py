@@ -81,9 +81,11 @@ def pressure() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """The segments told of, the one chosen among them, the weeks, this one, and the messages a week the cap allows."""
+    """The segments told of, the name of the one asked for, what is told of it once it was counted, the weeks, this one,
+    and the messages a week the cap allows."""
 
     segments: Sequence[Pressure]
+    asked: str
     chosen: Pressure | None
     weeks: Sequence[date]
     this: date
@@ -91,13 +93,15 @@ class Pressed:
 
 
 def pressed(name: str, *, now: datetime) -> Pressed:
-    """The most pressed segments, and the one of this name; from kept figures alone."""
+    """The most pressed segments, and the one of this name, or the first if there is none; from kept figures alone."""
     with current_parts().db.begin() as conn:
         rules = policy.load(conn)
         weeks = campaign_pressure.told(rules, now=now)
         found = campaign_pressure.most(conn, since=weeks[0], also=name)
-    chosen = next((one for one in found if one.name == name), found[0] if found else None)
-    return Pressed(found, chosen, weeks, weeks[campaign_pressure.BACK], campaign_pressure.weekly_cap(rules))
+        known = segments.find(conn, name) is not None
+    asked = name if known or not found else found[0].name
+    chosen = next((one for one in found if one.name == asked), None)
+    return Pressed(found, asked, chosen, weeks, weeks[campaign_pressure.BACK], campaign_pressure.weekly_cap(rules))
 
 
 def _pressure(*, now: datetime) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from app import parts
@@ -47,24 +48,41 @@ def test_a_cell_is_the_darker_the_nearer_to_the_cap(each: float | None, cap: flo
     assert pressure_charts.shade(each, cap) == shade
 
 
+def test_a_segment_that_is_not_counted_yet_is_told_as_such(ines: FlaskClient, installation: parts.Parts) -> None:
+    console_world.live(installation)
+    now = datetime.now(UTC)
+    with installation.db.begin() as conn:
+        _keep(conn, "written", {"type": "consent", "channel": "email"}, now=now)
+    membership.refresh(installation.db, now=now)
+    pressure.count(installation.db, now=now)
+    with installation.db.begin() as conn:
+        _keep(conn, "newest", {"type": "consent", "channel": "email"}, now=now)
+    told = ines.get("/console/campaigns/calendar/pressure?segment=newest").text
+    assert "Its weeks are being counted" in told and 'id="chart-weeks"' not in told
+    page = ines.get("/console/campaigns/calendar?segment=newest").text
+    assert '<option value="newest" selected>' in page and 'id="chart-weeks"' not in page
+    assert '<option value="written" selected>' in ines.get("/console/campaigns/calendar?segment=gone").text
+
+
+def _keep(conn: sa.Connection, name: str, rule: dict[str, str], *, now: datetime) -> None:
+    segments.apply(conn, segments.parse({"name": name, "title": name.title(), "rule": rule}), now=now)
+
+
 def test_the_calendar_tells_each_segment_and_the_weeks_of_the_one_chosen(
     ines: FlaskClient, installation: parts.Parts
 ) -> None:
     console_world.live(installation)
     now = datetime.now(UTC)
     with installation.db.begin() as conn:
-        for name, rule in (
-            ("written", {"type": "consent", "channel": "email"}),
-            ("lyon", {"type": "trait", "name": "city", "op": "is", "value": "Lyon"}),
-        ):
-            segments.apply(conn, segments.parse({"name": name, "title": name.title(), "rule": rule}), now=now)
+        _keep(conn, "written", {"type": "consent", "channel": "email"}, now=now)
+        _keep(conn, "lyon", {"type": "trait", "name": "city", "op": "is", "value": "Lyon"}, now=now)
     assert "Counted every half hour" in ines.get("/console/campaigns/calendar").text
     membership.refresh(installation.db, now=now)
     pressure.count(installation.db, now=now)
     page = ines.get("/console/campaigns/calendar").text
     assert "this week" in page and 'id="chart-weeks"' in page and "the cap is 3 messages in 7 days" in page
-    chosen = ines.get("/console/campaigns/calendar/pressure?segment=lyon").text
-    assert "being counted" in chosen or "<h1" not in chosen
+    chosen = ines.get("/console/campaigns/calendar/pressure?segment=written").text
+    assert "<h1" not in chosen and 'id="chart-weeks"' in chosen and 'aria-label="Written: ' in chosen
     assert '<option value="lyon" selected>' in ines.get("/console/campaigns/calendar?segment=lyon").text
     assert ines.get("/console/campaigns/calendar/pressure?segment=no").status_code == 200
     rows = ines.get("/console/charts/pressure.csv").text.splitlines()
