@@ -69,7 +69,7 @@ class Job:
 
 def timetable(parts: Parts) -> list[Job]:
     """What runs when. The names are those of the console's health page."""
-    db, sending = parts.db, parts.sending()
+    db, sending, returned = parts.db, parts.sending(), parts.return_mailbox()
     return [
         Job("admit", every(5), lambda now: enrolments.admit_due(db, now=now)),
         Job("advance", every(5), lambda now: enrolments.advance_due(db, now=now)),
@@ -87,7 +87,7 @@ def timetable(parts: Parts) -> list[Job]:
         Job("segments", every(3), lambda now: membership.refresh(db, now=now)),
         Job("segments-check", nightly(hour=4, minute=40), lambda now: membership.check(db, now=now)),
         Job("visits", every(5), lambda now: visits.judge(db, now=now)),
-        Job("returns", every(60), lambda now: returns.collect(db, parts.config.return_mailbox, parts.links, now=now)),
+        Job("returns", every(60), lambda now: returns.collect(db, returned, parts.links, now=now)),
         Job("provider-log", every(300), lambda now: sendgrid_account.reconcile(db, parts.email, now=now)),
         Job("provider-lists", nightly(hour=3, minute=0), lambda now: sendgrid_account.agree(db, parts.email, now=now)),
         Job("credit", every(15), lambda now: conversions.credit_new_orders(db, now=now)),

@@ -9,7 +9,7 @@ from flask import current_app
 from campaigns import links, message_checks, policy, sending, webhooks
 from campaigns.audiences import connect as ad_platforms
 from campaigns.audiences.platforms.base import Platform
-from campaigns.channels import base, connect
+from campaigns.channels import base, connect, mailboxes
 from campaigns.channels.carriers import Carriers
 from campaigns.journal import Journal
 from foundation import postgres
@@ -53,6 +53,11 @@ class Parts:
     def press(self) -> message_checks.Press:
         """What messages are looked at with before a launch."""
         return message_checks.Press(self.recommender, self.links, self.config.email_from)
+
+    def return_mailbox(self) -> mailboxes.Mailbox | None:
+        """Where returned mails arrive, if that is set. Kept by whoever reads it: it remembers a refused password."""
+        url = self.config.return_mailbox
+        return mailboxes.mailbox(url) if url is not None else None
 
     def caller(self) -> webhooks.Caller:
         """How other programs are told what journeys ask for."""

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from campaigns import feedback
 from campaigns.bounces import Fault
-from campaigns.channels import mailboxes, returned
-from campaigns.channels.mailboxes import Arrived
+from campaigns.channels import returned
+from campaigns.channels.mailboxes import Arrived, Mailbox
 from campaigns.channels.returned import Kind, Returned
 from campaigns.feedback import Report
 from campaigns.links import Links
@@ -25,12 +25,12 @@ _KINDS = {
 }
 
 
-def collect(db: Database, url: str | None, links: Links, *, now: datetime) -> str | None:
+def collect(db: Database, box: Mailbox | None, links: Links, *, now: datetime) -> str | None:
     """Reads what came back, a hundred mails a transaction, and puts it away. Manages its own transactions: a mail is
     put away only once what it says is kept. Raises `mailboxes.Unreachable`."""
-    if url is None:
+    if box is None:
         return None
-    box, read, told = mailboxes.mailbox(url), 0, 0
+    read = told = 0
 
     def handle(mails: Sequence[Arrived]) -> None:
         nonlocal told

@@ -2,13 +2,18 @@
 
 import imaplib
 import ssl
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 SECONDS = 20.0
+REST = 900.0
+"""Seconds a refused password is not said again."""
+_UNAVAILABLE = "[UNAVAILABLE]"
+"""The host cannot tell whether the password is right (RFC 5530)."""
 
 
 class Unreachable(Exception):
@@ -56,9 +61,13 @@ class Maildir:
         return len(mails)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Imap:
-    """A folder on an IMAP host; what was dealt with is marked as read and stays there."""
+    """A folder on an IMAP host; what was dealt with is marked as read and stays there.
+
+    A password it refuses is not said again for `rest` seconds by whoever keeps this: hosts lock an account after a few
+    such tries.
+    """
 
     host: str
     port: int
@@ -66,8 +75,12 @@ class Imap:
     password: str
     folder: str
     tls: bool
+    rest: float = REST
+    _refused: tuple[float, str] | None = field(default=None, init=False, repr=False)
 
     def read(self, handle: Handle, *, limit: int) -> int:
+        if self._refused is not None and time.monotonic() < self._refused[0] + self.rest:
+            raise Unreachable(self._refused[1])
         try:
             with self._opened() as box:
                 return self._read(box, handle, limit)
@@ -82,13 +95,26 @@ class Imap:
         else:
             box = imaplib.IMAP4(self.host, self.port, timeout=SECONDS)
         try:
-            box.login(self.user, self.password)
+            self._log_in(box)
             if box.select(_quoted(self.folder))[0] != "OK":
                 raise imaplib.IMAP4.error(f"there is no folder {self.folder}")
         except BaseException:
             box.shutdown()
             raise
         return box
+
+    def _log_in(self, box: imaplib.IMAP4) -> None:
+        try:
+            box.login(self.user, self.password)
+        except imaplib.IMAP4.abort:  # the line broke, or the host had no time
+            raise
+        except imaplib.IMAP4.error as error:
+            said = _said(error)
+            if _UNAVAILABLE in said:
+                raise
+            tried = f"{self.host} refuses our login ({said}); tried once every {self.rest / 60:.0f} minutes"
+            self._refused = time.monotonic(), tried
+            raise Unreachable(tried) from error
 
     def _read(self, box: imaplib.IMAP4, handle: Handle, limit: int) -> int:
         numbers = box.uid("SEARCH", "UNSEEN")[1][0].split()[:limit]
@@ -104,6 +130,11 @@ def _fetched(box: imaplib.IMAP4, number: bytes) -> bytes | None:
         if isinstance(piece, tuple):
             return bytes(piece[1])
     return None
+
+
+def _said(error: imaplib.IMAP4.error) -> str:
+    said = error.args[0] if error.args else ""
+    return said.decode(errors="replace") if isinstance(said, bytes) else str(said)
 
 
 def _quoted(folder: str) -> str:

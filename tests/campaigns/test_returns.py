@@ -153,11 +153,11 @@ def test_a_hard_bounce_ends_the_address_and_reading_it_again_changes_nothing(
     for name in ("one", "two"):  # the same mail, twice in the box
         (maildir / "new" / name).write_bytes(report("5.1.1", "550 no such user", message_id=message_id))
     (maildir / "new" / "three").write_bytes(b"From: someone\n\nhello")
-    assert returns.collect(db, f"maildir:{maildir}", world.LINKS, now=now) == "1 reports in 3 mails"
+    assert returns.collect(db, mailboxes.mailbox(f"maildir:{maildir}"), world.LINKS, now=now) == "1 reports in 3 mails"
     assert state_of(db, message_id) == ("bounced", "mailbox")
     assert suppressed(db, "camille@example.org")
     assert not list((maildir / "new").iterdir()) and len(list((maildir / "cur").iterdir())) == 3
-    assert returns.collect(db, f"maildir:{maildir}", world.LINKS, now=now) is None
+    assert returns.collect(db, mailboxes.mailbox(f"maildir:{maildir}"), world.LINKS, now=now) is None
 
 
 def test_a_mail_with_what_no_text_may_hold_keeps_no_other_from_being_read(
@@ -166,7 +166,7 @@ def test_a_mail_with_what_no_text_may_hold_keeps_no_other_from_being_read(
     message_id = in_doubt(db, "camille", at=now, state="accepted")
     odd = report("5.1.1", "550 no such user X", message_id=message_id).replace(b"user X", b"user \x00")
     (maildir / "new" / "odd").write_bytes(odd)
-    assert returns.collect(db, f"maildir:{maildir}", world.LINKS, now=now) == "1 reports in 1 mails"
+    assert returns.collect(db, mailboxes.mailbox(f"maildir:{maildir}"), world.LINKS, now=now) == "1 reports in 1 mails"
     assert state_of(db, message_id) == ("bounced", "mailbox")
 
 
@@ -181,7 +181,7 @@ def test_a_full_mailbox_is_left_alone_after_three_days_of_it_and_our_own_faults_
             same = sa.update(tables.message_contents).where(tables.message_contents.c.message_id == message_id)
             conn.execute(same.values(address="camille@example.org"))
         (maildir / "new" / str(day)).write_bytes(report("5.0.0", words, message_id=message_id))
-        returns.collect(db, f"maildir:{maildir}", world.LINKS, now=now + day * DAY)
+        returns.collect(db, mailboxes.mailbox(f"maildir:{maildir}"), world.LINKS, now=now + day * DAY)
         assert suppressed(db, "camille@example.org") == (day == 3)
 
 
@@ -194,7 +194,7 @@ def test_writing_to_the_unsubscribe_address_unsubscribes(db: Database, maildir: 
     message_id = in_doubt(db, "camille", at=now, state="delivered")
     goodbye = f"From: anyone@else.example\nTo: {to(UNSUBSCRIBING, message_id)}\n\n"
     (maildir / "new" / "1").write_bytes(goodbye.encode())
-    returns.collect(db, f"maildir:{maildir}", world.LINKS, now=now)
+    returns.collect(db, mailboxes.mailbox(f"maildir:{maildir}"), world.LINKS, now=now)
     assert suppressed(db, "camille@example.org")
 
 
@@ -202,7 +202,7 @@ def test_a_mailbox_that_is_not_there_is_told_and_none_is_fine(db: Database, now:
     assert returns.collect(db, None, world.LINKS, now=now) is None
     for url in ("maildir:/no/such/place", "imap://a:b@127.0.0.1:1/INBOX"):
         with pytest.raises(mailboxes.Unreachable):
-            returns.collect(db, url, world.LINKS, now=now)
+            returns.collect(db, mailboxes.mailbox(url), world.LINKS, now=now)
 
 
 class Imap(socketserver.ThreadingTCPServer):
@@ -214,6 +214,7 @@ class Imap(socketserver.ThreadingTCPServer):
     def __init__(self, mails: list[bytes]) -> None:
         super().__init__(("127.0.0.1", 0), _ImapTalk)
         self.mails, self.seen = mails, set[int]()
+        self.password, self.refusal, self.logins = "s p", "LOGIN done", list[str]()
 
 
 class _ImapTalk(socketserver.StreamRequestHandler):
@@ -225,13 +226,15 @@ class _ImapTalk(socketserver.StreamRequestHandler):
             tag, command, *rest = line.decode().split(maxsplit=2)
             arguments = rest[0].strip() if rest else ""
             said, good = self._answer(command.upper(), arguments)
-            self.wfile.write(said + f"{tag} {'OK' if good else 'NO'} {command} done\r\n".encode())
+            ended = f"OK {command} done" if good else f"NO {self.server.refusal}"
+            self.wfile.write(said + f"{tag} {ended}\r\n".encode())
 
     def _answer(self, command: str, arguments: str) -> tuple[bytes, bool]:
         if command == "CAPABILITY":
             return b"* CAPABILITY IMAP4rev1\r\n", True
         if command == "LOGIN":
-            return b"", arguments == 'relance "s p"'
+            self.server.logins.append(said := arguments.replace('"', ""))
+            return b"", said == f"relance {self.server.password}"
         if command == "SELECT":
             return f"* {len(self.server.mails)} EXISTS\r\n".encode(), arguments == '"Returns"'
         if command == "UID" and arguments.startswith("SEARCH"):
@@ -262,9 +265,33 @@ def test_a_folder_is_read_over_imap_once(db: Database, imap: Imap, now: datetime
     message_id = in_doubt(db, "camille", at=now, state="accepted")
     imap.mails += [report("5.1.1", "550 no such user", message_id=message_id).replace(b"\n", b"\r\n"), b"x\r\n"]
     url = f"imap://relance:s%20p@127.0.0.1:{imap.server_address[1]}/Returns"
-    assert returns.collect(db, url, world.LINKS, now=now) == "1 reports in 2 mails"
+    box = mailboxes.mailbox(url)
+    assert returns.collect(db, box, world.LINKS, now=now) == "1 reports in 2 mails"
     assert state_of(db, message_id)[0] == "bounced" and imap.seen == {1, 2}
-    assert returns.collect(db, url, world.LINKS, now=now) is None
-    for wrong in (url.replace("s%20p", "no"), url.replace("Returns", "Nowhere")):
-        with pytest.raises(mailboxes.Unreachable):
-            returns.collect(db, wrong, world.LINKS, now=now)
+    assert returns.collect(db, box, world.LINKS, now=now) is None
+    with pytest.raises(mailboxes.Unreachable, match="there is no folder Nowhere"):
+        returns.collect(db, mailboxes.mailbox(url.replace("Returns", "Nowhere")), world.LINKS, now=now)
+
+
+def test_a_password_a_mailbox_refuses_is_not_said_again_at_once(db: Database, imap: Imap, now: datetime) -> None:
+    """It is read every minute, and hosts lock an account after a few wrong passwords."""
+    box = mailboxes.mailbox(f"imap://relance:old@127.0.0.1:{imap.server_address[1]}/Returns")
+    for _ in range(5):
+        with pytest.raises(mailboxes.Unreachable, match=r"refuses our login \(LOGIN done\).* every 15 minutes"):
+            returns.collect(db, box, world.LINKS, now=now)
+    assert imap.logins == ["relance old"]
+
+
+def test_a_password_is_said_again_after_a_rest_and_whenever_the_host_could_not_tell(imap: Imap) -> None:
+    box = mailboxes.Imap("127.0.0.1", imap.server_address[1], "relance", "old", "Returns", tls=False, rest=0.0)
+    for _ in range(2):
+        with pytest.raises(mailboxes.Unreachable, match="refuses"):
+            box.read(lambda mails: None, limit=10)
+    imap.refusal = "[UNAVAILABLE] later"
+    box = mailboxes.Imap("127.0.0.1", imap.server_address[1], "relance", "new", "Returns", tls=False)
+    for _ in range(2):
+        with pytest.raises(mailboxes.Unreachable, match="later"):
+            box.read(lambda mails: None, limit=10)
+    imap.password = "new"
+    assert box.read(lambda mails: None, limit=10) == 0
+    assert imap.logins == ["relance old"] * 2 + ["relance new"] * 3
