@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from campaigns import dry_run, dry_runs, offer_figures, offers, plans
 from campaigns.offers import Kept
+from campaigns.plans import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +45,22 @@ class Forecast:
 def of(conn: sa.Connection, offer: Kept, *, days: int, now: datetime) -> Forecast:
     """What every campaign that gives these codes would have used in the last days, as if each ran as it stands."""
     needed, least = {}, False
-    for name in offers.used_by(conn).get(offer.name, []):
-        outcome = dry_run.run(conn, plans.get(conn, name), days=days, now=now)
-        needed[name] = outcome.codes_needed.get(offer.name, 0)
+    for plan in _giving(conn, offer):
+        outcome = dry_run.run(conn, plan, days=days, now=now)
+        needed[plan.name] = outcome.codes_needed.get(offer.name, 0)
         least = least or outcome.cut
     return Forecast(days, needed, _need(conn, offer, sum(needed.values())), least)
 
 
 def ask(conn: sa.Connection, offer: Kept, *, days: int, by: str, now: datetime) -> None:
     """Asks for what `of` says, which a job makes: a campaign at a time, and none of them twice in an hour."""
-    for name in offers.used_by(conn).get(offer.name, []):
-        dry_runs.foretell(conn, plans.get(conn, name), days=days, by=by, now=now)
+    for plan in _giving(conn, offer):
+        dry_runs.foretell(conn, plan, days=days, by=by, now=now)
 
 
 def read(conn: sa.Connection, offer: Kept, *, days: int) -> Forecast:
     """As much of it as was made by now."""
-    names = offers.used_by(conn).get(offer.name, [])
-    found = {name: plans.get(conn, name).id for name in names}
+    found = {plan.name: plan.id for plan in _giving(conn, offer)}
     made = dry_runs.forecasts(conn, list(found.values()))
     over = {
         name: next((run for run in made if run.campaign_id == id_ and run.outcome), None) for name, id_ in found.items()
@@ -79,6 +79,11 @@ def read(conn: sa.Connection, offer: Kept, *, days: int) -> Forecast:
         complete=all(over.values()),
         failed=any(run.state == "failed" for run in last if run),
     )
+
+
+def _giving(conn: sa.Connection, offer: Kept) -> list[Plan]:
+    """The campaigns that give its codes, by name."""
+    return plans.named(conn, offers.used_by(conn).get(offer.name, []))
 
 
 def compare(conn: sa.Connection, needed: Mapping[str, int]) -> list[Need]:

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
-from campaigns import codes, offers, promotions, redeeming, tables
+from campaigns import codes, offer_forecast, offers, plans, promotions, redeeming, tables
 from campaigns.definitions import offers as definitions
 from campaigns.promo_tables import promo_redemptions
 from campaigns.promotions import Code, Lack
@@ -263,3 +263,27 @@ def test_a_customers_erasure_takes_her_codes_along(conn: sa.Connection, now: dat
     redeeming.redeem(conn, code.code, BASKET, order_id="o", channel="web", now=now)
     conn.execute(sa.delete(customers.customers).where(customers.customers.c.id == camille))
     assert states(conn) == {} and conn.scalar(sa.select(sa.func.count()).select_from(promo_redemptions)) == 0
+
+
+# --------------------------------------------------------------------------------------------------- foretelling
+def test_a_forecast_is_read_by_a_fixed_number_of_statements(conn: sa.Connection, now: datetime) -> None:
+    """It is asked for every second while it is made."""
+    offer, asked = an_offer(conn, now), list[str]()
+
+    def statements() -> int:
+        asked.clear()
+        offer_forecast.ask(conn, offer, days=30, by="ines", now=now)
+        sa.event.listen(conn, "before_cursor_execute", note)
+        found = offer_forecast.read(conn, offer, days=30)
+        sa.event.remove(conn, "before_cursor_execute", note)
+        assert found.pending and not found.complete
+        return len(asked)
+
+    def note(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        asked.append(statement)
+
+    plans.create(conn, "first", definition=world.relaunch(offer="TEN"), now=now)
+    alone = statements()
+    for name in ("second", "third", "fourth"):
+        plans.create(conn, name, definition=world.relaunch(offer="TEN"), now=now)
+    assert statements() == alone > 0
