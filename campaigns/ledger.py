@@ -46,7 +46,12 @@ class Line:
 
     def shown(self, now: datetime) -> str:
         """Its state, told apart if nothing was heard of it since it was accepted."""
-        return UNFOLLOWED if unfollowed.is_so(asdict(self), now=now) else self.state
+        return shown(asdict(self), now=now)
+
+
+def shown(message: Mapping[str, Any], *, now: datetime) -> str:
+    """The state of a message whose row this is, told apart if nothing was heard of it since it was accepted."""
+    return UNFOLLOWED if unfollowed.is_so(message, now=now) else str(message["state"])
 
 
 @dataclass(frozen=True, slots=True)

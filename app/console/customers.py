@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -327,4 +328,5 @@ def _context() -> dict[str, Any]:
         "favourites": predictions.favourites,
         "likely": predictions.likely,
         "untried": UNTRIED,
+        "shown": partial(ledger.shown, now=datetime.now(UTC)),
     }

@@ -114,3 +114,14 @@ def test_who_takes_her_data_out_leaves_a_line_in_the_log(ines: FlaskClient, inst
     assert [tuple(line) for line in lines] == [("customers.export", str(day.camille))]
     post(ines, "/console/preferences", {"locale": "fr"})
     assert "a exporté tout ce qui est conservé sur un client" in unescape(ines.get("/console/settings/log").text)
+
+
+def test_a_message_nobody_told_of_is_shown_as_in_the_list_of_messages(
+    ines: FlaskClient, installation: parts.Parts
+) -> None:
+    day = console_world.live(installation)
+    with installation.db.begin() as conn:
+        silent = "UPDATE messages SET accepted_at = :at, first_clicked_at = NULL, opened_at = NULL WHERE id = :id"
+        conn.execute(sa.text(silent), {"at": NOW - timedelta(days=4), "id": day.message_id})
+    for path in ("/console/messages", f"/console/customers/{day.camille}"):
+        assert "Accepted, not followed</span>" in ines.get(path).text, path
