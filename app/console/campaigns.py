@@ -355,7 +355,7 @@ def _stages(report: reports.Results) -> list[Stage]:
         (i18n.gettext("Messages planned"), report.planned),
         (i18n.gettext("Sent, accepted"), report.sent),
         (i18n.gettext("Clicks"), report.clicked),
-        (i18n.gettext("Ordered after a click"), report.orders),
+        (i18n.gettext("Attributed orders"), report.orders),
     )
     most = max(1, report.enrolled, report.planned)
     return [Stage(word, number, number / most) for word, number in counted]

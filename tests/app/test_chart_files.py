@@ -177,3 +177,22 @@ def test_every_template_that_draws_hands_its_chart_over() -> None:
 )
 def test_of_what_there_is_not_there_is_no_table(ines: FlaskClient, path: str) -> None:
     assert ines.get(f"/console/charts/{path}").status_code == 404
+
+
+@pytest.mark.parametrize("locale", ["en", "fr"])
+@pytest.mark.parametrize(
+    ("path", "chart"),
+    [(f"/console/campaigns/{console_world.CAMPAIGN}", "steps"), ("/console/promotions/WELCOME-BACK", "life")],
+)
+def test_an_explanation_names_things_as_its_chart_does(
+    ines: FlaskClient, installation: parts.Parts, path: str, chart: str, locale: str
+) -> None:
+    console_world.live(installation)
+    ines.set_cookie("locale", locale)
+    page = html.unescape(ines.get(path).text)
+    rows = page.split(f'id="chart-{chart}"')[1]
+    drawn, told = rows.split("</ol>")[0], rows.split('class="how-text">')[1].split("</div>")[0]
+    labels = re.findall(r'class="fill-row"><span>(.*?)</span>', drawn)
+    assert len(labels) > 4
+    for label in labels:
+        assert label.lower() in told.lower(), label

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from app import parts
 from app.console import forms
-from campaigns import drafts, enrolments, files, plans, tables
+from campaigns import drafts, enrolments, figures, files, plans, tables
 from campaigns.definitions import campaign as definitions
 from foundation.errors import Fault
 from tests.app import console_world
@@ -159,3 +159,15 @@ def test_every_ready_made_campaign_has_its_page(ines: FlaskClient, day: Day, rea
     mail = ines.get(f"/console/campaigns/{ready}/preview?customer={day.camille}")
     assert "cannot be written" not in mail.text, mail.text[:400]
     assert ines.get(f"/console/campaigns/{ready}/dry-run").status_code == 200
+
+
+def test_messages_nobody_told_of_are_one_link_to_their_list(
+    ines: FlaskClient, day: Day, installation: parts.Parts
+) -> None:
+    now = datetime.now(UTC)
+    with installation.db.begin() as conn:
+        silent = "UPDATE messages SET accepted_at = :at, first_clicked_at = NULL, provider = NULL WHERE id = :id"
+        conn.execute(sa.text(silent), {"at": now - 4 * DAY, "id": day.message_id})
+    figures.refresh(installation.db, now=now)
+    page = ines.get(f"/console/campaigns/{CAMPAIGN}").text
+    assert page.count("state=unfollowed") == 1 and "1 by a provider unknown</a>." in page
