@@ -212,7 +212,7 @@ def test_a_provider_that_asks_for_silence_gets_it(
     messages.deliver_due(db, sending, now=due + timedelta(seconds=6))
     assert len(carrier.handed) == 1
     carrier.always(Outcome.ACCEPTED)
-    messages.deliver_due(db, sending, now=due + timedelta(seconds=8))
+    messages.deliver_due(db, sending, now=due + timedelta(seconds=30))
     assert len(carrier.handed) == 4 and states(db) == [("accepted", None)] * 3
 
 
@@ -268,13 +268,13 @@ def test_five_silences_open_the_breaker_and_one_probe_closes_it(
     carrier.always(Outcome.AMBIGUOUS)
     messages.deliver_due(db, sending, now=due)
     assert states(db) == [("pending", "provider_down")] * 4 + [("uncertain", "no_answer")] * 5
-    messages.deliver_due(db, sending, now=due + timedelta(seconds=31))
+    messages.deliver_due(db, sending, now=due + timedelta(seconds=50))
     assert len(carrier.handed) == 6, "one probe, and it failed"
     carrier.always(Outcome.ACCEPTED)
-    messages.deliver_due(db, sending, now=due + timedelta(seconds=60))
+    messages.deliver_due(db, sending, now=due + timedelta(seconds=100))
     assert len(carrier.handed) == 6, "the second pause is longer"
-    messages.deliver_due(db, sending, now=due + timedelta(seconds=95))
-    messages.deliver_due(db, sending, now=due + timedelta(seconds=96))
+    messages.deliver_due(db, sending, now=due + timedelta(seconds=130))
+    messages.deliver_due(db, sending, now=due + timedelta(seconds=131))
     assert len(carrier.handed) == 9, "what is uncertain is never sent again"
     settling.sweep(db, now=due + timedelta(hours=26))
     assert states(db) == [("accepted", None)] * 3 + [("unconfirmed", "no_answer")] * 6
