@@ -78,7 +78,7 @@ def test_a_provider_that_tells_less_is_told_of_everywhere(ines: FlaskClient, ins
     assert "reports" not in (answer or {})["checks"], "it is no reason to take the installation out of service"
     assert 'relance_messages_unfollowed{provider="sendgrid"} 120.0' in ines.get("/metrics").text
     ines.set_cookie("locale", "fr")
-    assert "sendgrid en dit moins qu’avant" in _home(ines)
+    assert "sendgrid nous renseigne moins qu’avant" in _home(ines)
 
 
 def test_a_pool_that_runs_out_asks_for_codes(ines: FlaskClient, installation: parts.Parts) -> None:
