@@ -57,14 +57,14 @@ def index() -> str:
     )
 
 
-@bp.get("/new")
+@bp.get("/-/new")
 @security.require_role(*roles.READ)
 def new() -> str:
     """An empty block."""
     return _page(None, onsite_forms.blank())
 
 
-@bp.post("/new")
+@bp.post("/-/new")
 @security.require_role(*roles.CHANGE)
 def add() -> BaseResponse | tuple[str, int]:
     """Keeps a new block as a draft; or says what is wrong."""

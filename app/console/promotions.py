@@ -60,7 +60,7 @@ def index() -> str:
     )
 
 
-@bp.route("/new", methods=["GET", "POST"])
+@bp.route("/-/new", methods=["GET", "POST"])
 @security.require_role(*roles.CHANGE)
 def new() -> str | Response | tuple[str, int]:
     """An empty editor, and what was written in it."""

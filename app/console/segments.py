@@ -26,7 +26,6 @@ from foundation.errors import Conflict, Fault, Invalid, RelanceError
 from shop import customers
 
 bp = Blueprint("segments", __name__, url_prefix="/segments")
-# What is no segment stands beneath `-`, which no segment can be called.
 
 EDITING = timedelta(seconds=3)
 """How long an editor waits for a count."""

@@ -170,7 +170,7 @@ FORM = {
 
 
 def test_a_block_is_made_changed_shown_and_stopped(ines: FlaskClient, db: Database) -> None:
-    page = "/console/onsite/new"
+    page = "/console/onsite/-/new"
     assert _post(ines, page, FORM, on=page).status_code == 303
     with db.begin() as conn:
         made = onsite.get(conn, "free-delivery")
@@ -200,15 +200,15 @@ def test_a_block_is_made_changed_shown_and_stopped(ines: FlaskClient, db: Databa
 def test_a_form_with_a_fault_comes_back_as_it_was_sent(
     ines: FlaskClient, db: Database, changes: dict[str, str]
 ) -> None:
-    answer = _post(ines, "/console/onsite/new", FORM | changes, on="/console/onsite/new")
+    answer = _post(ines, "/console/onsite/-/new", FORM | changes, on="/console/onsite/-/new")
     assert answer.status_code == 422 and "Livraison offerte" in answer.text
     with db.begin() as conn:
         assert onsite.every(conn) == []
 
 
 def test_two_blocks_never_have_one_name(ines: FlaskClient) -> None:
-    _post(ines, "/console/onsite/new", FORM, on="/console/onsite/new")
-    assert _post(ines, "/console/onsite/new", FORM, on="/console/onsite/new").status_code == 422
+    _post(ines, "/console/onsite/-/new", FORM, on="/console/onsite/-/new")
+    assert _post(ines, "/console/onsite/-/new", FORM, on="/console/onsite/-/new").status_code == 422
 
 
 def test_the_preview_is_a_page_without_an_origin(ines: FlaskClient, db: Database) -> None:

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import parts
-from app.console import charts, paging, sentences
+from app.console import campaign_list, charts, paging, sentences
 from app.tables import api_keys
 from campaigns import plans, tables
 from campaigns.insights import due
@@ -364,3 +364,14 @@ def test_a_line_of_nothing_lies_at_the_bottom() -> None:
 def test_a_cursor_nobody_gave_is_the_first_page(web: Flask, text: str) -> None:
     with web.test_request_context(f"/console/messages?after={text}"):
         assert paging.after(2) is None
+
+
+def test_no_page_stands_where_that_of_a_named_thing_would(web: Flask) -> None:
+    """What is of no single one stands beneath `-`: two steps deep, where no name leads."""
+    pages = [rule.rule for rule in web.url_map.iter_rules() if "GET" in (rule.methods or ())]
+    homes = {path.removesuffix("/<name>") for path in pages if path.endswith("/<name>")}
+    places = (path.rpartition("/") for path in pages)
+    hiding = {
+        f"{home}/{last}" for home, _, last in places if home in homes and re.fullmatch("[a-z0-9][a-z0-9_-]*", last)
+    }
+    assert len(homes) > 4 and hiding <= {f"/console/campaigns/{name}" for name in campaign_list.RESERVED}

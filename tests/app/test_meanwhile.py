@@ -24,7 +24,7 @@ def there(ines: FlaskClient, installation: parts.Parts) -> FlaskClient:
     console_world.live(installation)
     for name in ("one", "two"):
         post(ines, f"{RULES}/new", test_console_recommending.RULE | {"name": name})
-    post(ines, "/console/onsite/new", test_channel_pages.FORM, on="/console/onsite/new")
+    post(ines, "/console/onsite/-/new", test_channel_pages.FORM, on="/console/onsite/-/new")
     return ines
 
 

@@ -55,8 +55,8 @@ def page(client: FlaskClient, path: str) -> str:
 
 
 def test_an_offer_is_written_by_form_and_shown(client: FlaskClient, day: Day, db: Database) -> None:
-    assert "A new offer" in page(client, "/console/promotions/new")
-    answer = post(client, "/console/promotions/new", FORM)
+    assert "A new offer" in page(client, "/console/promotions/-/new")
+    answer = post(client, "/console/promotions/-/new", FORM)
     assert answer.status_code == 303 and answer.headers["Location"].endswith("/console/promotions/SPRING")
     with db.begin() as conn:
         terms = offers.get(conn, "SPRING").terms
@@ -69,14 +69,14 @@ def test_an_offer_is_written_by_form_and_shown(client: FlaskClient, day: Day, db
 
 def test_each_fault_stands_beside_its_field_and_nothing_is_kept(client: FlaskClient, day: Day, db: Database) -> None:
     wrong = {**FORM, "/value": "a lot", "/kind": "gift", "/when_empty": "fallback", "/stores": "nowhere"}
-    answer = post(client, "/console/promotions/new", wrong)
+    answer = post(client, "/console/promotions/-/new", wrong)
     assert answer.status_code == 422
     for field in ("/value",):
         assert f'id="{field}-fault"' in answer.text
     fixed = {**wrong, "/value": ""}
-    answer = post(client, "/console/promotions/new", fixed)
+    answer = post(client, "/console/promotions/-/new", fixed)
     assert all(f'id="{field}-fault"' in answer.text for field in ("/product", "/fallback"))
-    again = post(client, "/console/promotions/new", {**FORM, "/name": "WELCOME-BACK"})
+    again = post(client, "/console/promotions/-/new", {**FORM, "/name": "WELCOME-BACK"})
     assert again.status_code == 422 and "another offer already" in again.text
     with db.begin() as conn:
         assert [kept.name for kept in offers.every(conn)] == ["WELCOME-BACK"]
@@ -186,7 +186,7 @@ def test_a_shop_may_look_and_not_change(enter: Callable[..., FlaskClient], insta
         offers.create(conn, definitions.parse(TEN), now=datetime.now(UTC))
     assert "New offer" not in page(client, "/console/promotions")
     assert "Change the offer" not in page(client, "/console/promotions/TEN")
-    assert client.get("/console/promotions/new").status_code == 403
+    assert client.get("/console/promotions/-/new").status_code == 403
     assert client.get("/console/promotions/NONE").status_code == 404
 
 

@@ -13,7 +13,7 @@ from tests.console import Console, everyone, grave, marks, sign_in, spoken, too_
 
 pytestmark = marks
 BUILDER = "/console/campaigns/basket-relaunch/edit"
-OFFER = "/console/promotions/new"
+OFFER = "/console/promotions/-/new"
 
 
 @pytest.fixture(autouse=True)

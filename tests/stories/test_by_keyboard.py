@@ -278,7 +278,7 @@ def test_an_offer_is_made_and_its_code_used_at_the_counter_in_french(console: Co
         stores.put(conn, shops, now=NOW)
     page = console.open("/console/promotions", locale="fr")
     _into_the_page(page)
-    _follow(page, "a[href='/console/promotions/new']")
+    _follow(page, "a[href='/console/promotions/-/new']")
     _reach(page, "[name='/name']")
     page.keyboard.type("automne")
     _reach(page, "[name='/value']")
@@ -405,7 +405,7 @@ def test_rules_are_put_in_order_in_the_dark(console: Console) -> None:
 
 
 def test_beside_a_telephone_s_screen_nothing_that_has_the_focus_is_hidden(console: Console) -> None:
-    page = console.open("/console/promotions/new", locale="fr", width=PHONE, look="dark")
+    page = console.open("/console/promotions/-/new", locale="fr", width=PHONE, look="dark")
     _reach(page, ".form-foot .btn-primary")
     _reach(page, ".skip", back=True)
     _press(page, ".phonebar summary")

@@ -116,7 +116,7 @@ def test_where_there_is_no_camera_the_number_is_typed(console: Console, day: Day
 
 
 def test_an_offer_typed_while_the_session_ended_is_not_typed_again(console: Console) -> None:
-    page = console.open("/console/promotions/new", heard=False)
+    page = console.open("/console/promotions/-/new", heard=False)
     page.locator("[name='/name']").fill("autumn")
     page.locator("[name='/value']").fill("12")
     page.locator("[name='/once_per_customer']").check()
