@@ -84,6 +84,7 @@ def test_the_calendar_tells_each_segment_and_the_weeks_of_the_one_chosen(
     chosen = ines.get("/console/campaigns/calendar/pressure?segment=written").text
     assert "<h1" not in chosen and 'id="chart-weeks"' in chosen and 'aria-label="Written: ' in chosen
     assert '<option value="lyon" selected>' in ines.get("/console/campaigns/calendar?segment=lyon").text
+    assert "Nobody is in this segment." in ines.get("/console/campaigns/calendar/pressure?segment=lyon").text
     assert ines.get("/console/campaigns/calendar/pressure?segment=no").status_code == 200
     rows = ines.get("/console/charts/pressure.csv").text.splitlines()
     assert rows[0].endswith("cap of a week") and any(row.startswith("written,1,") for row in rows)
